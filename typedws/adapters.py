@@ -1,0 +1,289 @@
+"""Message types made usable: pydantic's validator and serialiser of one declared type, built once and kept.
+
+What is known of a type lives here, and the cache; how a message becomes a frame is the codecs' matter.
+"""
+
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from functools import cached_property
+from math import isfinite
+from typing import Any, Final, Generic, cast
+
+from pydantic import (
+    BaseModel,
+    GetCoreSchemaHandler,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.errors import PydanticUndefinedAnnotation
+from pydantic_core import (
+    CoreSchema,
+    PydanticSerializationError,
+    SchemaSerializer,
+    SchemaValidator,
+    core_schema,
+    to_json,
+)
+from typing_extensions import TypeForm, TypeVar
+
+from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
+from typedws.typeforms import home_of, identity, is_class, is_nothing, plain_members, type_name
+
+__all__ = ["MessageAdapter", "adapter_for", "find_unsendable"]
+
+T = TypeVar("T")
+
+
+class MessageAdapter(Generic[T]):
+    """All that is known of one message type: its validator, its serialiser, and what its schema may hold.
+
+    Built by `adapter_for`, which keeps it; raises `InvalidMessageType` for a type that pydantic cannot build.
+    """
+
+    def __init__(self, form: TypeForm[T]) -> None:
+        adapter = _build(form)
+        self.form = form
+        self.name = type_name(form)
+        self.core_schema: Mapping[str, Any] = adapter.core_schema
+        self.validator = cast(SchemaValidator, adapter.validator)
+        self.serializer: SchemaSerializer = adapter.serializer
+        # What codecs have made of this type, by codec.
+        self.encoders: dict[object, Any] = {}
+        self.decoders: dict[object, Any] = {}
+
+    @cached_property
+    def members(self) -> "dict[type[Any], MessageAdapter[Any]]":
+        """The exact classes that stand plainly in the declared type, each with its adapter.
+
+        An instance of exactly one of them may go through its class's own serialiser, which is twice as fast as the
+        union's. A subclass must not: its additional fields are not part of what was declared.
+        """
+        return {member: self if member is self.form else adapter_for(member) for member in plain_members(self.form)}
+
+    @cached_property
+    def may_hold_floats(self) -> bool:
+        """Whether a message of this type could hold a non-finite number."""
+        return not _HOLD_NO_FLOATS.issuperset(self._kinds)
+
+    @cached_property
+    def may_hold_free_keys(self) -> bool:
+        """Whether a message of this type could have keys that the type does not name."""
+        return not _NAME_ALL_KEYS.issuperset(self._kinds)
+
+    @cached_property
+    def is_strict(self) -> bool:
+        """Whether any part of the type validates strictly."""
+        return any(node.get("strict") is True for node in _nodes(self.core_schema))
+
+    @cached_property
+    def by_alias(self) -> bool | None:
+        """How it is serialised: by alias, unless its model says ``serialize_by_alias=False``; ``None`` without aliases."""
+        if not any("serialization_alias" in node or "alias" in node for node in _nodes(self.core_schema)):
+            return None
+        return not (configs := self._configs) or any(
+            config.get("serialize_by_alias") is not False for config in configs
+        )
+
+    @property
+    def _configs(self) -> list[Mapping[str, Any]]:
+        if is_class(self.form):
+            return [getattr(self.form, "model_config", None) or getattr(self.form, "__pydantic_config__", {})]
+        return [node["config"] for node in _nodes(self.core_schema) if "config" in node]
+
+    @cached_property
+    def _kinds(self) -> frozenset[str]:
+        return frozenset(kind for node in _nodes(self.core_schema) for kind in _kinds_of(node))
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word for node in _nodes(self.core_schema) for word in _words_of(node))
+
+    def knows(self, word: str) -> bool:
+        """Whether ``word`` stands in the declared type, so that it may be told to the peer."""
+        return word in self._words
+
+    def to_plain(self, message: T) -> Any:
+        """Serialise to plain values, as JSON would have them.
+
+        Non-finite numbers and lone surrogates may still be in them: `find_unsendable` finds those.
+
+        :raises UnsendableMessage: for a message that is not of this type
+        """
+        self.check_class(message)
+        try:
+            return self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings="error")
+        except PydanticSerializationError as error:
+            raise self.unsendable(message, error) from error
+
+    def from_plain(self, plain: object, syntax: str) -> T:
+        """Validate plain values as if they had come as JSON.
+
+        :raises InvalidMessage: for a value that fails validation
+        """
+        try:
+            if self.is_strict:  # only in JSON does strict mode take a date or a tuple from text and lists
+                return cast(T, self.validator.validate_json(to_json(plain)))
+            return cast(T, self.validator.validate_python(plain))
+        except ValidationError as error:
+            raise self.invalid(error, syntax) from None
+
+    def check_class(self, message: object) -> None:
+        """Refuse an instance of another class where the declared type is one model class.
+
+        A model's serialiser takes any other model, and sends what fields the two have in common.
+        """
+        if is_class(self.form) and issubclass(self.form, BaseModel) and not isinstance(message, self.form):
+            raise UnsendableMessage(self.name, type(message).__name__)
+
+    def unsendable(self, message: object, error: Exception) -> UnsendableMessage:
+        """Translate pydantic's refusal to serialise."""
+        if "surrogates not allowed" in str(error):
+            return UnsendableMessage("text that UTF-8 can encode", "a lone surrogate")
+        return UnsendableMessage(self.name, f"a {type(message).__name__} that does not serialise as that")
+
+    def invalid(self, error: ValidationError, syntax: str) -> InvalidMessage:
+        """Translate pydantic's refusal to validate; ``syntax`` names what a malformed message is not."""
+        if error.error_count() == 1:
+            [detail] = error.errors(include_url=False, include_context=False, include_input=False)
+            if detail["type"] == "json_invalid":
+                return InvalidMessage("malformed", self.name, f"malformed {syntax}", error)
+        return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.knows)
+
+
+def find_unsendable(plain: object) -> UnsendableMessage | None:
+    """Find in plain values what no frame may hold: a non-finite number, a lone surrogate in a key."""
+    if isinstance(plain, float):
+        return None if isfinite(plain) else UnsendableMessage("finite numbers", str(plain))
+    parts: Iterable[object] = ()
+    if isinstance(plain, dict):
+        values = cast(dict[object, object], plain)
+        if any(isinstance(key, str) and not _is_encodable(key) for key in values):
+            return UnsendableMessage("text that UTF-8 can encode", "a lone surrogate in a key")
+        parts = values.values()
+    elif isinstance(plain, list | tuple):
+        parts = cast(Iterable[object], plain)
+    return next(filter(None, map(find_unsendable, parts)), None)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# --- what a core schema may hold ---
+
+# Node types of pydantic-core that hold no number but integers; any other one might, functions and Any among them.
+_HOLD_NO_FLOATS: Final = frozenset(
+    "bool bytes chain computed-field custom-error dataclass dataclass-args dataclass-field date datetime decimal default "
+    "definition-ref definitions dict frozenset function-after function-before int json-or-python lax-or-strict list literal "
+    "missing-sentinel model model-field model-fields multi-host-url no-info none nullable set str tagged-union time "
+    "timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
+)
+_NAME_ALL_KEYS: Final = (_HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
+_NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
+
+
+def _nodes(value: object) -> Iterator[dict[str, Any]]:
+    """Give every dictionary of a core schema: its nodes, which have a type, and its mappings of names to nodes."""
+    pending: list[object] = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            node = cast(dict[str, Any], part)
+            yield node
+            skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
+            pending.extend(each for name, each in node.items() if name not in skipped)
+        elif isinstance(part, list | tuple):
+            pending.extend(cast(Iterable[object], part))
+
+
+def _kinds_of(node: dict[str, Any]) -> Iterator[str]:
+    if isinstance(kind := node.get("type"), str):
+        whole = kind == "enum" and all(isinstance(member.value, int | str) for member in node["members"])
+        yield "literal" if whole else kind
+    if "allow" in (node.get("extra_behavior"), node.get("extra_fields_behavior")):
+        yield "extra"
+
+
+def _words_of(node: dict[str, Any]) -> Iterator[str]:
+    yield from (name for name in node if isinstance(name, str))
+    for value in node.values():
+        for word in cast(list[object], value) if isinstance(value, list) else [value]:
+            if isinstance(word, str):
+                yield word
+
+
+# --- building and keeping ---
+
+
+class _Nothing:
+    """Stands for ``Never``, which pydantic does not build: every message is refused."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            core_schema.is_instance_schema(cls),
+            custom_error_type="never",
+            custom_error_message="No message is expected",
+        )
+
+
+def _build(form: Any) -> TypeAdapter[Any]:
+    try:
+        adapter = TypeAdapter[Any](_Nothing if is_nothing(form) else form)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+    except (PydanticUndefinedAnnotation, PydanticSchemaGenerationError, PydanticUserError) as error:
+        raise InvalidMessageType(type_name(form), str(error).partition("\n")[0]) from error
+    return adapter
+
+
+_LIMIT: Final = 256
+_HOME: Final = "__typedws_adapters__"
+_Cache = dict[Hashable, MessageAdapter[Any]]
+_homeless: _Cache = {}
+_lock: Final = threading.Lock()
+
+
+def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
+    """Give the adapter of a message type, built at its first use.
+
+    What is built is kept on the first class of the user's own that the type names, so that it goes when the class
+    goes, else in one table of the process. Each keeps at most 256 types, of which the oldest goes first.
+    """
+    if is_class(form) and (cache := form.__dict__.get(_HOME)) is not None:
+        key: Hashable = id(form)
+    else:
+        key, cache = identity(form), _cache_of(home_of(form))
+    adapter: MessageAdapter[Any] | None = cache.get(key)
+    if adapter is None or _is_stale(adapter):
+        adapter = MessageAdapter(form)
+        with _lock:
+            cache[key] = adapter
+            if len(cache) > _LIMIT:
+                del cache[next(iter(cache))]
+    return adapter
+
+
+def _cache_of(home: type[Any] | None) -> _Cache:
+    if home is None:
+        return _homeless
+    cache: _Cache = home.__dict__.get(_HOME, {})
+    try:
+        setattr(home, _HOME, cache)
+    except (TypeError, AttributeError):
+        return _homeless
+    return cache
+
+
+def _is_stale(adapter: MessageAdapter[Any]) -> bool:
+    """Whether the class itself was rebuilt since (``model_rebuild``)."""
+    return (
+        is_class(adapter.form)
+        and getattr(adapter.form, "__pydantic_validator__", adapter.validator) is not adapter.validator
+    )

@@ -1,0 +1,162 @@
+"""The ASGI WebSocket wire format as types: the scope, the events, the callables. No behaviour lives here.
+
+The dictionaries follow the `WebSocket section of the ASGI specification
+<https://asgi.readthedocs.io/en/latest/specs/www.html#websocket>`_ (spec version 2.5) and its Denial Response
+extension. Text and binary messages are separate variants, so that a checker narrows them by their keys.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Literal, NotRequired, Protocol, TypeAlias, TypedDict
+
+__all__ = [
+    "ASGIApp",
+    "ASGIVersions",
+    "BinaryReceiveEvent",
+    "BinarySendEvent",
+    "Receive",
+    "Scope",
+    "Send",
+    "TextReceiveEvent",
+    "TextSendEvent",
+    "WebSocketAcceptEvent",
+    "WebSocketCloseEvent",
+    "WebSocketConnectEvent",
+    "WebSocketDisconnectEvent",
+    "WebSocketReceiveEvent",
+    "WebSocketResponseBodyEvent",
+    "WebSocketResponseStartEvent",
+    "WebSocketScope",
+    "WebSocketSendEvent",
+]
+
+
+class ASGIVersions(TypedDict):
+    """``scope["asgi"]``: which versions the server speaks. A missing ``spec_version`` means ``"2.0"``."""
+
+    version: str
+    spec_version: NotRequired[str]
+
+
+class WebSocketScope(TypedDict):
+    """The connection scope of one WebSocket, alive as long as the socket itself."""
+
+    type: Literal["websocket"]
+    asgi: ASGIVersions
+    http_version: NotRequired[str]
+    scheme: NotRequired[str]
+    path: str
+    raw_path: NotRequired[bytes | None]
+    query_string: NotRequired[bytes | None]
+    root_path: NotRequired[str]
+    headers: Iterable[tuple[bytes, bytes]]
+    client: NotRequired[tuple[str, int] | None]
+    server: NotRequired[tuple[str, int | None] | None]
+    subprotocols: NotRequired[Iterable[str]]
+    state: NotRequired[dict[str, Any]]
+    extensions: NotRequired[dict[str, dict[str, Any]] | None]
+
+
+class WebSocketConnectEvent(TypedDict):
+    """The client has opened a connection and waits for the end of the opening handshake."""
+
+    type: Literal["websocket.connect"]
+
+
+class TextReceiveEvent(TypedDict):
+    """A text message arrived."""
+
+    type: Literal["websocket.receive"]
+    text: str
+    bytes: NotRequired[None]
+
+
+class BinaryReceiveEvent(TypedDict):
+    """A binary message arrived."""
+
+    type: Literal["websocket.receive"]
+    bytes: bytes
+    text: NotRequired[None]
+
+
+class WebSocketDisconnectEvent(TypedDict):
+    """The connection is over. Code 1005 stands for "no code in the close frame"."""
+
+    type: Literal["websocket.disconnect"]
+    code: NotRequired[int | None]
+    reason: NotRequired[str | None]
+
+
+class WebSocketAcceptEvent(TypedDict):
+    """Accept the connection. Header names are lower-case and never ``sec-websocket-protocol``."""
+
+    type: Literal["websocket.accept"]
+    subprotocol: NotRequired[str | None]
+    headers: NotRequired[Iterable[tuple[bytes, bytes]]]
+
+
+class TextSendEvent(TypedDict):
+    """Send a text message."""
+
+    type: Literal["websocket.send"]
+    text: str
+    bytes: NotRequired[None]
+
+
+class BinarySendEvent(TypedDict):
+    """Send a binary message."""
+
+    type: Literal["websocket.send"]
+    bytes: bytes
+    text: NotRequired[None]
+
+
+class WebSocketCloseEvent(TypedDict):
+    """Close the connection; before the accept, deny it with HTTP status 403."""
+
+    type: Literal["websocket.close"]
+    code: NotRequired[int]
+    reason: NotRequired[str | None]
+
+
+class WebSocketResponseStartEvent(TypedDict):
+    """Denial Response extension: the status and headers of the HTTP response that denies the handshake."""
+
+    type: Literal["websocket.http.response.start"]
+    status: int
+    headers: NotRequired[Iterable[tuple[bytes, bytes]]]
+
+
+class WebSocketResponseBodyEvent(TypedDict):
+    """Denial Response extension: a part of the body; the last one where ``more_body`` is missing or false."""
+
+    type: Literal["websocket.http.response.body"]
+    body: NotRequired[bytes]
+    more_body: NotRequired[bool]
+
+
+WebSocketReceiveEvent: TypeAlias = (
+    WebSocketConnectEvent | TextReceiveEvent | BinaryReceiveEvent | WebSocketDisconnectEvent
+)
+"""What ``receive()`` may give: the events that a server sends to an application."""
+
+WebSocketSendEvent: TypeAlias = (
+    WebSocketAcceptEvent
+    | TextSendEvent
+    | BinarySendEvent
+    | WebSocketCloseEvent
+    | WebSocketResponseStartEvent
+    | WebSocketResponseBodyEvent
+)
+"""What ``send()`` takes: the events that an application sends to a server."""
+
+# TypedDicts and MutableMapping[str, Any] are not assignable to each other either way, and servers and frameworks use
+# both. These loose aliases take, and satisfy, the ones of Starlette, Litestar and uvicorn alike.
+Scope: TypeAlias = Mapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+
+
+class ASGIApp(Protocol):
+    """Any ASGI application or response callable, whichever aliases it was written with."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]: ...

@@ -1,0 +1,17 @@
+"""Codecs: how values and models become messages, and the registry of the modes that name them."""
+
+from typedws.codecs.base import BinaryCodec, Codec, FrameKind
+from typedws.codecs.json import BinaryJSON, TextJSON
+from typedws.codecs.modes import AnyCodec, CodecRegistry, Mode, registry
+
+__all__ = [
+    "AnyCodec",
+    "BinaryCodec",
+    "BinaryJSON",
+    "Codec",
+    "CodecRegistry",
+    "FrameKind",
+    "Mode",
+    "TextJSON",
+    "registry",
+]

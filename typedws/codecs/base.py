@@ -1,0 +1,161 @@
+"""What a codec is: one way to write values and models as messages of one kind of frame. No format is known here."""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias
+
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+from typing_extensions import TypeVar
+
+from typedws.adapters import MessageAdapter, adapter_for, find_unsendable
+from typedws.errors import InvalidMessage, UnsendableMessage
+from typedws.events import check_text
+
+__all__ = ["BinaryCodec", "Codec", "FrameKind"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+Frame = TypeVar("Frame", str, bytes)
+
+FrameKind: TypeAlias = Literal["text", "binary"]
+"""The two kinds of data frames (RFC 6455 section 5.6)."""
+
+
+class Codec(ABC, Generic[Frame]):
+    """One format in one kind of frame: ``Codec[str]`` for text frames, ``Codec[bytes]`` for binary ones.
+
+    A format of plain values (``None``, booleans, numbers, text, lists, dictionaries) needs ``encode`` and ``decode`` only; models
+    then pass through plain values. A format that can do better overrides ``encode_model`` and ``decode_model`` too.
+    """
+
+    name: str
+    """What error messages and registries call it."""
+    kind: FrameKind
+    """Which frames it fills: ``"text"`` for a ``Codec[str]``, ``"binary"`` for a ``Codec[bytes]``."""
+
+    @abstractmethod
+    def encode(self, value: object) -> Frame:
+        """Write a plain value.
+
+        :raises UnsendableMessage: for what the format cannot hold, or must not: a non-finite number, a lone surrogate
+        """
+
+    @abstractmethod
+    def decode(self, data: Frame) -> Any:
+        """Read a plain value.
+
+        :raises InvalidMessage: with problem ``"malformed"``. Any other exception is taken to mean that too.
+        """
+
+    def encode_model(self, message: T, adapter: MessageAdapter[T]) -> Frame:
+        """Write a message as its declared type says, by alias.
+
+        :raises UnsendableMessage: for a message that is not of that type, or that the format cannot hold
+        """
+        return self.encode(adapter.to_plain(message))
+
+    def decode_model(self, data: Frame, adapter: MessageAdapter[T]) -> T:
+        """Read a message of the declared type, validated once.
+
+        :raises InvalidMessage: for a malformed message, or one that fails validation
+        """
+        return adapter.from_plain(self.decode_or_refuse(data, adapter.name), self.name)
+
+    def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], Frame]:
+        """Make the function that encodes messages of one type; override it where that can be faster."""
+
+        def encode(message: T) -> Frame:
+            data = self.encode_model(message, adapter)
+            if self.kind == "text":
+                check_text(str(data))
+            return data
+
+        return encode
+
+    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
+        """Make the function that decodes messages of one type; override it where that can be faster."""
+
+        def decode(data: Frame) -> T:
+            return self.decode_model(data, adapter)
+
+        return decode
+
+    def encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], Frame]:
+        """Give the function that encodes messages of one type, made once."""
+        return _kept(adapter.encoders, self, self.model_encoder, adapter)
+
+    def decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
+        """Give the function that decodes messages of one type, made once."""
+        return _kept(adapter.decoders, self, self.model_decoder, adapter)
+
+    def decode_or_refuse(self, data: Frame, expected: str) -> Any:
+        """``decode``, whose every failure is the peer's: an `InvalidMessage`."""
+        try:
+            return self.decode(data)
+        except InvalidMessage:
+            raise
+        except Exception as error:  # third-party decoders raise many kinds, RecursionError among them
+            raise InvalidMessage("malformed", expected, f"malformed {self.name}") from error
+
+
+_MOST_CODECS: Final = 16
+
+
+def _kept(
+    kept: dict[object, Any], codec: object, make: Callable[[MessageAdapter[T]], F], adapter: MessageAdapter[T]
+) -> F:
+    function: F | None = kept.get(codec)
+    if function is None:
+        if len(kept) >= _MOST_CODECS:  # somebody makes a codec for each call
+            kept.clear()
+        function = kept[codec] = make(adapter)
+    return function
+
+
+class BinaryCodec(Codec[bytes]):
+    """A binary format of plain values that could itself hold what no message may: non-finite numbers."""
+
+    kind = "binary"
+    non_finite: ClassVar[re.Pattern[bytes]]
+    """Matches all data that hold a non-finite number, and little else: what matches is looked into."""
+
+    @abstractmethod
+    def pack(self, value: object) -> bytes:
+        """Write a value; any exception means that the format cannot hold it. `plainer` helps with single values."""
+
+    @abstractmethod
+    def unpack(self, data: bytes) -> Any:
+        """Read a value; any exception means that the data are malformed."""
+
+    def encode(self, value: object) -> bytes:
+        try:
+            data = self.pack(value)
+        except UnsendableMessage:
+            raise
+        except Exception as error:
+            if "surrogates" in str(error):
+                raise UnsendableMessage("text that UTF-8 can encode", "a lone surrogate") from error
+            raise UnsendableMessage(
+                f"a value that {self.name} can hold", f"a {type(value).__name__} that it cannot"
+            ) from error
+        if self.non_finite.search(data) and (refused := find_unsendable(to_jsonable_python(value, by_alias=True))):
+            raise refused
+        return data
+
+    def decode(self, data: bytes) -> Any:
+        value = self.unpack(data)
+        if self.non_finite.search(data) and find_unsendable(value):
+            raise ValueError("a non-finite number")
+        return value
+
+    @staticmethod
+    def plainer(value: object) -> Any:
+        """Make one value plain, as JSON would have it: what a format asks for a type that it does not know."""
+        if isinstance(value, BaseModel):
+            return adapter_for(type(value)).to_plain(value)
+        try:
+            return to_jsonable_python(value, by_alias=True)
+        except PydanticSerializationError as error:
+            raise TypeError(str(error)) from error

@@ -1,0 +1,38 @@
+"""CBOR (RFC 8949) in binary frames, on cbor2 (the extra ``cbor``). No other format.
+
+Bytes, integers of any size and keys of any type travel as they are; times, UUIDs, decimals and sets as CBOR's own tags.
+"""
+
+import re
+from typing import Any, NoReturn
+
+import cbor2
+
+from typedws.codecs.base import BinaryCodec
+
+__all__ = ["CBOR"]
+
+
+def _refuse_tag(*_: object) -> NoReturn:
+    raise ValueError("a tag that no message needs")
+
+
+# Shared references (28, 29) can make a value contain itself, 25 and 256 refer to strings elsewhere, 35 and 36 make objects
+# of other libraries from the peer's text: none is a value that a message could mean.
+_REFUSED = dict.fromkeys((25, 28, 29, 35, 36, 256), _refuse_tag)
+
+
+class CBOR(BinaryCodec):
+    """CBOR: the mode ``"cbor"``."""
+
+    name = "cbor"
+    non_finite = re.compile(rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+
+    def pack(self, value: object) -> bytes:
+        try:
+            return cbor2.dumps(value, default=lambda encoder, each: encoder.encode(self.plainer(each)))
+        except cbor2.CBOREncodeError:  # a time without a zone, say
+            return cbor2.dumps(self.plainer(value))
+
+    def unpack(self, data: bytes) -> Any:
+        return cbor2.loads(data, semantic_decoders=_REFUSED)

@@ -1,0 +1,30 @@
+"""MessagePack in binary frames, on ormsgpack (the extra ``msgpack``). No other format.
+
+ormsgpack is typed, and writes and reads at about the speed of orjson (1.3 and 0.94 times); the ``msgpack`` package is untyped
+and two to three times slower, msgspec's is as fast and has its own model of types. Bytes and integer keys travel as
+they are; an integer beyond 64 bits is refused, for the format has none.
+"""
+
+import re
+from typing import Any
+
+import ormsgpack
+
+from typedws.codecs.base import BinaryCodec
+
+__all__ = ["MessagePack"]
+
+_PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_UTC_Z
+
+
+class MessagePack(BinaryCodec):
+    """MessagePack: the mode ``"msgpack"``."""
+
+    name = "msgpack"
+    non_finite = re.compile(rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+
+    def pack(self, value: object) -> bytes:
+        return ormsgpack.packb(value, self.plainer, _PACK)
+
+    def unpack(self, data: bytes) -> Any:
+        return ormsgpack.unpackb(data, option=ormsgpack.OPT_NON_STR_KEYS)

@@ -1,0 +1,162 @@
+"""Reading and making single ASGI events: what servers say is evened out, what applications say is checked.
+
+Pure functions over one event each. The order of events is `typedws.state`'s, the content of messages the codecs'.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, TypeAlias
+
+from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketCloseEvent
+from typedws.closing import MAX_REASON_BYTES, CloseCode, is_sendable
+from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, UnsendableMessage
+from typedws.outcome import Closed
+
+__all__ = [
+    "HeadersInput",
+    "accept_event",
+    "binary_event",
+    "check_event",
+    "check_text",
+    "close_event",
+    "disconnect_of",
+    "frame_of",
+    "header_list",
+    "text_event",
+]
+
+HeadersInput: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+"""Header fields as applications write them: a mapping, or pairs of text or of bytes."""
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\r\n\0]")  # RFC 9110 section 5.5
+_NOT_IN_ACCEPT: Final = frozenset(
+    {b"connection", b"sec-websocket-accept", b"sec-websocket-extensions", b"sec-websocket-protocol", b"upgrade"}
+)
+
+
+def frame_of(event: Mapping[str, Any]) -> str | bytes:
+    """Give a ``websocket.receive`` event's message: ``str`` for a text frame, ``bytes`` for a binary one.
+
+    The other key may be absent, ``None`` or empty, as servers differ.
+    """
+    text: str | None = event.get("text")
+    if text:
+        return text
+    data: bytes | None = event.get("bytes")
+    if data or text is None:
+        return data or b""
+    return text
+
+
+_NOT_THE_PEER: Final[dict[int, ClosedBy]] = {
+    CloseCode.ABNORMAL_CLOSURE: "network",
+    CloseCode.SERVICE_RESTART: "server",  # what a server that shuts down tells its application
+}
+
+
+def disconnect_of(event: Mapping[str, Any]) -> Closed:
+    """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI."""
+    code = event.get("code")
+    if code is None:
+        code = CloseCode.NO_STATUS_RCVD
+    return Closed(code, event.get("reason") or "", _NOT_THE_PEER.get(code, "peer"))
+
+
+def check_text(text: str) -> None:
+    """Refuse text that UTF-8 cannot encode, and so no frame can carry.
+
+    :raises UnsendableMessage: naming where the lone surrogate is
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UnsendableMessage("text that UTF-8 can encode", f"a lone surrogate at index {error.start}") from None
+
+
+def text_event(data: str) -> TextSendEvent:
+    """Make the event that sends a text message; raises `UnsendableMessage` for text that UTF-8 cannot encode."""
+    check_text(data)
+    return {"type": "websocket.send", "text": data}
+
+
+def binary_event(data: bytes) -> BinarySendEvent:
+    """Make the event that sends a binary message."""
+    return {"type": "websocket.send", "bytes": data}
+
+
+def close_event(code: int, reason: str | None) -> WebSocketCloseEvent:
+    """Make the event that closes; raises `InvalidClose` for a code or a reason that must not be sent."""
+    if not is_sendable(code):
+        raise InvalidClose(code)
+    reason = reason or ""
+    try:
+        fits = len(reason.encode()) <= MAX_REASON_BYTES
+    except UnicodeEncodeError:
+        fits = False
+    if not fits:
+        raise InvalidClose(code, reason)
+    return {"type": "websocket.close", "code": int(code), "reason": reason}
+
+
+def accept_event(
+    subprotocol: str | None, headers: HeadersInput | None, offered: Collection[str]
+) -> WebSocketAcceptEvent:
+    """Make the event that accepts; raises `InvalidHandshake` for a subprotocol or a header that must not be sent.
+
+    The subprotocol must be one that the client offered (RFC 6455 section 4.2.2). The error does not repeat the
+    offer, which may carry a token.
+    """
+    if subprotocol is not None and subprotocol not in offered:
+        raise InvalidHandshake("subprotocol", f"one of the {len(offered)} that the client offered", repr(subprotocol))
+    fields = header_list(headers)
+    for name, _ in fields:
+        if name in _NOT_IN_ACCEPT:
+            raise InvalidHandshake("headers", "none that belongs to the handshake itself", repr(name.decode()))
+    return {"type": "websocket.accept", "subprotocol": subprotocol, "headers": fields}
+
+
+def check_event(event: Mapping[str, Any], offered: Collection[str]) -> None:
+    """Hold an event that the application wrote itself to the rules of those that are made here.
+
+    :raises InvalidHandshake, InvalidClose, UnsendableMessage: as `accept_event`, `close_event` and `text_event` do
+    """
+    match event["type"]:
+        case "websocket.accept":
+            accept_event(event.get("subprotocol"), event.get("headers"), offered)
+        case "websocket.close":
+            close_event(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason"))
+        case "websocket.send":
+            check_text(event.get("text") or "")
+        case _:
+            pass
+
+
+def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
+    """Give header fields as ASGI wants them: pairs of bytes, names in lower case.
+
+    Raises `InvalidHandshake` for a name that is no token and for a value with a line break, a null or a character
+    beyond latin-1 (RFC 9110 section 5).
+    """
+    if headers is None:
+        return []
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    return [(_name(name), _value(value)) for name, value in pairs]
+
+
+def _name(name: str | bytes) -> bytes:
+    encoded = name.encode(errors="replace") if isinstance(name, str) else name
+    if not _TOKEN.fullmatch(encoded):
+        raise InvalidHandshake("headers", "a header name that is a token", repr(name))
+    return encoded.lower()
+
+
+def _value(value: str | bytes) -> bytes:
+    try:
+        encoded = value.encode("latin-1") if isinstance(value, str) else value
+    except UnicodeEncodeError:
+        raise InvalidHandshake("headers", "a header value in latin-1", "a character beyond it") from None
+    if _FORBIDDEN_IN_VALUE.search(encoded):
+        raise InvalidHandshake("headers", "a header value on one line", "a line break or a null")
+    return encoded

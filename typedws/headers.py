@@ -1,0 +1,171 @@
+"""The headers of an opening handshake, and the cookies in them, as read-only values. Nothing is sent from here."""
+
+import re
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Final
+
+__all__ = ["Headers", "parse_cookies"]
+
+_CREDENTIALS: Final = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "sec-websocket-protocol", "set-cookie"},
+)
+_MASK: Final = "********"
+
+
+class Headers(Mapping[str, str]):
+    """An immutable, case-insensitive multi-dict of header fields (RFC 9110 section 5).
+
+    Built from a mapping, or from ``raw``: the name-value pairs of ``scope["headers"]``. A list is kept as it
+    is, neither copied nor decoded before something is asked for. Bytes are Latin-1, so that no value fails to decode;
+    names are in ASCII lower case, however they arrived.
+
+    A name that occurs more than once occurs so in the views, in ``len()`` and when iterating. ``headers[name]`` is the
+    first value and :meth:`getlist` has all. ``repr()`` masks the values that carry credentials.
+
+    :raises UnicodeEncodeError: a name or value of the mapping is not Latin-1.
+    :raises TypeError: both a mapping and ``raw`` are given.
+    """
+
+    __slots__ = ("_first", "_raw")
+
+    def __init__(
+        self,
+        headers: Mapping[str, str] | None = None,
+        raw: Iterable[tuple[bytes, bytes]] | None = None,
+    ) -> None:
+        if headers is not None and raw is not None:
+            raise TypeError("expected a mapping or raw pairs, found both: give one of them")
+        pairs = raw if headers is None else _encode(headers)
+        self._raw = pairs if isinstance(pairs, list) else list(pairs or ())
+        self._first: dict[bytes, bytes] | None = None
+
+    @property
+    def raw(self) -> list[tuple[bytes, bytes]]:
+        """The undecoded pairs, in the order and the spelling they arrived in; a new list."""
+        return [(name, value) for name, value in self._raw]
+
+    def getlist(self, key: str) -> list[str]:
+        """Every value of a header, in order; an empty list where there is none."""
+        wanted = _fold(key)
+        return [value.decode("latin-1") for name, value in self._raw if name.lower() == wanted]
+
+    def keys(self) -> KeysView[str]:
+        """Every name, as often as it occurs."""
+        return KeysView(self)
+
+    def values(self) -> ValuesView[str]:
+        """Every value."""
+        return _Values(_decode(self._raw))
+
+    def items(self) -> ItemsView[str, str]:
+        """Every pair of name and value."""
+        return _Items(_decode(self._raw))
+
+    def _index(self) -> dict[bytes, bytes]:
+        if self._first is None:
+            self._first = dict(reversed(self._raw))
+            # ASGI promises lower-case names: one look at all of them is cheaper than to fold each.
+            if not b"".join(self._first).islower():
+                self._first = {name.lower(): value for name, value in reversed(self._raw)}
+        return self._first
+
+    def __getitem__(self, key: str) -> str:
+        value = self._index().get(_fold(key))
+        if value is None:
+            raise KeyError(key)
+        return value.decode("latin-1")
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and _fold(key) in self._index()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name.lower().decode("latin-1") for name, _ in self._raw])
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same pairs, in whatever order."""
+        if not isinstance(other, Headers):
+            return NotImplemented
+        return sorted(_decode(self._raw)) == sorted(_decode(other._raw))
+
+    def __repr__(self) -> str:
+        pairs = [(name, _MASK if name in _CREDENTIALS else value) for name, value in _decode(self._raw)]
+        return f"{type(self).__name__}({pairs!r})"
+
+
+# Mapping's own views ask the mapping for each name's value, and so would repeat the first one.
+class _Values(ValuesView[str]):
+    __slots__ = ("_values",)
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._values = [value for _, value in pairs]
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"<the values of {len(self)} headers>"
+
+
+class _Items(ItemsView[str, str]):
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        self._pairs = pairs
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._pairs
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __repr__(self) -> str:
+        return f"<the items of {len(self)} headers>"
+
+
+def _fold(name: str) -> bytes:
+    # What is not Latin-1 becomes `?`, which is in no header name (RFC 9110 section 5.6.2).
+    return name.encode("latin-1", "replace").lower()
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1").lower(), value.encode("latin-1")) for name, value in headers.items()]
+
+
+def _decode(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
+    return [(name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in raw]
+
+
+_ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
+
+
+def parse_cookies(header: str) -> dict[str, str]:
+    """The cookies of one ``Cookie`` header, read as browsers write them. Never raises.
+
+    More tolerant than RFC 6265 section 4.2.1: a chunk without ``=`` is a value with an empty name, a quoted value is
+    unquoted, and of two cookies with one name the last counts.
+    """
+    cookies: dict[str, str] = {}
+    for chunk in header.split(";"):
+        name, equals, value = chunk.partition("=")
+        name, value = (name.strip(), value.strip()) if equals else ("", chunk.strip())
+        if name or value:
+            cookies[name] = _unquote(value)
+    return cookies
+
+
+def _unquote(value: str) -> str:
+    if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
+        return value
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])

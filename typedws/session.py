@@ -1,0 +1,265 @@
+"""One connection's traffic: events in and out, in order, each checked against the state. Messages are not read here.
+
+Everything that awaits the server's ``receive`` and ``send`` passes here, but for the two fast paths of
+`typedws.websockets`, which read the flags that this module keeps true.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from typedws.asgi import Receive, Send, WebSocketReceiveEvent, WebSocketSendEvent
+from typedws.closing import CloseCode
+from typedws.errors import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
+from typedws.events import close_event, disconnect_of
+from typedws.outcome import Closed
+from typedws.state import Application, Client, ConnectionState, Move, move_of
+
+__all__ = ["CLOSE_TIMEOUT", "Inbox", "Session"]
+
+D = TypeVar("D", bound=WebSocketDisconnect)
+
+CLOSE_TIMEOUT: Final = 5.0
+"""Seconds that a close may take, waiting for earlier sends and the server, before it is given up."""
+
+
+class Inbox:
+    """Events that somebody else receives, for the task that will ask for them. In order; none is dropped here."""
+
+    __slots__ = ("_arrival", "events", "is_fed")
+
+    def __init__(self) -> None:
+        self.events: deque[Mapping[str, Any]] = deque()
+        self.is_fed = False
+        self._arrival = anyio.Event()
+
+    def put(self, event: Mapping[str, Any]) -> None:
+        """Keep an event, and wake who waits for it."""
+        self.events.append(event)
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the task that waits look again."""
+        self._arrival.set()
+        self._arrival = anyio.Event()
+
+    async def get(self) -> Mapping[str, Any] | None:
+        """Give the next event; ``None`` once nobody feeds the inbox any more and it is empty."""
+        while not self.events:
+            if not self.is_fed:
+                return None
+            await self._arrival.wait()
+        return self.events.popleft()
+
+
+class Session:
+    """The traffic of one connection.
+
+    Flags for the fast paths: ``is_open``, data may be sent; ``is_direct``, data may be received straight from the server;
+    ``is_receiving`` and ``is_sending``, a task is at it. Who sends sets ``is_sending`` and ends with ``pass_turn``.
+    """
+
+    __slots__ = (
+        "asgi_receive",
+        "asgi_send",
+        "end",
+        "inbox",
+        "is_direct",
+        "is_open",
+        "is_receiving",
+        "is_sending",
+        "state",
+        "waiting",
+    )
+
+    def __init__(self, receive: Receive | None, send: Send | None) -> None:
+        self.asgi_receive: Receive = receive or _no_receive
+        self.asgi_send: Send = send or _no_send
+        self.state = ConnectionState()
+        self.is_open = False
+        self.is_direct = False
+        self.is_receiving = False
+        self.is_sending = False
+        self.end: Closed | None = None
+        """How the connection ended, once it has."""
+        self.inbox: Inbox | None = None
+        self.waiting: deque[anyio.Event] | None = None
+        """The tasks that wait to send, in the order of their calls."""
+
+    # --- in ---
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Give the client's next event, whichever it is.
+
+        :raises ConcurrentReceive: while another task receives
+        :raises WebSocketDisconnected: after the disconnect
+        :raises InvalidState: for an event that the server must not send now
+        """
+        if self.is_receiving:
+            raise ConcurrentReceive
+        self.is_receiving = True
+        try:
+            if self.inbox is not None:
+                if (event := await self.inbox.get()) is not None:
+                    return event
+                self.inbox = None
+                self._set_flags()
+            return await self.pull()
+        finally:
+            self.is_receiving = False
+
+    async def receive_message(self) -> Mapping[str, Any]:
+        """Give the next ``websocket.receive`` event.
+
+        :raises WebSocketDisconnect: when the disconnect comes instead; `WebSocketDisconnected` ever after, and after our
+            own close
+        :raises InvalidState: before the accept
+        """
+        if self.state.application is not Application.CONNECTED:
+            raise self.over() if self.end else InvalidState("an accepted connection", "one that is not", ACCEPT_FIRST)
+        event = await self.receive()
+        if event["type"] != Move.RECEIVE:
+            raise self.disconnected(event)
+        return event
+
+    async def pull(self) -> Mapping[str, Any]:
+        """Give the server's next event, past the inbox; for who feeds it."""
+        if self.state.client is Client.DISCONNECTED:
+            raise self.over()
+        event = await self.asgi_receive()
+        if event["type"] == Move.DISCONNECT:
+            self.disconnected(event)
+        else:
+            self.state.client_moves(move_of(event))
+        return event
+
+    def disconnected(self, event: Mapping[str, Any]) -> WebSocketDisconnect:
+        """Record the event that came where a message was expected, and give the exception that tells it.
+
+        :raises InvalidState: for an event that the server must not send now
+        """
+        if self.state.client is not Client.DISCONNECTED:
+            self.state.client_moves(move_of(event))
+            if self.state.application not in _ENDED:
+                self.end = disconnect_of(event)
+            self._set_flags()
+        return self._told(WebSocketDisconnect)
+
+    def read_through(self, inbox: Inbox) -> None:
+        """Receive from ``inbox`` until it is empty and nobody feeds it any more."""
+        self.inbox = inbox
+        self._set_flags()
+
+    async def connect(self) -> None:
+        """Receive the connect event, unless it has been: nobody speaks before."""
+        if self.state.client is Client.CONNECTING:
+            await self.receive()
+
+    # --- out ---
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Send an event when all earlier ones have been sent, if the state allows it then.
+
+        :raises WebSocketDisconnect: when the server says that the peer is gone; `WebSocketDisconnected` ever after
+        :raises InvalidState: for a move that is not allowed
+        """
+        move = move_of(event)
+        self._check(move)
+        await self._take_turn()
+        try:
+            self._check(move)
+            self.state.application_moves(move)
+            if self.state.application in _ENDED:
+                self.end = self._end_by(event)
+            self._set_flags()
+            await self.asgi_send(event)
+        except OSError as error:
+            raise self.lost() from error
+        finally:
+            self.pass_turn()
+
+    def lost(self) -> WebSocketDisconnect:
+        """Record that a send failed. What the peer said before that may still be received."""
+        self.end = self.end or _LOST
+        self._set_flags()
+        return self._told(WebSocketDisconnect)
+
+    def over(self) -> WebSocketDisconnected:
+        """Give the exception for using the connection after its end."""
+        return self._told(WebSocketDisconnected)
+
+    def _told(self, exception: type[D]) -> D:
+        end = self.end or _LOST
+        return exception(end.code, end.reason, end.closed_by)
+
+    def pass_turn(self) -> None:
+        """Let the next task send, in the order of the calls."""
+        if self.waiting:
+            self.waiting.popleft().set()
+        else:
+            self.is_sending = False
+
+    def _check(self, move: Move) -> None:
+        if self.end is not None:
+            raise self.over()
+        self.state.check_application(move)
+
+    async def _take_turn(self) -> None:
+        if not self.is_sending:
+            self.is_sending = True
+            return
+        turn = anyio.Event()
+        self.waiting = self.waiting or deque()
+        self.waiting.append(turn)
+        try:
+            await turn.wait()
+        except BaseException:
+            if turn.is_set():
+                self.pass_turn()
+            else:
+                self.waiting.remove(turn)
+            raise
+
+    # --- the end ---
+
+    async def close(self, code: int, reason: str | None) -> Closed:
+        """Close, or before the accept deny; where the connection is over, say how it ended.
+
+        Shielded from cancellation, and given up after `CLOSE_TIMEOUT` seconds.
+
+        :raises InvalidClose: for a code or a reason that must not be sent, whatever the state
+        """
+        event = close_event(code, reason)
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(WebSocketDisconnect, InvalidState):
+            await self.connect()
+            await self.send(event)
+        if self.state.allows(Move.CLOSE):  # given up, or the peer is gone without a word
+            self.state.application_moves(Move.CLOSE)
+            self.end = self.end or self._end_by(event)
+            self._set_flags()
+        return self.end or self._end_by(event)
+
+    def _end_by(self, event: Mapping[str, Any]) -> Closed:
+        if self.state.application is Application.DENIED:
+            return Closed(CloseCode.ABNORMAL_CLOSURE, "the handshake was denied", "application")
+        return Closed(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason") or "", "application")
+
+    def _set_flags(self) -> None:
+        self.is_open = self.state.is_open and self.end is None
+        self.is_direct = self.state.is_open and self.inbox is None
+
+
+_LOST: Final = Closed(CloseCode.ABNORMAL_CLOSURE, "", "network")
+ACCEPT_FIRST: Final = "call accept() first"
+_ENDED: Final = (Application.CLOSED, Application.DENIED)
+
+
+async def _no_receive() -> WebSocketReceiveEvent:
+    raise InvalidState("a receive callable", "none", "pass it to the constructor")
+
+
+async def _no_send(event: WebSocketSendEvent) -> None:
+    raise InvalidState("a send callable", "none", "pass it to the constructor")

@@ -1,0 +1,145 @@
+"""Type forms as values: how a message type is named, told apart from others, and taken apart. Nothing is built here.
+
+A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in an annotation.
+"""
+
+import sys
+from collections.abc import Hashable, Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, ForwardRef, Literal, Never, NoReturn, TypeGuard, Union, get_args, get_origin
+
+from pydantic import BaseModel, Discriminator
+from pydantic.fields import FieldInfo
+from typing_extensions import TypeAliasType
+
+from typedws.errors import InvalidMessageType
+
+__all__ = ["home_of", "identity", "is_class", "is_nothing", "plain_members", "type_name"]
+
+_UNIONS: Final = (Union, UnionType)
+_VALUES: Final = (str, bytes, int, float, bool, NoneType, Enum)
+
+
+def is_class(form: object) -> TypeGuard[type[Any]]:
+    """Whether ``form`` is a class proper, and no alias such as ``list[int]``."""
+    return isinstance(form, type) and get_origin(form) is None
+
+
+def is_nothing(form: object) -> bool:
+    """Whether ``form`` is the empty type: a feed that hears no message at all."""
+    return form is Never or form is NoReturn
+
+
+def type_name(form: object) -> str:
+    """Name a type as its user would write it: ``Join | Say``, ``list[Join]``."""
+    origin = get_origin(form)
+    if is_nothing(form):
+        return "no message"
+    if isinstance(form, ForwardRef | str):
+        return repr(form if isinstance(form, str) else form.__forward_arg__)
+    if origin is Annotated:
+        return type_name(get_args(form)[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, get_args(form)))}]"
+    if origin in _UNIONS:
+        return " | ".join(map(type_name, get_args(form)))
+    if origin is not None and (arguments := get_args(form)):
+        return f"{type_name(origin)}[{', '.join(map(type_name, arguments))}]"
+    if form is NoneType or form is None:
+        return "None"
+    return getattr(form, "__name__", None) or str(form)
+
+
+def identity(form: object) -> Hashable:
+    """Give a key that two type forms share only if they mean the same to pydantic, in the same order.
+
+    Equality of the forms themselves will not do: ``A | B == B | A``, and a ``Field(...)`` equals only itself, so that an
+    ``Annotated`` written inside a loop would be a new type each time. Leaves are known by their ``id``, which
+    holds for as long as the form itself is kept beside the key. Raises `InvalidMessageType` for a forward reference,
+    whose meaning depends on the place where it was written.
+    """
+    origin = get_origin(form)
+    if isinstance(form, ForwardRef | str):
+        raise InvalidMessageType(type_name(form), "a name in quotes means nothing here, name the class itself")
+    if origin is None:
+        return id(form)
+    if origin is Annotated:
+        inner, *metadata = get_args(form)
+        return "Annotated", identity(inner), tuple(map(_metadata_identity, metadata))
+    if origin is Literal:
+        return "Literal", tuple((type(value), value) for value in get_args(form))
+    arguments = tuple(map(_argument_identity, get_args(form)))
+    return ("Union", arguments) if origin in _UNIONS else (id(origin), arguments)
+
+
+def _argument_identity(argument: object) -> Hashable:
+    if isinstance(argument, list):
+        return tuple(map(_argument_identity, argument))
+    return identity(argument)
+
+
+def _metadata_identity(value: object) -> Hashable:
+    if isinstance(value, _VALUES):
+        return type(value), value
+    if isinstance(value, list | tuple):
+        return type(value), tuple(map(_metadata_identity, value))
+    if isinstance(value, FieldInfo):
+        return FieldInfo, tuple((name, _metadata_identity(each)) for name, each in value.__repr_args__())
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value), tuple(
+            (field.name, _metadata_identity(getattr(value, field.name))) for field in fields(value)
+        )
+    return id(value)
+
+
+def plain_members(form: object) -> Iterator[type[Any]]:
+    """Give the model and dataclass classes that stand in ``form`` on their own or in a union, without serialisers
+    or validators annotated on them; whatever else is in it is passed over.
+    """
+    origin = get_origin(form)
+    if isinstance(form, TypeAliasType):
+        yield from plain_members(form.__value__)
+    elif origin is Annotated:
+        inner, *metadata = get_args(form)
+        if all(map(_only_discriminates, metadata)):
+            yield from plain_members(inner)
+    elif origin in _UNIONS:
+        for argument in get_args(form):
+            yield from plain_members(argument)
+    elif is_class(form) and (issubclass(form, BaseModel) or is_dataclass(form)):
+        yield form
+
+
+_HARMLESS_FIELD: Final = frozenset(
+    {"annotation", "required", "discriminator", "title", "description", "examples", "deprecated"}
+)
+
+
+def _only_discriminates(metadata: object) -> bool:
+    if isinstance(metadata, FieldInfo):
+        return all(name in _HARMLESS_FIELD for name, _ in metadata.__repr_args__())
+    return isinstance(metadata, Discriminator | str)
+
+
+def home_of(form: object) -> type[Any] | None:
+    """Give the first class of the user's own in ``form``: what is known of the form may live and die with it."""
+    pending: list[object] = [form]
+    seen: set[int] = set()
+    while pending:
+        part = pending.pop(0)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if isinstance(part, TypeAliasType):
+            pending.append(part.__value__)
+        elif is_class(part) and _is_users_own(part):
+            return part
+        pending.extend(get_args(part))
+    return None
+
+
+def _is_users_own(class_: type[Any]) -> bool:
+    package = class_.__module__.partition(".")[0]
+    return package not in sys.stdlib_module_names or package == "__main__"
