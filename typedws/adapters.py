@@ -93,6 +93,13 @@ class MessageAdapter(Generic[T]):
         return [node["config"] for node in _nodes(self.core_schema) if "config" in node]
 
     @cached_property
+    def lists(self) -> frozenset[str]:
+        """The names, as the peer writes them, of the fields that take several values."""
+        mappings = (node.get("fields") for node in _nodes(self.core_schema))
+        fields: dict[str, dict[str, Any]] = next((each for each in mappings if isinstance(each, dict)), {})
+        return frozenset(field.get("validation_alias", name) for name, field in fields.items() if _takes_many(field))
+
+    @cached_property
     def _kinds(self) -> frozenset[str]:
         return frozenset(kind for node in _nodes(self.core_schema) for kind in _kinds_of(node))
 
@@ -200,6 +207,12 @@ def _nodes(value: object) -> Iterator[dict[str, Any]]:
             pending.extend(each for name, each in node.items() if name not in skipped)
         elif isinstance(part, list | tuple):
             pending.extend(cast(Iterable[object], part))
+
+
+def _takes_many(node: Mapping[str, Any]) -> bool:
+    while "schema" in node:
+        node = node["schema"]
+    return node.get("type") in ("frozenset", "list", "set", "tuple")
 
 
 def _kinds_of(node: dict[str, Any]) -> Iterator[str]:

@@ -5,7 +5,9 @@
     TypedWSError
     ├── WebSocketDisconnect                    the peer is gone
     │   └── WebSocketDisconnected              used after the end            (RuntimeError too)
-    ├── InvalidMessage                         the peer sent what the contract does not allow
+    ├── InvalidInput                           the peer gave what was not declared
+    │   ├── InvalidMessage                     as a message
+    │   └── InvalidParams                      as parameters of the handshake
     ├── InvalidState                           a move in the wrong state     (RuntimeError too)
     │   ├── ConcurrentReceive                  a second task receives
     │   ├── DenialResponseUnsupported          the server has no such extension
@@ -33,8 +35,10 @@ __all__ = [
     "ErrorDetail",
     "InvalidClose",
     "InvalidHandshake",
+    "InvalidInput",
     "InvalidMessage",
     "InvalidMessageType",
+    "InvalidParams",
     "InvalidState",
     "MessageProblem",
     "TypedWSError",
@@ -118,12 +122,11 @@ def _nothing_is_known(_: str) -> bool:
     return False
 
 
-class InvalidMessage(TypedWSError):
-    """The peer sent a message that is not one of those expected. It was consumed whole; the connection goes on.
+class InvalidInput(TypedWSError):
+    """The peer gave something that is not what was declared: see its two kinds.
 
-    ``problem`` says why, ``expected`` and ``found`` what, ``close_code`` which close code would answer it: 1003 for the
-    wrong kind of frame, 1009 for too big, 1007 for the rest (RFC 6455 section 7.4.1). The text of this exception
-    never repeats what the peer sent; ``errors()`` may.
+    ``problem`` says why, ``expected`` and ``found`` what. The text of this exception never repeats what the peer gave;
+    ``errors()`` may.
     """
 
     def __init__(
@@ -135,10 +138,9 @@ class InvalidMessage(TypedWSError):
         is_known: Callable[[str], bool] = _nothing_is_known,
     ) -> None:
         super().__init__(problem, expected, found)
-        self.problem = problem
+        self.problem: MessageProblem = problem
         self.expected = expected
         self.found = found
-        self.close_code = _CLOSE_CODES[problem]
         self._failure = failure
         self._is_known = is_known
 
@@ -174,6 +176,25 @@ class InvalidMessage(TypedWSError):
                 shown.append(f"{len(where) - len(shown)} more")
             sentence += f" ({'; '.join(shown)})"
         return sentence
+
+
+class InvalidMessage(InvalidInput):
+    """The peer sent a message that is not one of those expected. It was consumed whole; the connection goes on.
+
+    ``close_code`` is the close code that would answer it: 1003 for the wrong kind of frame, 1009 for too big, 1007 for
+    the rest (RFC 6455 section 7.4.1).
+    """
+
+    @property
+    def close_code(self) -> CloseCode:
+        """The close code that fits."""
+        return _CLOSE_CODES[self.problem]
+
+
+class InvalidParams(InvalidInput):
+    """The path and query parameters of a handshake are not those declared; ``status_code`` is what would answer it."""
+
+    status_code = 422
 
 
 class InvalidState(TypedWSError, RuntimeError):

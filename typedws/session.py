@@ -1,13 +1,13 @@
 """One connection's traffic: events in and out, in order, each checked against the state. Messages are not read here.
 
 Everything that awaits the server's ``receive`` and ``send`` passes here, but for the two fast paths of
-`typedws.websockets`, which read the flags that this module keeps true.
+`typedws.websockets`, which pass the gates that this module keeps.
 """
 
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import anyio
 
@@ -18,12 +18,17 @@ from typedws.events import close_event, disconnect_of
 from typedws.outcome import Closed
 from typedws.state import Application, Client, ConnectionState, Move, move_of
 
-__all__ = ["CLOSE_TIMEOUT", "Inbox", "Session"]
+__all__ = ["CLOSE_TIMEOUT", "Gate", "Inbox", "Session"]
 
 D = TypeVar("D", bound=WebSocketDisconnect)
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a close may take, waiting for earlier sends and the server, before it is given up."""
+
+
+Gate: TypeAlias = Literal["busy", "shut"] | None
+"""Whether a fast path may be taken: ``None`` for yes, ``"busy"`` while a task is on it, ``"shut"`` when only the slow way
+knows what to do. ``None`` for yes, as no comparison is as fast as that with ``None``."""
 
 
 class Inbox:
@@ -58,8 +63,8 @@ class Inbox:
 class Session:
     """The traffic of one connection.
 
-    Flags for the fast paths: ``is_open``, data may be sent; ``is_direct``, data may be received straight from the server;
-    ``is_receiving`` and ``is_sending``, a task is at it. Who sends sets ``is_sending`` and ends with ``pass_turn``.
+    Two gates are kept for the fast paths, ``receiving`` and ``sending``. Who finds one free makes it busy, and in the end
+    gives it back: sets ``receiving`` to ``receiving_at_rest``, or calls ``pass_turn``.
     """
 
     __slots__ = (
@@ -67,10 +72,10 @@ class Session:
         "asgi_send",
         "end",
         "inbox",
-        "is_direct",
-        "is_open",
-        "is_receiving",
-        "is_sending",
+        "receiving",
+        "receiving_at_rest",
+        "sending",
+        "sending_at_rest",
         "state",
         "waiting",
     )
@@ -79,15 +84,15 @@ class Session:
         self.asgi_receive: Receive = receive or _no_receive
         self.asgi_send: Send = send or _no_send
         self.state = ConnectionState()
-        self.is_open = False
-        self.is_direct = False
-        self.is_receiving = False
-        self.is_sending = False
+        self.receiving: Gate = "shut"
+        self.receiving_at_rest: Gate = "shut"
+        self.sending: Gate = "shut"
+        self.sending_at_rest: Gate = "shut"
         self.end: Closed | None = None
         """How the connection ended, once it has."""
         self.inbox: Inbox | None = None
         self.waiting: deque[anyio.Event] | None = None
-        """The tasks that wait to send, in the order of their calls."""
+        """The tasks that wait to send, in the order of their calls; ``None`` while there are none."""
 
     # --- in ---
 
@@ -98,18 +103,18 @@ class Session:
         :raises WebSocketDisconnected: after the disconnect
         :raises InvalidState: for an event that the server must not send now
         """
-        if self.is_receiving:
+        if self.receiving == "busy":
             raise ConcurrentReceive
-        self.is_receiving = True
+        self.receiving = "busy"
         try:
             if self.inbox is not None:
                 if (event := await self.inbox.get()) is not None:
                     return event
                 self.inbox = None
-                self._set_flags()
+                self._set_gates()
             return await self.pull()
         finally:
-            self.is_receiving = False
+            self.receiving = self.receiving_at_rest
 
     async def receive_message(self) -> Mapping[str, Any]:
         """Give the next ``websocket.receive`` event.
@@ -145,13 +150,13 @@ class Session:
             self.state.client_moves(move_of(event))
             if self.state.application not in _ENDED:
                 self.end = disconnect_of(event)
-            self._set_flags()
+            self._set_gates()
         return self._told(WebSocketDisconnect)
 
     def read_through(self, inbox: Inbox) -> None:
         """Receive from ``inbox`` until it is empty and nobody feeds it any more."""
         self.inbox = inbox
-        self._set_flags()
+        self._set_gates()
 
     async def connect(self) -> None:
         """Receive the connect event, unless it has been: nobody speaks before."""
@@ -174,7 +179,7 @@ class Session:
             self.state.application_moves(move)
             if self.state.application in _ENDED:
                 self.end = self._end_by(event)
-            self._set_flags()
+            self._set_gates()
             await self.asgi_send(event)
         except OSError as error:
             raise self.lost() from error
@@ -184,7 +189,7 @@ class Session:
     def lost(self) -> WebSocketDisconnect:
         """Record that a send failed. What the peer said before that may still be received."""
         self.end = self.end or _LOST
-        self._set_flags()
+        self._set_gates()
         return self._told(WebSocketDisconnect)
 
     def over(self) -> WebSocketDisconnected:
@@ -200,7 +205,8 @@ class Session:
         if self.waiting:
             self.waiting.popleft().set()
         else:
-            self.is_sending = False
+            self.waiting = None
+            self.sending = self.sending_at_rest
 
     def _check(self, move: Move) -> None:
         if self.end is not None:
@@ -208,8 +214,8 @@ class Session:
         self.state.check_application(move)
 
     async def _take_turn(self) -> None:
-        if not self.is_sending:
-            self.is_sending = True
+        if self.sending != "busy":
+            self.sending = "busy"
             return
         turn = anyio.Event()
         self.waiting = self.waiting or deque()
@@ -239,7 +245,7 @@ class Session:
         if self.state.allows(Move.CLOSE):  # given up, or the peer is gone without a word
             self.state.application_moves(Move.CLOSE)
             self.end = self.end or self._end_by(event)
-            self._set_flags()
+            self._set_gates()
         return self.end or self._end_by(event)
 
     def _end_by(self, event: Mapping[str, Any]) -> Closed:
@@ -247,9 +253,13 @@ class Session:
             return Closed(CloseCode.ABNORMAL_CLOSURE, "the handshake was denied", "application")
         return Closed(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason") or "", "application")
 
-    def _set_flags(self) -> None:
-        self.is_open = self.state.is_open and self.end is None
-        self.is_direct = self.state.is_open and self.inbox is None
+    def _set_gates(self) -> None:
+        self.receiving_at_rest = None if self.state.is_open and self.inbox is None else "shut"
+        self.sending_at_rest = None if self.state.is_open and self.end is None else "shut"
+        if self.receiving != "busy":
+            self.receiving = self.receiving_at_rest
+        if self.sending != "busy":
+            self.sending = self.sending_at_rest
 
 
 _LOST: Final = Closed(CloseCode.ABNORMAL_CLOSURE, "", "network")

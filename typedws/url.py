@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from typing import Any, Final, NamedTuple, Self, SupportsIndex, TypedDict, Unpack, overload
-from urllib.parse import SplitResult, quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from typedws.asgi import Scope
 from typedws.headers import Headers
@@ -65,9 +65,9 @@ class URL(str):
         """The URL that an ASGI scope asks for; ``path`` and ``query`` stand in for those of the scope.
 
         The authority is the ``Host`` header, or the server's address where that is missing or malformed, without the
-        scheme's default port; where there is neither, the URL is only a path. ``scope["path"]`` includes the
-        ``root_path`` (ASGI HTTP and WebSocket specification 2.4). A missing scheme is ``ws``. Characters of the path
-        that would end it, and control characters, are percent-encoded.
+        scheme's default port; where there is neither, the URL is only a path. ``scope["path"]`` is taken to include
+        ``root_path`` already. A missing scheme is ``ws``. Control characters, and those that would end the path or the
+        query, are percent-encoded; what is no UTF-8 in the query becomes U+FFFD.
         """
         scheme: str = scope.get("scheme") or "ws"
         netloc = _host_header(scope) or _server_netloc(scope, scheme)
@@ -157,15 +157,18 @@ class URL(str):
 
     def include_query_params(self, **params: object) -> Self:
         """The URL with these query parameters set, each in place of all of its name."""
-        return self.replace(query=urlencode([*self._query_without(params), *params.items()]))
+        return self._with_query([*self._query_without(params), *params.items()])
 
     def replace_query_params(self, **params: object) -> Self:
         """The URL with these query parameters and no others."""
-        return self.replace(query=urlencode(params))
+        return self._with_query(params.items())
 
     def remove_query_params(self, keys: str | Iterable[str]) -> Self:
         """The URL without the query parameters of this name, or of these names."""
-        return self.replace(query=urlencode(self._query_without([keys] if isinstance(keys, str) else keys)))
+        return self._with_query(self._query_without([keys] if isinstance(keys, str) else keys))
+
+    def _with_query(self, params: Iterable[tuple[str, object]]) -> Self:
+        return self.replace(query=str(QueryParams(params)))
 
     def _query_without(self, keys: Iterable[str]) -> list[tuple[str, str]]:
         dropped = set(keys)

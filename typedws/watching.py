@@ -32,7 +32,7 @@ class Watch(AbstractAsyncContextManager[None, bool]):
         self._inbox = session.inbox or Inbox()
 
     async def __aenter__(self) -> None:
-        if self._session.is_receiving or self._inbox.is_fed:
+        if self._session.receiving == "busy" or self._inbox.is_fed:
             raise ConcurrentReceive
         if self._session.state.client is Client.DISCONNECTED:
             raise self._session.over()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, cast, get_args, get_origin, overload
+from typing import Any, Generic, Self, cast, get_args, get_origin, overload
 from typing import TypeVar as TypingTypeVar
 
 from typing_extensions import TypeForm, TypeVar
@@ -27,6 +27,7 @@ from typedws.errors import (
 )
 from typedws.events import HeadersInput, accept_event, binary_event, check_event, close_event, frame_of, text_event
 from typedws.outcome import Closed, Denied, Outcome
+from typedws.params import read_params
 from typedws.request import HandshakeRequest
 from typedws.session import Session
 from typedws.state import Move, WebSocketState, classic
@@ -48,9 +49,10 @@ __all__ = [
 T = TypeVar("T")
 In_co = TypeVar("In_co", covariant=True, default=object)
 Out_contra = TypeVar("Out_contra", contravariant=True, default=Any)
+Params_co = TypeVar("Params_co", covariant=True, default=object)
 
 
-class _Session(HandshakeRequest):
+class _Session(HandshakeRequest, Generic[Params_co]):
     """What both views stand on: the request, the traffic, the codecs in use."""
 
     __slots__ = (
@@ -61,6 +63,7 @@ class _Session(HandshakeRequest):
         "_max_message_size",
         "_mode",
         "_out_key",
+        "_params",
         "_reader",
         "_registry",
         "_session",
@@ -88,16 +91,31 @@ class _Session(HandshakeRequest):
         self._decode: Callable[[Any], Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._in_key = self._out_key = "text"
+        self._params: Params_co | None = None
+
+    @property
+    def params(self) -> Params_co:
+        """The path and query parameters, validated as the declared type says; once, when first asked for.
+
+        :raises InvalidParams: for parameters that fail validation
+        :raises UndeclaredMessageType: when no type is declared for them
+        """
+        if self._params is None:
+            declared = _declared_types(self)[2]
+            if declared is None:
+                raise UndeclaredMessageType
+            self._params = read_params(self, adapter_for(declared))
+        return cast(Params_co, self._params)
 
 
-class Handshake(_Session, Generic[In_co, Out_contra]):
+class Handshake(_Session[Params_co], Generic[In_co, Out_contra, Params_co]):
     """An opening handshake to decide: all that the request says, ``accept`` and ``deny``; no sending, no receiving."""
 
     __slots__ = ()
 
     async def accept(
         self, subprotocol: str | None = None, headers: HeadersInput | None = None
-    ) -> "Connection[In_co, Out_contra]":
+    ) -> "Connection[In_co, Out_contra, Params_co]":
         """Accept the connection, and give the view of it that sends and receives.
 
         :param subprotocol: one of those that the client offered, or ``None`` for none
@@ -109,7 +127,7 @@ class Handshake(_Session, Generic[In_co, Out_contra]):
         event = accept_event(subprotocol, headers, self.subprotocols)
         await self._session.connect()
         await self._session.send(event)
-        return cast("Connection[In_co, Out_contra]", self)
+        return cast("Connection[In_co, Out_contra, Params_co]", self)
 
     async def deny(
         self, status: int = 403, *, detail: str | None = None, headers: HeadersInput | None = None
@@ -155,11 +173,11 @@ class Handshake(_Session, Generic[In_co, Out_contra]):
         return Denied(response.status)
 
 
-class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
+class Connection(_Session[Params_co], AsyncIterator[In_co], Generic[In_co, Out_contra, Params_co]):
     """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
 
-    ``In_co`` is what it hears and ``Out_contra`` what it says. ``async for message in connection`` gives each validated message
-    until the connection ends. An `InvalidMessage` ends a loop but not the connection: a new loop goes on.
+    ``Connection[In, Out, Params]`` declares what it hears, what it says, and its parameters. ``async for message in
+    connection`` gives each validated message until the connection ends. An `InvalidMessage` ends a loop but not the connection: a new loop goes on.
     """
 
     __slots__ = ()
@@ -169,8 +187,8 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
     @overload
     async def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
     @overload
-    async def receive_model(self, form: TypeForm[T], /, *, mode: Mode | None = None) -> T: ...
-    async def receive_model(self, form: Any = None, /, *, mode: Mode | None = None) -> Any:
+    async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
+    async def receive_model(self, form: Any = None, /, mode: Mode | None = None) -> Any:
         """Give the next message, validated: of the declared type, or of the one given.
 
         :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared too, a
@@ -212,8 +230,8 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
     @overload
     def iter_models(self, /, *, mode: Mode | None = None) -> AsyncIterator[In_co]: ...
     @overload
-    def iter_models(self, form: TypeForm[T], /, *, mode: Mode | None = None) -> AsyncIterator[T]: ...
-    def iter_models(self, form: Any = None, /, *, mode: Mode | None = None) -> AsyncIterator[Any]:
+    def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
+    def iter_models(self, form: Any = None, /, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
         reader = self._reader_of(form, mode)
 
@@ -238,31 +256,40 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
 
         return _Messages(receive)
 
-    def __aiter__(self) -> AsyncIterator[In_co]:
+    def __aiter__(self) -> Self:
         reader = self._reader_of(None, None)
-        self._decode, self._in_key = reader.decode, "text" if reader.kind == "text" else "bytes"
+        self._in_key = "text" if reader.kind == "text" else "bytes"
+        self._decode = reader.decode if self._max_message_size is None else partial(self._decode_within_limit, reader)
         return self
 
     async def __anext__(self) -> In_co:
-        session = self._session
-        if session.is_receiving or not session.is_direct or self._decode is None:
+        session, decode = self._session, self._decode
+        if session.receiving is not None or decode is None:
             try:
                 return await self.receive_model()
             except WebSocketDisconnect:
                 raise StopAsyncIteration from None
-        session.is_receiving = True
+        session.receiving = "busy"
         try:
             event = await session.asgi_receive()
         finally:
-            session.is_receiving = False
-        if event["type"] != "websocket.receive":
+            session.receiving = session.receiving_at_rest
+        try:
+            frame = event[self._in_key]  # of all events, only a message has this key
+        except KeyError:
+            frame = None
+        if frame:
+            message: In_co = decode(frame)
+            return message
+        if event["type"] != Move.RECEIVE:
             session.disconnected(event)
             raise StopAsyncIteration
-        frame = event.get(self._in_key)
-        if not frame or len(frame) > self._sure_size:
-            reader = self._reader_of(None, None)
-            return cast(In_co, reader.read(self._within_limit(frame_of(event), reader.expected)))
-        return cast(In_co, self._decode(frame))
+        reader = self._reader_of(None, None)
+        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        return last
+
+    def _decode_within_limit(self, reader: "_Reader[T]", frame: str | bytes) -> T:
+        return reader.decode(self._within_limit(frame, reader.expected))
 
     async def _receive_frame(self, expected: str) -> str | bytes:
         return self._within_limit(frame_of(await self._session.receive_message()), expected)
@@ -277,7 +304,7 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
 
     # --- sending ---
 
-    async def send_model(self, message: Out_contra, *, mode: Mode | None = None) -> None:
+    async def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
         """Send a message as its declared type says; where none is declared, as its own class says.
 
         It goes out by alias, without the additional fields of a subclass, after all messages sent before it.
@@ -287,24 +314,25 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
         :raises WebSocketDisconnect: when the peer is gone
         :raises InvalidState: before the accept
         """
-        if mode is None and self._encode is not None:
-            event: Mapping[str, object] = {"type": "websocket.send", self._out_key: self._encode(message)}
+        encode = self._encode
+        if mode is None and encode is not None:
+            event: Mapping[str, object] = {"type": "websocket.send", self._out_key: encode(message)}
         else:
             event = self._model_event(message, mode)
         session = self._session
-        if session.is_sending or not session.is_open:
+        if session.sending is not None:
             await session.send(event)
             return
-        session.is_sending = True
+        session.sending = "busy"
         try:
             await session.asgi_send(event)
         except OSError as error:
             raise session.lost() from error
         finally:
-            if session.waiting:
-                session.pass_turn()
+            if session.waiting is None:
+                session.sending = session.sending_at_rest
             else:
-                session.is_sending = False
+                session.pass_turn()
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises as `send_model` does."""
@@ -374,10 +402,10 @@ class Connection(_Session, AsyncIterator[In_co], Generic[In_co, Out_contra]):
         return reader
 
 
-class WebSocket(Handshake[In_co, Out_contra], Connection[In_co, Out_contra]):
+class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_contra, Params_co]):
     """A WebSocket connection over ASGI's ``scope``, ``receive`` and ``send``: all of the classic API, typed.
 
-    ``WebSocket[In, Out]`` declares what it hears and what it says. It does everything, and checks at run time what the
+    ``WebSocket[In, Out, Params]`` declares what it hears, what it says, and its parameters. It does everything, and checks at run time what the
     state allows; the views `Handshake` and `Connection` show parts of it, so that a checker does.
 
     :param mode: how messages travel where a call does not say: the name of a codec, or a codec
@@ -495,12 +523,11 @@ class _ResponseRelay:
 # --- the declared types, at run time ---
 
 
-def _declared_types(websocket: _Session) -> tuple[Any, Any]:
-    """Read ``WebSocket[In, Out]`` from the alias that made the object, or from its class; ``None`` where undeclared."""
+def _declared_types(websocket: _Session[object]) -> list[Any]:
+    """Read ``WebSocket[In, Out, Params]`` from the alias that made the object, or from its class; ``None`` where undeclared."""
     alias = getattr(websocket, "__orig_class__", None)
     arguments = _arguments_of(type(websocket), get_args(alias))
-    declared = [None if _says_nothing(argument) else argument for argument in (*arguments, None, None)]
-    return declared[0], declared[1]
+    return [None if _says_nothing(argument) else argument for argument in (*arguments, None, None, None)]
 
 
 def _says_nothing(argument: object) -> bool:

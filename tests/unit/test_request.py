@@ -126,7 +126,7 @@ def test_a_subclass_may_be_generic_and_have_slots_and_more_bases() -> None:
     class View:
         __slots__ = ()
 
-    class Socket(HandshakeRequest, Generic[T], View):
+    class Socket(HandshakeRequest, View, Generic[T]):
         __slots__ = ("receive",)
 
     socket = Socket[int](SCOPE)

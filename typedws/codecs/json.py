@@ -59,21 +59,6 @@ class _JSON(Codec[Frame]):
     def decode_model(self, data: Frame, adapter: MessageAdapter[T]) -> T:
         return self.model_decoder(adapter)(data)
 
-    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
-        validate = cast(Callable[[str | bytes], T], adapter.validator.validate_json)
-        n, i = ("N", "I") if self.kind == "text" else (ord("N"), ord("I"))
-
-        def decode(data: Frame) -> T:
-            # pydantic takes NaN and Infinity; two scans for one letter are the cheapest way to see that there is none.
-            if n in data or i in data:  # type: ignore[operator]
-                _refuse_constants(data, adapter)
-            try:
-                return validate(data)
-            except ValidationError as error:
-                raise adapter.invalid(error, "JSON") from None  # its text would repeat the message
-
-        return decode
-
 
 class TextJSON(_JSON[str]):
     """JSON in text frames: the mode ``"text"``."""
@@ -87,15 +72,31 @@ class TextJSON(_JSON[str]):
         return _model_dumper(adapter)(message).decode()
 
     def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], str]:
-        dumper_of, dump_other = _exact_dumpers(adapter).get, partial(_dump_other, adapter)
+        dumpers = _dumpers(adapter)
 
         def encode(message: T) -> str:
             try:
-                return dumper_of(type(message), dump_other)(message).decode()
+                return dumpers[type(message)](message).decode()
+            except KeyError:  # of the class: what serialisers raise comes wrapped
+                return _dump_other(adapter, message).decode()
             except PydanticSerializationError as error:
                 raise adapter.unsendable(message, error) from error
 
         return encode
+
+    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[str], T]:
+        validate = _validator(adapter)
+
+        def decode(data: str) -> T:
+            # pydantic takes NaN and Infinity; two scans for a letter are the cheapest way to see that there is none.
+            if "N" in data or "I" in data:
+                _refuse_constants(data, adapter)
+            try:
+                return validate(data)
+            except ValidationError as error:
+                raise adapter.invalid(error, "JSON") from None  # its text would repeat the message
+
+        return decode
 
 
 class BinaryJSON(_JSON[bytes]):
@@ -112,23 +113,45 @@ class BinaryJSON(_JSON[bytes]):
     def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
         return _model_dumper(adapter)
 
+    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[bytes], T]:
+        validate = _validator(adapter)
+
+        def decode(data: bytes) -> T:
+            if _N in data or _I in data:  # as in text
+                _refuse_constants(data, adapter)
+            try:
+                return validate(data)
+            except ValidationError as error:
+                raise adapter.invalid(error, "JSON") from None
+
+        return decode
+
 
 # --- models ---
 
 
+_N, _I = b"NI"
+
+
+def _validator(adapter: MessageAdapter[T]) -> Callable[[str | bytes], T]:
+    return adapter.validator.validate_json
+
+
 def _model_dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
-    dumper_of, dump_other = _exact_dumpers(adapter).get, partial(_dump_other, adapter)
+    dumpers = _dumpers(adapter)
 
     def dump(message: T) -> bytes:
         try:
-            return dumper_of(type(message), dump_other)(message)
+            return dumpers[type(message)](message)
+        except KeyError:
+            return _dump_other(adapter, message)
         except PydanticSerializationError as error:
             raise adapter.unsendable(message, error) from error
 
     return dump
 
 
-def _exact_dumpers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
+def _dumpers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
     return {class_: _dumper(member) for class_, member in adapter.members.items()}
 
 
@@ -152,7 +175,10 @@ def _dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
 def _dump_other(adapter: MessageAdapter[T], message: T) -> bytes:
     """Write what is no exact member: a subclass, or a type without a class of its own."""
     adapter.check_class(message)
-    data = adapter.serializer.to_json(message, by_alias=adapter.by_alias, warnings="error")
+    try:
+        data = adapter.serializer.to_json(message, by_alias=adapter.by_alias, warnings="error")
+    except PydanticSerializationError as error:
+        raise adapter.unsendable(message, error) from error
     if (adapter.may_hold_floats or adapter.may_hold_free_keys) and _is_suspicious(data):
         _refuse_unsendable(adapter.to_plain(message))
     return data

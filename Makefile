@@ -1,0 +1,54 @@
+# Two commands for everybody, each from a fresh clone: `make demo` and `make test`. For developers: `make check`.
+# Everything is installed into .venv, made by PYTHON (3.11 or newer).
+
+PYTHON ?= python3
+PYTEST_FLAGS ?=
+BIN := .venv/bin
+# pyright is a node program: its parts stay in the clone too.
+export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/pyright
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export npm_config_cache := $(CURDIR)/.venv/npm
+
+.PHONY: demo test check lint types schemas bench clean
+
+demo: .venv/.demo
+	@$(BIN)/python -m examples.demo
+
+test: .venv/.test
+	$(BIN)/python -m pytest -m "not node" $(PYTEST_FLAGS)
+
+check: .venv/.check lint types
+	$(MAKE) test PYTEST_FLAGS="--cov --cov-report=term --durations=5"
+	$(BIN)/python -m pytest -m node
+
+lint: .venv/.check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: .venv/.check
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --verifytypes typedws --ignoreexternal
+
+schemas: .venv/.demo
+	$(BIN)/python -m schemas.export
+
+bench: .venv/.bench
+	$(BIN)/python -m bench.echo
+	$(BIN)/python -m bench.headers
+
+clean:
+	rm -rf .venv
+
+.venv/.%: .venv/.pip
+	$(BIN)/python -m pip install --quiet --editable . --group $*
+	@touch $@
+
+.venv/.pip: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "typedws needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@rm -f .venv/.demo .venv/.test .venv/.check .venv/.bench
+	@touch $@
+
+.PRECIOUS: .venv/.%
