@@ -31,7 +31,7 @@ types: .venv/.check
 	$(BIN)/pyright --verifytypes typedws --ignoreexternal
 
 schemas: .venv/.demo
-	$(BIN)/python -m schemas.export
+	$(BIN)/python -m schemas
 
 bench: .venv/.bench
 	$(BIN)/python -m bench.echo

@@ -1,0 +1,66 @@
+"""A scripted ASGI wire: what the client does is a list of events, what the application sends is collected."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+
+Event = dict[str, Any]
+
+CONNECT: Event = {"type": "websocket.connect"}
+
+
+def text(data: str) -> Event:
+    """A text message arrives."""
+    return {"type": "websocket.receive", "text": data}
+
+
+def binary(data: bytes) -> Event:
+    """A binary message arrives."""
+    return {"type": "websocket.receive", "bytes": data}
+
+
+def disconnect(code: int | None = 1000, reason: str | None = "") -> Event:
+    """The client goes."""
+    return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+
+def scope(**overrides: Any) -> Event:
+    """A scope as a server makes it, with the Denial Response extension."""
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "scheme": "ws",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"host", b"testserver")],
+        "client": ("127.0.0.1", 50000),
+        "server": ("127.0.0.1", 80),
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+        "state": {},
+        **overrides,
+    }
+
+
+def wire(*events: Event) -> tuple[Callable[[], Awaitable[Event]], Callable[[Any], Awaitable[None]], list[Event]]:
+    """Give ``receive``, ``send``, and the list of what was sent; after the last event ``receive`` waits for ever."""
+    coming = iter(events)
+    sent: list[Event] = []
+
+    async def receive() -> Event:
+        await anyio.lowlevel.checkpoint()
+        for event in coming:
+            return event
+        await anyio.Event().wait()
+        raise AssertionError
+
+    async def send(event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        sent.append(event)
+
+    return receive, send, sent
