@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 import uvicorn
@@ -15,14 +15,14 @@ from examples.chat import Join, Say, app
 
 
 @asynccontextmanager
-async def serving(port: int) -> AsyncIterator[tuple[str, asyncio.Task[None]]]:
+async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
     """Serve the chat while the block runs, and give its URL and the task that serves it."""
     config = uvicorn.Config(app, port=port, ws="websockets-sansio", lifespan="off", log_level="critical")
     server = uvicorn.Server(config)
     listener = config.bind_socket()
     task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not task.done():
-        await asyncio.sleep(0.01)  # uvicorn has no event to wait for
+    while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn has no event to wait for
+        await asyncio.sleep(0.01)
     try:
         yield f"ws://127.0.0.1:{listener.getsockname()[1]}", task
     finally:

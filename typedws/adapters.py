@@ -60,7 +60,10 @@ class MessageAdapter(Generic[T]):
         An instance of exactly one of them may go through its class's own serialiser, which is twice as fast as the
         union's. A subclass must not: its additional fields are not part of what was declared.
         """
-        return {member: self if member is self.form else adapter_for(member) for member in plain_members(self.form)}
+        return {
+            member: self if cast(object, self.form) is member else adapter_for(member)
+            for member in plain_members(self.form)
+        }
 
     @cached_property
     def may_hold_floats(self) -> bool:
@@ -79,7 +82,7 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def by_alias(self) -> bool | None:
-        """How it is serialised: by alias, unless its model says ``serialize_by_alias=False``; ``None`` without aliases."""
+        """Whether it goes out by alias: unless the model sets ``serialize_by_alias=False``; ``None`` without aliases."""
         if not any("serialization_alias" in node or "alias" in node for node in _nodes(self.core_schema)):
             return None
         return not (configs := self._configs) or any(
@@ -95,9 +98,11 @@ class MessageAdapter(Generic[T]):
     @cached_property
     def lists(self) -> frozenset[str]:
         """The names, as the peer writes them, of the fields that take several values."""
-        mappings = (node.get("fields") for node in _nodes(self.core_schema))
-        fields: dict[str, dict[str, Any]] = next((each for each in mappings if isinstance(each, dict)), {})
-        return frozenset(field.get("validation_alias", name) for name, field in fields.items() if _takes_many(field))
+        for node in _nodes(self.core_schema):
+            if isinstance(fields := node.get("fields"), dict):
+                named = cast(dict[str, Mapping[str, Any]], fields).items()
+                return frozenset(field.get("validation_alias", name) for name, field in named if _takes_many(field))
+        return frozenset()
 
     @cached_property
     def _kinds(self) -> frozenset[str]:
@@ -186,9 +191,9 @@ def _is_encodable(text: str) -> bool:
 
 # Node types of pydantic-core that hold no number but integers; any other one might, functions and Any among them.
 _HOLD_NO_FLOATS: Final = frozenset(
-    "bool bytes chain computed-field custom-error dataclass dataclass-args dataclass-field date datetime decimal default "
-    "definition-ref definitions dict frozenset function-after function-before int json-or-python lax-or-strict list literal "
-    "missing-sentinel model model-field model-fields multi-host-url no-info none nullable set str tagged-union time "
+    "bool bytes chain computed-field custom-error dataclass dataclass-args dataclass-field date datetime decimal "
+    "default definition-ref definitions dict frozenset function-after function-before int json-or-python lax-or-strict list "
+    "literal missing-sentinel model model-field model-fields multi-host-url no-info none nullable set str tagged-union time "
     "timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
 )
 _NAME_ALL_KEYS: Final = (_HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
@@ -224,7 +229,7 @@ def _kinds_of(node: dict[str, Any]) -> Iterator[str]:
 
 
 def _words_of(node: dict[str, Any]) -> Iterator[str]:
-    yield from (name for name in node if isinstance(name, str))
+    yield from node
     for value in node.values():
         for word in cast(list[object], value) if isinstance(value, list) else [value]:
             if isinstance(word, str):

@@ -1,4 +1,4 @@
-"""Denials: the HTTP response that refuses a handshake, and RFC 9457 problem documents. Rendered to events, never sent here."""
+"""Denials: the HTTP response that refuses a handshake, and RFC 9457 problem documents. Nothing is sent here."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -39,8 +39,8 @@ class ProblemDocument(BaseModel):
 class DenialResponse:
     """An HTTP response that denies a handshake: ``status``, ``headers``, and a body of bytes, text or a model.
 
-    ``content-type`` is set by the body's kind unless given, ``content-length`` always fits. Raises `InvalidHandshake` for a
-    status outside 300-599 (200-299 say that the request succeeded, 100-199 that a response is to follow) and
+    ``content-type`` is set by the body's kind unless given, ``content-length`` always fits. Raises `InvalidHandshake`
+    for a status outside 300-599 (200-299 say that the request succeeded, 100-199 that a response is to follow) and
     for a header that must not be sent.
     """
 

@@ -278,7 +278,8 @@ class InvalidClose(TypedWSError, ValueError):
         if self.reason:
             size = len(self.reason.encode(errors="surrogatepass"))
             found = f"{size} bytes" if size > MAX_REASON_BYTES else "a lone surrogate"
-            return f"expected a close reason of at most {MAX_REASON_BYTES} bytes of UTF-8, found {found}: truncate_reason() cuts"
+            limit = f"at most {MAX_REASON_BYTES} bytes of UTF-8"
+            return f"expected a close reason of {limit}, found {found}: truncate_reason() cuts"
         return (
             f"expected a close code that may be sent (1000-1003, 1007-1014, 3000-4999), "
             f"found {self.code!r} ({describe(self.code)})"

@@ -5,7 +5,7 @@ Pure functions over one event each. The order of events is `typedws.state`'s, th
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketCloseEvent
 from typedws.closing import MAX_REASON_BYTES, CloseCode, is_sendable
@@ -141,7 +141,8 @@ def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
     """
     if headers is None:
         return []
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs: Iterable[tuple[str | bytes, str | bytes]]
+    pairs = cast(Mapping[str, str], headers).items() if isinstance(headers, Mapping) else headers
     return [(_name(name), _value(value)) for name, value in pairs]
 
 

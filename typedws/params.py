@@ -1,4 +1,4 @@
-"""The parameters of a handshake: its path and its query, validated as one model. Nothing else of the request is read."""
+"""The parameters of a handshake: its path and its query, validated as one model. Nothing else is read."""
 
 from typing import Any, TypeVar, cast
 

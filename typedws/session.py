@@ -27,8 +27,8 @@ CLOSE_TIMEOUT: Final = 5.0
 
 
 Gate: TypeAlias = Literal["busy", "shut"] | None
-"""Whether a fast path may be taken: ``None`` for yes, ``"busy"`` while a task is on it, ``"shut"`` when only the slow way
-knows what to do. ``None`` for yes, as no comparison is as fast as that with ``None``."""
+"""Whether a fast path may be taken: ``None`` for yes, ``"busy"`` while a task is on it,
+``"shut"`` when only the slow way knows what to do. No comparison is as fast as that with ``None``."""
 
 
 class Inbox:
@@ -63,8 +63,8 @@ class Inbox:
 class Session:
     """The traffic of one connection.
 
-    Two gates are kept for the fast paths, ``receiving`` and ``sending``. Who finds one free makes it busy, and in the end
-    gives it back: sets ``receiving`` to ``receiving_at_rest``, or calls ``pass_turn``.
+    Two gates are kept for the fast paths, ``receiving`` and ``sending``. Who finds one free makes it busy, and in the
+    end gives it back: sets ``receiving`` to ``receiving_at_rest``, or calls ``pass_turn``.
     """
 
     __slots__ = (
@@ -119,8 +119,8 @@ class Session:
     async def receive_message(self) -> Mapping[str, Any]:
         """Give the next ``websocket.receive`` event.
 
-        :raises WebSocketDisconnect: when the disconnect comes instead; `WebSocketDisconnected` ever after, and after our
-            own close
+        :raises WebSocketDisconnect: when the disconnect comes instead
+        :raises WebSocketDisconnected: ever after, and after our own close
         :raises InvalidState: before the accept
         """
         if self.state.application is not Application.CONNECTED:

@@ -4,11 +4,25 @@ A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in a
 """
 
 import sys
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, ForwardRef, Literal, Never, NoReturn, TypeGuard, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    ForwardRef,
+    Literal,
+    Never,
+    NoReturn,
+    TypeGuard,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
 
 from pydantic import BaseModel, Discriminator
 from pydantic.fields import FieldInfo
@@ -16,7 +30,16 @@ from typing_extensions import TypeAliasType
 
 from typedws.errors import InvalidMessageType
 
-__all__ = ["home_of", "identity", "is_class", "is_nothing", "plain_members", "type_name"]
+__all__ = [
+    "home_of",
+    "identity",
+    "is_class",
+    "is_nothing",
+    "plain_members",
+    "says_nothing",
+    "type_arguments",
+    "type_name",
+]
 
 _UNIONS: Final = (Union, UnionType)
 _VALUES: Final = (str, bytes, int, float, bool, NoneType, Enum)
@@ -55,8 +78,8 @@ def type_name(form: object) -> str:
 def identity(form: object) -> Hashable:
     """Give a key that two type forms share only if they mean the same to pydantic, in the same order.
 
-    Equality of the forms themselves will not do: ``A | B == B | A``, and a ``Field(...)`` equals only itself, so that an
-    ``Annotated`` written inside a loop would be a new type each time. Leaves are known by their ``id``, which
+    Equality of the forms themselves will not do: ``A | B == B | A``, and a ``Field(...)`` equals only itself, so that
+    an ``Annotated`` written inside a loop would be a new type each time. Leaves are known by their ``id``, which
     holds for as long as the form itself is kept beside the key. Raises `InvalidMessageType` for a forward reference,
     whose meaning depends on the place where it was written.
     """
@@ -69,22 +92,27 @@ def identity(form: object) -> Hashable:
         inner, *metadata = get_args(form)
         return "Annotated", identity(inner), tuple(map(_metadata_identity, metadata))
     if origin is Literal:
-        return "Literal", tuple((type(value), value) for value in get_args(form))
+        return "Literal", tuple(map(_value_identity, get_args(form)))
     arguments = tuple(map(_argument_identity, get_args(form)))
     return ("Union", arguments) if origin in _UNIONS else (id(origin), arguments)
 
 
 def _argument_identity(argument: object) -> Hashable:
     if isinstance(argument, list):
-        return tuple(map(_argument_identity, argument))
+        return tuple(map(_argument_identity, cast(list[object], argument)))
     return identity(argument)
+
+
+def _value_identity(value: object) -> Hashable:
+    return type(value), value  # True == 1
 
 
 def _metadata_identity(value: object) -> Hashable:
     if isinstance(value, _VALUES):
-        return type(value), value
+        return _value_identity(value)
     if isinstance(value, list | tuple):
-        return type(value), tuple(map(_metadata_identity, value))
+        several = cast(list[object] | tuple[object, ...], value)
+        return isinstance(value, list), tuple(map(_metadata_identity, several))
     if isinstance(value, FieldInfo):
         return FieldInfo, tuple((name, _metadata_identity(each)) for name, each in value.__repr_args__())
     if is_dataclass(value) and not isinstance(value, type):
@@ -143,3 +171,27 @@ def home_of(form: object) -> type[Any] | None:
 def _is_users_own(class_: type[Any]) -> bool:
     package = class_.__module__.partition(".")[0]
     return package not in sys.stdlib_module_names or package == "__main__"
+
+
+def says_nothing(form: object) -> bool:
+    """Whether ``form`` declares nothing: it is missing, ``Any``, ``object``, or a type parameter not filled in."""
+    return form is None or form is Any or form is object or isinstance(form, TypeVar)
+
+
+def type_arguments(class_: type[Any], arguments: tuple[Any, ...], base: type[Any]) -> tuple[Any, ...]:
+    """Follow the type arguments of ``class_`` to ``base``, one of its generic bases; empty where none are given."""
+    if class_ is base:
+        return arguments
+    given = dict(zip(getattr(class_, "__parameters__", ()), arguments, strict=False))
+    for each in class_.__dict__.get("__orig_bases__", class_.__bases__):
+        origin = get_origin(each) or each
+        if isinstance(origin, type) and issubclass(origin, base):
+            return type_arguments(origin, tuple(_substituted(argument, given) for argument in get_args(each)), base)
+    return ()
+
+
+def _substituted(argument: Any, given: Mapping[Any, Any]) -> Any:
+    if isinstance(argument, TypeVar):
+        return given.get(argument, argument)
+    parameters = getattr(argument, "__parameters__", ())
+    return argument[tuple(given.get(each, each) for each in parameters)] if parameters else argument

@@ -58,7 +58,7 @@ class Watch(AbstractAsyncContextManager[None, bool]):
     async def _watch(self) -> None:
         try:
             self._failure = await self._read()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
             self._failure = error
         finally:
             self._inbox.is_fed = False

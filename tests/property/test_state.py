@@ -1,7 +1,7 @@
 """The tables of ``typedws.state`` against a grammar of their own, read from the specification and nothing else.
 
-The grammar is one regular expression over a letter for each kind of event, each part of it optional to the right, so that every
-beginning of a legal connection is one of its words. It knows nothing of parties, states or tables.
+The grammar is one regular expression over a letter for each kind of event, each part of it optional to the right, so
+that every beginning of a legal connection is one of its words. It knows nothing of parties, states or tables.
 """
 
 import re
@@ -12,15 +12,24 @@ import pytest
 
 from tests.support import CONNECT, binary, disconnect, text
 from typedws.errors import InvalidState
-from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, JOINT_RULE, Application, Client, ConnectionState, Move, move_of
+from typedws.state import (
+    APPLICATION_MOVES,
+    CLIENT_MOVES,
+    JOINT_RULE,
+    Application,
+    Client,
+    ConnectionState,
+    Move,
+    move_of,
+)
 
-# ASGI, WebSocket. "Connect": sent when the client opens a connection; it "must be responded to with either an Accept message or
-# a Close message before the socket will pass websocket.receive messages".
-# "Disconnect": sent when "either connection to the client is lost", at any time from then on; afterwards nothing is sent.
-# "Accept", "Receive", "Send": after the accept, data pass both ways. "Close": once, "after the socket is accepted" or before it, which
-# denies; messages that were under way when the application closed may still arrive.
-# Extension "Websocket Denial Response": start and body "after the websocket.connect message", as in HTTP: one start, bodies as long as
-# more_body says so; these "cannot be followed by any other websocket messages".
+# ASGI, WebSocket. "Connect": sent when the client opens a connection; it "must be responded to with either an Accept
+# message or a Close message before the socket will pass websocket.receive messages". "Disconnect": sent when "either
+# connection to the client is lost", at any time from then on; afterwards nothing is sent. "Accept", "Receive",
+# "Send": after the accept, data pass both ways. "Close": once, "after the socket is accepted" or before it, which
+# denies; messages that were under way when the application closed may still arrive. Extension "Websocket Denial
+# Response": start and body "after the websocket.connect message", as in HTTP: one start, bodies as long as more_body
+# says so; these "cannot be followed by any other websocket messages".
 GRAMMAR = re.compile(
     r"""
     (c                              # connect

@@ -26,8 +26,9 @@ FrameKind: TypeAlias = Literal["text", "binary"]
 class Codec(ABC, Generic[Frame]):
     """One format in one kind of frame: ``Codec[str]`` for text frames, ``Codec[bytes]`` for binary ones.
 
-    A format of plain values (``None``, booleans, numbers, text, lists, dictionaries) needs ``encode`` and ``decode`` only; models
-    then pass through plain values. A format that can do better overrides ``encode_model`` and ``decode_model`` too.
+    A format of plain values (``None``, booleans, numbers, text, lists, dictionaries) needs ``encode`` and ``decode``
+    only; models then pass through plain values. A format that can do better overrides ``encode_model`` and
+    ``decode_model`` too.
     """
 
     name: str

@@ -17,9 +17,9 @@ def _refuse_tag(*_: object) -> NoReturn:
     raise ValueError("a tag that no message needs")
 
 
-# Shared references (28, 29) can make a value contain itself, 25 and 256 refer to strings elsewhere, 35 and 36 make objects
-# of other libraries from the peer's text: none is a value that a message could mean.
-_REFUSED = dict.fromkeys((25, 28, 29, 35, 36, 256), _refuse_tag)
+# Shared references (28, 29) can make a value contain itself, 25 and 256 refer to strings elsewhere, 35 and 36 make
+# objects of other libraries from the peer's text: none is a value that a message could mean.
+_REFUSED: dict[int, Any] = dict.fromkeys((25, 28, 29, 35, 36, 256), _refuse_tag)
 
 
 class CBOR(BinaryCodec):

@@ -20,13 +20,13 @@ adapter's ``validator.validate_json``                     0.71    55
 
 ``validate_json`` also is the one that takes a strict model with a ``datetime``, ``UUID`` or tuple field.
 
-Non-finite numbers are refused both ways, whatever a model's configuration says: pydantic and orjson would write ``null``,
-which the peer's schema refuses, and take in ``NaN``, which is not JSON (RFC 8259 section 6).
+Non-finite numbers are refused both ways, whatever a model's configuration says: pydantic and orjson would write
+``null``, which the peer's schema refuses, and take in ``NaN``, which is not JSON (RFC 8259 section 6).
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel, ValidationError
@@ -226,7 +226,7 @@ def _load_exactly(data: str | bytes) -> Any:
 
 
 def _is_suspicious(data: bytes) -> bool:
-    """Whether written JSON may stand for what must not go out: all that a non-finite number or a surrogate turns into."""
+    """Whether JSON holds anything that a non-finite number or a lone surrogate turns into when written."""
     text = data.decode()  # a scan of text is five times as fast as one of bytes
     return "null" in text or "\ufffd" in text or "NaN" in text or "Infinity" in text
 

@@ -1,4 +1,4 @@
-"""Modes: the names of codecs, and the registry that knows them. No format is known here, none is imported before use."""
+"""Modes: the names of codecs, and the registry that knows them. No extra is imported before its use."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -33,7 +33,7 @@ class CodecRegistry:
         self._codecs[mode] = codec
 
     def register_extra(self, mode: str, codec_class: str, *, extra: str) -> None:
-        """Name a codec that is imported at its first use, as ``"package.module:Class"``; ``extra`` is what installs it."""
+        """Name a codec, as ``"package.module:Class"``, to import at its first use; ``extra`` is what installs it."""
         self._codecs[mode] = (codec_class, extra)
 
     def get(self, mode: Mode) -> AnyCodec:

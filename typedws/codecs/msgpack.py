@@ -1,8 +1,8 @@
 """MessagePack in binary frames, on ormsgpack (the extra ``msgpack``). No other format.
 
-ormsgpack is typed, and writes and reads at about the speed of orjson (1.3 and 0.94 times); the ``msgpack`` package is untyped
-and two to three times slower, msgspec's is as fast and has its own model of types. Bytes and integer keys travel as
-they are; an integer beyond 64 bits is refused, for the format has none.
+ormsgpack is typed, and writes and reads at about the speed of orjson (1.3 and 0.94 times); the ``msgpack`` package is
+untyped and two to three times slower, msgspec's is as fast and has its own model of types. Bytes and integer keys
+travel as they are; an integer beyond 64 bits is refused, for the format has none.
 """
 
 import re

@@ -1,0 +1,284 @@
+"""`Connection`: the view of an accepted connection. It receives, sends and closes; it accepts and denies nothing.
+
+The rules are `typedws.state`'s, the traffic `typedws.session`'s, the formats those of `typedws.codecs`; here they
+meet. Two methods, ``__anext__`` and ``send_model``, write out what they could call: a call for each step would cost a
+fifth.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Self, cast, overload
+
+from typing_extensions import TypeForm, TypeVar
+
+from typedws.adapters import adapter_for
+from typedws.asgi import BinarySendEvent, TextSendEvent
+from typedws.codecs import AnyCodec, Codec, Mode
+from typedws.errors import InvalidMessage, UndeclaredMessageType, WebSocketDisconnect
+from typedws.events import binary_event, frame_of, text_event
+from typedws.outcome import Closed
+from typedws.reader import Reader, wrong_frame
+from typedws.state import Move
+from typedws.view import In_co, Out_contra, Params_co, View
+from typedws.watching import MAX_PENDING, OnOverflow, Watch
+
+__all__ = ["Connection"]
+
+T = TypeVar("T")
+
+
+class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
+    """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
+
+    ``Connection[In, Out, Params]`` declares what it hears, what it says, and its parameters. ``async for message in
+    connection`` gives each validated message until the connection ends. An `InvalidMessage` ends a loop but not the
+    connection: a new loop goes on.
+    """
+
+    __slots__ = ()
+
+    # --- receiving ---
+
+    @overload
+    async def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
+    @overload
+    async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
+    async def receive_model(self, form: Any = None, /, mode: Mode | None = None) -> Any:
+        """Give the next message, validated: of the declared type, or of the one given.
+
+        :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared
+            too, a narrower one says what must come now
+        :param mode: how it must have come, if not as the connection's own mode says
+        :raises InvalidMessage: for another message, which is consumed; the connection goes on
+        :raises WebSocketDisconnect: when the peer goes
+        :raises ConcurrentReceive: while another task receives
+        :raises UndeclaredMessageType: when no type is declared and none is given
+        :raises InvalidMessageType: for a type that pydantic cannot build
+        """
+        reader = self._reader_of(form, mode)
+        return reader.read(await self._receive_frame(reader.expected))
+
+    async def receive_text(self) -> str:
+        """Give the next message, which must be text. Raises as `receive_model` does."""
+        frame = await self._receive_frame("a text frame")
+        if isinstance(frame, str):
+            return frame
+        raise wrong_frame("a text frame", frame)
+
+    async def receive_bytes(self) -> bytes:
+        """Give the next message, which must be binary. Raises as `receive_model` does."""
+        frame = await self._receive_frame("a binary frame")
+        if isinstance(frame, bytes):
+            return frame
+        raise wrong_frame("a binary frame", frame)
+
+    async def receive_json(self, mode: Mode | None = None) -> Any:
+        """Give the next message as plain values. Raises as `receive_model` does.
+
+        orjson reads it: integers outside -2**63 .. 2**64 - 1 become floats. For exact ones, pass the codec
+        ``TextJSON(exact_integers=True)`` as the mode.
+        """
+        codec = self._codec(mode)
+        reader = Reader(codec.kind, codec.name, partial(cast(Codec[Any], codec).decode_or_refuse, expected=codec.name))
+        return reader.read(await self._receive_frame(reader.expected))
+
+    @overload
+    def iter_models(self, /, *, mode: Mode | None = None) -> AsyncIterator[In_co]: ...
+    @overload
+    def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
+    def iter_models(self, form: Any = None, /, mode: Mode | None = None) -> AsyncIterator[Any]:
+        """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
+        reader = self._reader_of(form, mode)
+
+        async def receive() -> Any:
+            return reader.read(await self._receive_frame(reader.expected))
+
+        return _Messages(receive)
+
+    def iter_text(self) -> AsyncIterator[str]:
+        """Iterate over text messages until the connection ends."""
+        return _Messages(self.receive_text)
+
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over binary messages until the connection ends."""
+        return _Messages(self.receive_bytes)
+
+    def iter_json(self, mode: Mode | None = None) -> AsyncIterator[Any]:
+        """Iterate over messages as plain values until the connection ends."""
+
+        async def receive() -> Any:
+            return await self.receive_json(mode)
+
+        return _Messages(receive)
+
+    def __aiter__(self) -> Self:
+        reader = self._reader_of(None, None)
+        self._in_key = "text" if reader.kind == "text" else "bytes"
+        self._decode = reader.decode if self._max_message_size is None else partial(self._decode_within_limit, reader)
+        return self
+
+    async def __anext__(self) -> In_co:
+        session, decode = self._session, self._decode
+        if session.receiving is not None or decode is None:
+            try:
+                return await self.receive_model()
+            except WebSocketDisconnect:
+                raise StopAsyncIteration from None
+        session.receiving = "busy"
+        try:
+            event = await session.asgi_receive()
+        finally:
+            session.receiving = session.receiving_at_rest
+        try:
+            frame = event[self._in_key]  # of all events, only a message has this key
+        except KeyError:
+            frame = None
+        if frame:
+            message: In_co = decode(frame)
+            return message
+        if event["type"] != Move.RECEIVE:
+            session.disconnected(event)
+            raise StopAsyncIteration
+        reader = self._reader_of(None, None)
+        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        return last
+
+    def _decode_within_limit(self, reader: Reader[T], frame: str | bytes) -> T:
+        return reader.decode(self._within_limit(frame, reader.expected))
+
+    async def _receive_frame(self, expected: str) -> str | bytes:
+        return self._within_limit(frame_of(await self._session.receive_message()), expected)
+
+    def _within_limit(self, frame: str | bytes, expected: str) -> str | bytes:
+        if len(frame) > self._sure_size and self._max_message_size is not None:
+            size = len(frame) if isinstance(frame, bytes) else len(frame.encode(errors="surrogatepass"))
+            if size > self._max_message_size:
+                limit = f"{expected} of at most {self._max_message_size} bytes"
+                raise InvalidMessage("too_big", limit, f"a message of {size} bytes")
+        return frame
+
+    # --- sending ---
+
+    async def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
+        """Send a message as its declared type says; where none is declared, as its own class says.
+
+        It goes out by alias, without the additional fields of a subclass, after all messages sent before it.
+
+        :param mode: how it goes, if not as the connection's own mode says
+        :raises UnsendableMessage: for a message of another type, or one that cannot be a frame; nothing was sent
+        :raises WebSocketDisconnect: when the peer is gone
+        :raises InvalidState: before the accept
+        """
+        encode = self._encode
+        if mode is None and encode is not None:
+            event: Mapping[str, object] = {"type": "websocket.send", self._out_key: encode(message)}
+        else:
+            event = self._model_event(message, mode)
+        session = self._session
+        if session.sending is not None:
+            await session.send(event)
+            return
+        session.sending = "busy"
+        try:
+            await session.asgi_send(event)
+        except OSError as error:
+            raise session.lost() from error
+        finally:
+            if session.waiting is None:
+                session.sending = session.sending_at_rest
+            else:
+                session.pass_turn()
+
+    async def send_text(self, data: str) -> None:
+        """Send a text message. Raises as `send_model` does."""
+        await self._session.send(text_event(data))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message. Raises as `send_model` does."""
+        await self._session.send(binary_event(data))
+
+    async def send_json(self, data: Any, mode: Mode | None = None) -> None:
+        """Send plain values, or whatever JSON can say of a value: models, dataclasses, times, UUIDs, sets, ...
+
+        Raises as `send_model` does; a non-finite number is refused, in every mode alike.
+        """
+        await self._session.send(_data_event(self._codec(mode).encode(data)))
+
+    def _model_event(self, message: Any, mode: Mode | None) -> Mapping[str, object]:
+        codec = self._codec(mode)
+        declared = self._declared()[1]
+        encode = _encoder_by_class(codec) if declared is None else codec.encoder(adapter_for(declared))
+        if mode is None:
+            self._encode, self._out_key = encode, "text" if codec.kind == "text" else "bytes"
+        return _data_event(encode(message))
+
+    # --- the end ---
+
+    async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
+        """Close the connection, and say how it ended; does nothing where it is over.
+
+        Safe in ``finally``: it is shielded from cancellation, and given up after five seconds.
+
+        :param code: 1000-1003, 1007-1014 or 3000-4999
+        :param reason: at most 123 bytes of UTF-8; `truncate_reason` cuts
+        :raises InvalidClose: for another code or reason, whatever the state; nothing was sent
+        """
+        return await self._session.close(code, reason)
+
+    def cancelled_on_disconnect(
+        self, *, max_pending: int = MAX_PENDING, on_overflow: OnOverflow = "close"
+    ) -> AbstractAsyncContextManager[None, bool]:
+        """Cancel the block as soon as the peer goes, then raise `WebSocketDisconnect`; for who sends without receiving.
+
+        Messages that arrive meanwhile are kept for ``receive_*``, in the block or after it. An exception of the block
+        passes as it is.
+
+        :param max_pending: how many messages are kept at most
+        :param on_overflow: what happens to a peer that says more: ``"close"`` with 1008, or ``"discard"`` what it says
+        :raises ConcurrentReceive: on entry, while another task receives
+        """
+        return Watch(self._session, max_pending, on_overflow)
+
+    # --- codecs ---
+
+    def _codec(self, mode: Mode | None) -> AnyCodec:
+        return self._registry.get(self._mode if mode is None else mode)
+
+    def _reader_of(self, form: Any, mode: Mode | None) -> Reader[Any]:
+        if form is None and mode is None and self._reader is not None:
+            return self._reader
+        declared = self._declared()[0] if form is None else form
+        if declared is None:
+            raise UndeclaredMessageType
+        codec, adapter = self._codec(mode), adapter_for(declared)
+        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
+        if form is None and mode is None:
+            self._reader = reader
+        return reader
+
+
+def _data_event(data: str | bytes) -> TextSendEvent | BinarySendEvent:
+    return text_event(data) if isinstance(data, str) else binary_event(data)
+
+
+def _encoder_by_class(codec: AnyCodec) -> Callable[[Any], str | bytes]:
+    def encode(message: object) -> str | bytes:
+        return codec.encoder(adapter_for(type(message)))(message)
+
+    return encode
+
+
+class _Messages(AsyncIterator[T]):
+    """Iterates until the connection ends; goes on after an exception, which an async generator would not."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
+        self._receive = receive
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive()
+        except WebSocketDisconnect:
+            raise StopAsyncIteration from None

@@ -1,0 +1,100 @@
+"""`Handshake`: the view of a connection that is still to be decided. It accepts or denies; it sends no message."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+from typedws.asgi import ASGIApp, Scope
+from typedws.connection import Connection
+from typedws.denial import DenialResponse, ProblemDocument, supports_denial_response
+from typedws.errors import DenialResponseUnsupported, WebSocketDisconnect
+from typedws.events import HeadersInput, accept_event, close_event
+from typedws.outcome import Denied
+from typedws.session import Session
+from typedws.state import Move
+from typedws.view import In_co, Out_contra, Params_co, View
+
+__all__ = ["Handshake"]
+
+
+class Handshake(View[In_co, Out_contra, Params_co]):
+    """An opening handshake to decide: all that the request says, ``accept`` and ``deny``; no sending, no receiving."""
+
+    __slots__ = ()
+
+    async def accept(
+        self, subprotocol: str | None = None, headers: HeadersInput | None = None
+    ) -> Connection[In_co, Out_contra, Params_co]:
+        """Accept the connection, and give the view of it that sends and receives.
+
+        :param subprotocol: one of those that the client offered, or ``None`` for none
+        :param headers: additional fields of the response, none that belongs to the handshake itself
+        :raises InvalidHandshake: for a subprotocol or header that must not be sent; nothing was sent
+        :raises InvalidState: after an accept or a denial
+        :raises WebSocketDisconnect: when the client has left
+        """
+        event = accept_event(subprotocol, headers, self.subprotocols)
+        await self._session.connect()
+        await self._session.send(event)
+        return cast("Connection[In_co, Out_contra, Params_co]", self)
+
+    async def deny(
+        self, status: int = 403, *, detail: str | None = None, headers: HeadersInput | None = None
+    ) -> Denied:
+        """Deny the connection with an RFC 9457 problem document, in one body event.
+
+        Where the server lacks the Denial Response extension, the client gets the plain 403 of a closure. A client that
+        has left already is no error.
+
+        :raises InvalidHandshake: for a status outside 300-599, or a header that must not be sent; nothing was sent
+        :raises InvalidState: after an accept
+        """
+        response = DenialResponse(status, headers=headers, body=ProblemDocument.of(status, detail))
+        if supports_denial_response(self.scope):
+            return await self._send_response(response)
+        await self._session.connect()
+        with suppress(WebSocketDisconnect):
+            await self._session.send(close_event(1000, None))
+        return Denied(403)
+
+    async def send_denial_response(self, response: DenialResponse | ASGIApp) -> Denied:
+        """Deny the connection with an HTTP response: a `DenialResponse`, or any framework's response object.
+
+        :raises DenialResponseUnsupported: where the server lacks the extension; `deny` falls back instead
+        :raises InvalidState: after an accept
+        """
+        if not supports_denial_response(self.scope):
+            raise DenialResponseUnsupported
+        if isinstance(response, DenialResponse):
+            return await self._send_response(response)
+        await self._session.connect()
+        relay = _ResponseRelay(self._session)
+        # Other extensions are those of plain HTTP responses, of which a response may not make use here.
+        scope: Scope = {**self.scope, "extensions": {"websocket.http.response": {}}}
+        await response(scope, self._session.receive, relay.send)
+        return Denied(relay.status)
+
+    async def _send_response(self, response: DenialResponse) -> Denied:
+        await self._session.connect()
+        with suppress(WebSocketDisconnect):
+            for event in response.events():
+                await self._session.send(event)
+        return Denied(response.status)
+
+
+class _ResponseRelay:
+    """Takes the events of any framework's response, and sends them as those of a denial."""
+
+    __slots__ = ("_session", "status")
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.status = 403
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        kind: str = event["type"]
+        if kind.startswith("http."):
+            event = {**event, "type": f"websocket.{kind}"}
+        if event["type"] == Move.RESPONSE_START:
+            self.status = event["status"]
+        await self._session.send(event)
