@@ -45,9 +45,9 @@ class MessageAdapter(Generic[T]):
     def __init__(self, form: TypeForm[T]) -> None:
         adapter = _build(form)
         self.form = form
-        self.name = type_name(form)
+        self.name: str = type_name(form)
         self.core_schema: Mapping[str, Any] = adapter.core_schema
-        self.validator = cast(SchemaValidator, adapter.validator)
+        self.validator: SchemaValidator = cast(SchemaValidator, adapter.validator)
         self.serializer: SchemaSerializer = adapter.serializer
         # What codecs have made of this type, by codec.
         self.encoders: dict[object, Any] = {}
@@ -82,7 +82,7 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def by_alias(self) -> bool | None:
-        """Whether it goes out by alias: unless the model sets ``serialize_by_alias=False``; ``None`` without aliases."""
+        """Whether it goes out by alias: unless a model says ``serialize_by_alias=False``; ``None`` without aliases."""
         if not any("serialization_alias" in node or "alias" in node for node in _nodes(self.core_schema)):
             return None
         return not (configs := self._configs) or any(
@@ -192,9 +192,9 @@ def _is_encodable(text: str) -> bool:
 # Node types of pydantic-core that hold no number but integers; any other one might, functions and Any among them.
 _HOLD_NO_FLOATS: Final = frozenset(
     "bool bytes chain computed-field custom-error dataclass dataclass-args dataclass-field date datetime decimal "
-    "default definition-ref definitions dict frozenset function-after function-before int json-or-python lax-or-strict list "
-    "literal missing-sentinel model model-field model-fields multi-host-url no-info none nullable set str tagged-union time "
-    "timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
+    "default definition-ref definitions dict frozenset function-after function-before int json-or-python "
+    "lax-or-strict list literal missing-sentinel model model-field model-fields multi-host-url no-info none "
+    "nullable set str tagged-union time timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
 )
 _NAME_ALL_KEYS: Final = (_HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
 _NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})

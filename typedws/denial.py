@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +20,7 @@ _JSON: Final = BinaryJSON()
 class ProblemDocument(BaseModel):
     """What went wrong, as a JSON document (RFC 9457, ``application/problem+json``); more members are allowed."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str
@@ -51,9 +51,12 @@ class DenialResponse:
     ) -> None:
         if not 300 <= status <= 599:
             raise InvalidHandshake("status", "an HTTP status from 300 to 599", str(int(status)))
-        self.status = int(status)
+        self.status: int = int(status)
+        self.body: bytes
         self.body, content_type = _rendered(body)
-        self.headers = [field for field in header_list(headers) if field[0] != b"content-length"]
+        self.headers: list[tuple[bytes, bytes]] = [
+            field for field in header_list(headers) if field[0] != b"content-length"
+        ]
         if content_type and not any(name == b"content-type" for name, _ in self.headers):
             self.headers.append((b"content-type", content_type))
         self.headers.append((b"content-length", str(len(self.body)).encode()))

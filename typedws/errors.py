@@ -69,7 +69,7 @@ class WebSocketDisconnect(TypedWSError):
 
     def __init__(self, code: int = 1000, reason: str | None = None, closed_by: ClosedBy | None = None) -> None:
         self.code = code
-        self.reason = reason or ""
+        self.reason: str = reason or ""
         self.closed_by: ClosedBy = closed_by or ("network" if code == CloseCode.ABNORMAL_CLOSURE else "peer")
         super().__init__(code, self.reason, self.closed_by)
 
@@ -215,7 +215,7 @@ class ConcurrentReceive(InvalidState):
 
     def __init__(self) -> None:
         super().__init__("one task that receives", "a second one", "receive in one task and hand messages on")
-        self.args = ()
+        self.args: tuple[Any, ...] = ()
 
 
 class DenialResponseUnsupported(InvalidState):
@@ -225,7 +225,7 @@ class DenialResponseUnsupported(InvalidState):
         super().__init__(
             "a server with the extension websocket.http.response", "one without it", "use close() or deny()"
         )
-        self.args = ()
+        self.args: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         return f"The server doesn't support the Websocket Denial Response extension: {self.hint}."
@@ -238,7 +238,7 @@ class UndeclaredMessageType(InvalidState):
         super().__init__(
             "a declared message type", "none", "name one, as in receive_model(Order) or WebSocket[Order, Reply]"
         )
-        self.args = ()
+        self.args: tuple[Any, ...] = ()
 
 
 class UnsendableMessage(TypedWSError, ValueError):
@@ -303,7 +303,7 @@ class UnknownMode(TypedWSError, RuntimeError):
 
     def __init__(self, mode: str, known: Iterable[str]) -> None:
         self.mode = mode
-        self.known = tuple(known)
+        self.known: tuple[str, ...] = tuple(known)
         super().__init__(mode, self.known)
 
     def __str__(self) -> str:
@@ -317,7 +317,7 @@ class CodecNotInstalled(UnknownMode):
     def __init__(self, mode: str, extra: str) -> None:
         super().__init__(mode, ())
         self.extra = extra
-        self.args = (mode, extra)
+        self.args: tuple[Any, ...] = (mode, extra)
 
     def __str__(self) -> str:
         return f'The mode "{self.mode}" needs an optional library: install typedws[{self.extra}]'

@@ -38,7 +38,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self.events: deque[Mapping[str, Any]] = deque()
-        self.is_fed = False
+        self.is_fed: bool = False
         self._arrival = anyio.Event()
 
     def put(self, event: Mapping[str, Any]) -> None:
@@ -83,7 +83,7 @@ class Session:
     def __init__(self, receive: Receive | None, send: Send | None) -> None:
         self.asgi_receive: Receive = receive or _no_receive
         self.asgi_send: Send = send or _no_send
-        self.state = ConnectionState()
+        self.state: ConnectionState = ConnectionState()
         self.receiving: Gate = "shut"
         self.receiving_at_rest: Gate = "shut"
         self.sending: Gate = "shut"

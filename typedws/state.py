@@ -131,8 +131,8 @@ class ConnectionState:
     __slots__ = ("application", "client")
 
     def __init__(self) -> None:
-        self.client = Client.CONNECTING
-        self.application = Application.CONNECTING
+        self.client: Client = Client.CONNECTING
+        self.application: Application = Application.CONNECTING
 
     @property
     def is_open(self) -> bool:

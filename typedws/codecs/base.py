@@ -118,7 +118,7 @@ def _kept(
 class BinaryCodec(Codec[bytes]):
     """A binary format of plain values that could itself hold what no message may: non-finite numbers."""
 
-    kind = "binary"
+    kind: FrameKind = "binary"
     non_finite: ClassVar[re.Pattern[bytes]]
     """Matches all data that hold a non-finite number, and little else: what matches is looked into."""
 

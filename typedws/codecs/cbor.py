@@ -4,7 +4,7 @@ Bytes, integers of any size and keys of any type travel as they are; times, UUID
 """
 
 import re
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import cbor2
 
@@ -25,8 +25,10 @@ _REFUSED: dict[int, Any] = dict.fromkeys((25, 28, 29, 35, 36, 256), _refuse_tag)
 class CBOR(BinaryCodec):
     """CBOR: the mode ``"cbor"``."""
 
-    name = "cbor"
-    non_finite = re.compile(rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+    name: str = "cbor"
+    non_finite: ClassVar[re.Pattern[bytes]] = re.compile(
+        rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]", re.DOTALL
+    )
 
     def pack(self, value: object) -> bytes:
         try:

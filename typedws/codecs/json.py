@@ -33,7 +33,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from typedws.adapters import MessageAdapter, adapter_for, find_unsendable
-from typedws.codecs.base import Codec, Frame, T
+from typedws.codecs.base import Codec, Frame, FrameKind, T
 from typedws.errors import InvalidMessage, UnsendableMessage
 
 __all__ = ["BinaryJSON", "TextJSON"]
@@ -63,7 +63,7 @@ class _JSON(Codec[Frame]):
 class TextJSON(_JSON[str]):
     """JSON in text frames: the mode ``"text"``."""
 
-    kind = "text"
+    kind: FrameKind = "text"
 
     def encode(self, value: object) -> str:
         return _dump(value).decode()
@@ -102,7 +102,7 @@ class TextJSON(_JSON[str]):
 class BinaryJSON(_JSON[bytes]):
     """JSON in binary frames: the mode ``"binary"``."""
 
-    kind = "binary"
+    kind: FrameKind = "binary"
 
     def encode(self, value: object) -> bytes:
         return _dump(value)

@@ -6,7 +6,7 @@ travel as they are; an integer beyond 64 bits is refused, for the format has non
 """
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import ormsgpack
 
@@ -20,8 +20,10 @@ _PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsg
 class MessagePack(BinaryCodec):
     """MessagePack: the mode ``"msgpack"``."""
 
-    name = "msgpack"
-    non_finite = re.compile(rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL)
+    name: str = "msgpack"
+    non_finite: ClassVar[re.Pattern[bytes]] = re.compile(
+        rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL
+    )
 
     def pack(self, value: object) -> bytes:
         return ormsgpack.packb(value, self.plainer, _PACK)
