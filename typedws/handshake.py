@@ -1,7 +1,7 @@
 """`Handshake`: the view of a connection that is still to be decided. It accepts or denies; it sends no message."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from typedws.asgi import ASGIApp, Scope
@@ -11,7 +11,7 @@ from typedws.errors import DenialResponseUnsupported, WebSocketDisconnect
 from typedws.events import HeadersInput, accept_event, close_event
 from typedws.outcome import Denied
 from typedws.session import Session
-from typedws.state import Move
+from typedws.state import Application, Move
 from typedws.view import In_co, Out_contra, Params_co, View
 
 __all__ = ["Handshake"]
@@ -51,39 +51,43 @@ class Handshake(View[In_co, Out_contra, Params_co]):
         """
         response = DenialResponse(status, headers=headers, body=ProblemDocument.of(status, detail))
         if supports_denial_response(self.scope):
-            return await self._send_response(response)
-        await self._session.connect()
-        with suppress(WebSocketDisconnect):
+            return await self.send_denial_response(response)
+        async with self._denying(Move.CLOSE):
             await self._session.send(close_event(1000, None))
         return Denied(403)
 
     async def send_denial_response(self, response: DenialResponse | ASGIApp) -> Denied:
         """Deny the connection with an HTTP response: a `DenialResponse`, or any framework's response object.
 
+        A client that has left already is no error.
+
         :raises DenialResponseUnsupported: where the server lacks the extension; `deny` falls back instead
         :raises InvalidState: after an accept
         """
         if not supports_denial_response(self.scope):
             raise DenialResponseUnsupported
-        if isinstance(response, DenialResponse):
-            return await self._send_response(response)
-        await self._session.connect()
         relay = _ResponseRelay(self._session)
-        # Other extensions are those of plain HTTP responses, of which a response may not make use here.
-        scope: Scope = {**self.scope, "extensions": {"websocket.http.response": {}}}
-        await response(scope, self._session.receive, relay.send)
+        async with self._denying(Move.RESPONSE_START):
+            if isinstance(response, DenialResponse):
+                for event in response.events():
+                    await relay.send(event)
+            else:
+                # Other extensions are those of plain HTTP responses, of which a response may not make use here.
+                scope: Scope = {**self.scope, "extensions": {"websocket.http.response": {}}}
+                await response(scope, relay.receive, relay.send)
         return Denied(relay.status)
 
-    async def _send_response(self, response: DenialResponse) -> Denied:
+    @asynccontextmanager
+    async def _denying(self, move: Move) -> AsyncGenerator[None]:
+        if self._session.state.application is not Application.CONNECTING:
+            self._session.check(move)
         await self._session.connect()
         with suppress(WebSocketDisconnect):
-            for event in response.events():
-                await self._session.send(event)
-        return Denied(response.status)
+            yield
 
 
 class _ResponseRelay:
-    """Takes the events of any framework's response, and sends them as those of a denial."""
+    """Stands between any framework's HTTP response and the session: its events become those of a denial."""
 
     __slots__ = ("_session", "status")
 
@@ -98,3 +102,9 @@ class _ResponseRelay:
         if event["type"] == Move.RESPONSE_START:
             self.status = event["status"]
         await self._session.send(event)
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Wait for the only thing that a client can do meanwhile, told as HTTP tells it."""
+        with suppress(WebSocketDisconnect):
+            await self._session.receive()
+        return {"type": "http.disconnect"}

@@ -172,10 +172,10 @@ class Session:
         :raises InvalidState: for a move that is not allowed
         """
         move = move_of(event)
-        self._check(move)
+        self.check(move)
         await self._take_turn()
         try:
-            self._check(move)
+            self.check(move)
             self.state.application_moves(move)
             if self.state.application in _ENDED:
                 self.end = self._end_by(event)
@@ -208,7 +208,8 @@ class Session:
             self.waiting = None
             self.sending = self.sending_at_rest
 
-    def _check(self, move: Move) -> None:
+    def check(self, move: Move) -> None:
+        """Refuse what the application must not send now; raises as `send` does."""
         if self.end is not None:
             raise self.over()
         self.state.check_application(move)

@@ -1,0 +1,224 @@
+"""The exceptions of `typedws.errors`: their sentences, which stand in one golden file, and the facts that they hold."""
+
+import copy
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+import typedws.errors
+from typedws.adapters import adapter_for
+from typedws.closing import CloseCode
+from typedws.codecs import TextJSON, registry
+from typedws.errors import (
+    CodecNotInstalled,
+    ConcurrentReceive,
+    DenialResponseUnsupported,
+    InvalidClose,
+    InvalidHandshake,
+    InvalidInput,
+    InvalidMessage,
+    InvalidMessageType,
+    InvalidParams,
+    InvalidState,
+    MessageProblem,
+    TypedWSError,
+    UndeclaredMessageType,
+    UnknownMode,
+    UnsendableMessage,
+    WebSocketDisconnect,
+    WebSocketDisconnected,
+)
+
+GOLDEN = Path(__file__).parent / "golden" / "sentences.txt"
+
+
+class Line(BaseModel):
+    price: int
+    name: str
+
+
+class Order(BaseModel):
+    id: int
+    lines: list[Line]
+
+
+def refused(message: str) -> InvalidMessage:
+    """Give the error for a message that is no ``Order``."""
+    with pytest.raises(InvalidMessage) as caught:
+        TextJSON().decode_model(message, adapter_for(Order))
+    return caught.value
+
+
+def several_failures() -> ValidationError:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(Order).validate_python({"id": "x", "lines": [{}, {}]})
+    return caught.value
+
+
+SENTENCES: list[TypedWSError] = [
+    WebSocketDisconnect(),
+    WebSocketDisconnect(1001),
+    WebSocketDisconnect(1005),
+    WebSocketDisconnect(1006),
+    WebSocketDisconnect(4001, "bye"),
+    WebSocketDisconnect(1012, "", "server"),
+    WebSocketDisconnect(1008, "too many messages unread", "application"),
+    WebSocketDisconnected(1000, "", "application"),
+    WebSocketDisconnected(1006),
+    WebSocketDisconnected(4001, "bye"),
+    InvalidMessage("wrong_frame", "a text frame", "a binary frame"),
+    InvalidMessage("too_big", "Order of at most 100 bytes", "a message of 101 bytes"),
+    refused("{bad"),
+    refused("[1]"),
+    refused('{"id":"secret","lines":[]}'),
+    refused('{"id":1,"lines":[{"price":1,"name":2},{"price":"x"}]}'),
+    refused('{"id":1.5,"lines":[{},{}]}'),
+    InvalidParams("invalid", "Order", "parameters that fail validation", several_failures(), adapter_for(Order).knows),
+    InvalidState("websocket.receive or websocket.disconnect", "websocket.connect"),
+    InvalidState("an accepted connection", "one that is not", "call accept() first"),
+    ConcurrentReceive(),
+    DenialResponseUnsupported(),
+    UndeclaredMessageType(),
+    UnsendableMessage("Order", "Line"),
+    UnsendableMessage("finite numbers", "nan"),
+    UnsendableMessage("text that UTF-8 can encode", "a lone surrogate at index 3"),
+    InvalidHandshake("subprotocol", "one of the 2 that the client offered", "'v3'"),
+    InvalidHandshake("status", "an HTTP status from 300 to 599", "200"),
+    InvalidClose(1006),
+    InvalidClose(999),
+    InvalidClose(1000, "x" * 124),
+    InvalidClose(1000, "\ud800"),
+    InvalidMessageType("Order", "it names types that are not defined"),
+    UnknownMode("yaml", registry),
+    CodecNotInstalled("cbor", "cbor"),
+]
+
+
+def test_the_sentences_are_those_that_were_reviewed() -> None:
+    sentences = "".join(f"{type(error).__name__}: {error}\n" for error in SENTENCES)
+    assert GOLDEN.read_text() == sentences, f"review these, and put them into {GOLDEN.name}:\n{sentences}"
+
+
+def test_every_exception_has_a_sentence() -> None:
+    public = {getattr(typedws.errors, name) for name in typedws.errors.__all__}
+    classes = {each for each in public if isinstance(each, type) and issubclass(each, TypedWSError)}
+    assert classes - {type(error) for error in SENTENCES} == {TypedWSError, InvalidInput}
+
+
+PORTABLE = [error for error in SENTENCES if not isinstance(error, InvalidInput) or error.problem != "invalid"]
+
+
+@pytest.mark.parametrize("error", PORTABLE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+def test_an_exception_reads_the_same_in_another_process(
+    error: TypedWSError, copied: Callable[[TypedWSError], TypedWSError]
+) -> None:
+    other = copied(error)
+    assert (type(other), str(other)) == (type(error), str(error))
+    assert vars(other).keys() == vars(error).keys()
+
+
+@pytest.mark.parametrize(
+    ("problem", "close_code"),
+    [
+        ("wrong_frame", CloseCode.UNSUPPORTED_DATA),
+        ("malformed", CloseCode.INVALID_DATA),
+        ("invalid", CloseCode.INVALID_DATA),
+        ("too_big", CloseCode.MESSAGE_TOO_BIG),
+    ],
+)
+def test_an_invalid_message_carries_the_close_code_that_answers_it(
+    problem: MessageProblem, close_code: CloseCode
+) -> None:
+    assert InvalidMessage(problem, "", "").close_code is close_code
+
+
+def test_invalid_parameters_carry_the_status_that_answers_them() -> None:
+    assert InvalidParams("invalid", "", "").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("class_", "also"),
+    [
+        (WebSocketDisconnected, WebSocketDisconnect),
+        (WebSocketDisconnected, RuntimeError),
+        (InvalidState, RuntimeError),
+        (ConcurrentReceive, RuntimeError),
+        (DenialResponseUnsupported, RuntimeError),
+        (UndeclaredMessageType, RuntimeError),
+        (UnsendableMessage, ValueError),
+        (InvalidHandshake, ValueError),
+        (InvalidClose, ValueError),
+        (InvalidMessageType, TypeError),
+        (UnknownMode, RuntimeError),
+    ],
+)
+def test_an_exception_is_also_what_the_classic_class_would_raise(
+    class_: type[Exception], also: type[Exception]
+) -> None:
+    assert issubclass(class_, also)
+
+
+@pytest.mark.parametrize(("code", "closed_by"), [(1000, "peer"), (1006, "network"), (1005, "peer"), (1012, "peer")])
+def test_without_further_knowledge_a_code_tells_who_closed(code: int, closed_by: str) -> None:
+    assert WebSocketDisconnect(code).closed_by == closed_by
+
+
+# --- what the peer may be told ---
+
+
+class Tagged(BaseModel):
+    kind: Literal["tagged"]
+    names: dict[str, int]
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f'{{"kind":"{SECRET}","names":{{}}}}',
+        f'{{"kind":"tagged","names":{{"{SECRET}":"x"}}}}',
+        f'{{"kind":"tagged","names":"{SECRET}"}}',
+        f'{{"kind":"tagged","{SECRET}"',
+    ],
+)
+def test_nothing_of_the_peers_is_in_the_text_of_the_exception(message: str) -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        TextJSON().decode_model(message, adapter_for(Tagged))
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(caught.value)
+    assert SECRET not in str(caught.value.locations())
+    assert caught.value.__cause__ is None or caught.value.problem == "malformed"
+
+
+def test_a_key_that_the_declared_type_does_not_name_is_starred() -> None:
+    with pytest.raises(InvalidMessage) as caught:
+        TextJSON().decode_model('{"kind":"tagged","names":{"bob":"x"}}', adapter_for(Tagged))
+    assert caught.value.locations() == [("names.*", "int_parsing")]
+    assert caught.value.errors()[0]["loc"] == ("names", "bob")
+
+
+def test_errors_are_pydantics_without_the_input_unless_asked_for() -> None:
+    error = refused('{"id":"x","lines":[]}')
+    [detail] = error.errors()
+    assert (detail["type"], detail["loc"]) == ("int_parsing", ("id",))
+    assert "input" not in detail
+    assert error.errors(include_input=True)[0].get("input") == "x"
+
+
+def test_a_message_refused_before_validation_has_one_error() -> None:
+    error = InvalidMessage("wrong_frame", "a text frame", "a binary frame")
+    assert error.errors() == [{"type": "wrong_frame", "loc": (), "msg": "expected a text frame, found a binary frame"}]
+    assert error.locations() == []
+
+
+def test_only_the_first_failures_are_in_the_sentence() -> None:
+    error = refused('{"id":"x","lines":[{},{}]}')
+    assert len(error.locations()) == 5
+    assert str(error).endswith("missing at lines.0.name; 2 more)")
