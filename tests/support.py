@@ -1,14 +1,14 @@
 """A scripted ASGI wire: what the client does is a list of events, what the application sends is collected."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 
 from typedws.websockets import WebSocket
 
-W = TypeVar("W", bound=WebSocket[Any, Any, Any])
+AnyWebSocket = WebSocket[Any, Any, Any]
 
 Event = dict[str, Any]
 
@@ -70,13 +70,13 @@ def wire(*events: Event) -> tuple[Callable[[], Awaitable[Event]], Callable[[Any]
     return receive, send, sent
 
 
-def connecting(kind: Callable[..., W], *events: Event, **options: Any) -> tuple[W, list[Event]]:
+def connecting(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSocket, list[Event]]:
     """Give a socket whose client connects and then does this, and the list of what is sent."""
     receive, send, sent = wire(CONNECT, *events)
     return kind(scope(), receive, send, **options), sent
 
 
-async def accepted(kind: Callable[..., W], *events: Event, **options: Any) -> tuple[W, list[Event]]:
+async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSocket, list[Event]]:
     """Give an accepted socket whose client does this, and the list of what is sent after the accept."""
     ws, sent = connecting(kind, *events, **options)
     await ws.accept()

@@ -72,6 +72,7 @@ class Session:
         "asgi_send",
         "end",
         "inbox",
+        "is_lost",
         "receiving",
         "receiving_at_rest",
         "sending",
@@ -90,6 +91,8 @@ class Session:
         self.sending_at_rest: Gate = "shut"
         self.end: Closed | None = None
         """How the connection ended, once it has."""
+        self.is_lost: bool = False
+        """Whether a send failed."""
         self.inbox: Inbox | None = None
         self.waiting: deque[anyio.Event] | None = None
         """The tasks that wait to send, in the order of their calls; ``None`` while there are none."""
@@ -188,6 +191,7 @@ class Session:
 
     def lost(self) -> WebSocketDisconnect:
         """Record that a send failed. What the peer said before that may still be received."""
+        self.is_lost = True
         self.end = self.end or _LOST
         self._set_gates()
         return self._told(WebSocketDisconnect)

@@ -50,9 +50,8 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
     @property
     def application_state(self) -> WebSocketState:
         """Where the application stands; ``DISCONNECTED`` too once a send has failed."""
-        state = classic(self._session.state.application)
-        is_lost = state is WebSocketState.CONNECTED and self._session.end is not None
-        return WebSocketState.DISCONNECTED if is_lost else state
+        session = self._session
+        return WebSocketState.DISCONNECTED if session.is_lost else classic(session.state.application)
 
     async def receive(self) -> Any:
         """Give the next raw ASGI event: annotate it as ``typedws.asgi.WebSocketReceiveEvent`` to have it checked.

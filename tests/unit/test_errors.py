@@ -109,15 +109,25 @@ def test_every_exception_has_a_sentence() -> None:
     assert classes - {type(error) for error in SENTENCES} == {TypedWSError, InvalidInput}
 
 
+def copied(error: TypedWSError) -> TypedWSError:
+    return copy.copy(error)
+
+
+def pickled(error: TypedWSError) -> TypedWSError:
+    other = pickle.loads(pickle.dumps(error))
+    assert isinstance(other, TypedWSError)
+    return other
+
+
 PORTABLE = [error for error in SENTENCES if not isinstance(error, InvalidInput) or error.problem != "invalid"]
 
 
 @pytest.mark.parametrize("error", PORTABLE, ids=lambda error: type(error).__name__)
-@pytest.mark.parametrize("copied", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("transport", [copied, pickled])
 def test_an_exception_reads_the_same_in_another_process(
-    error: TypedWSError, copied: Callable[[TypedWSError], TypedWSError]
+    error: TypedWSError, transport: Callable[[TypedWSError], TypedWSError]
 ) -> None:
-    other = copied(error)
+    other = transport(error)
     assert (type(other), str(other)) == (type(error), str(error))
     assert vars(other).keys() == vars(error).keys()
 
