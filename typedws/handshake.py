@@ -52,7 +52,7 @@ class Handshake(View[In_co, Out_contra, Params_co]):
         response = DenialResponse(status, headers=headers, body=ProblemDocument.of(status, detail))
         if supports_denial_response(self.scope):
             return await self.send_denial_response(response)
-        async with self._denying(Move.CLOSE):
+        async with self._denying():
             await self._session.send(close_event(1000, None))
         return Denied(403)
 
@@ -67,7 +67,7 @@ class Handshake(View[In_co, Out_contra, Params_co]):
         if not supports_denial_response(self.scope):
             raise DenialResponseUnsupported
         relay = _ResponseRelay(self._session)
-        async with self._denying(Move.RESPONSE_START):
+        async with self._denying():
             if isinstance(response, DenialResponse):
                 for event in response.events():
                     await relay.send(event)
@@ -78,9 +78,9 @@ class Handshake(View[In_co, Out_contra, Params_co]):
         return Denied(relay.status)
 
     @asynccontextmanager
-    async def _denying(self, move: Move) -> AsyncGenerator[None]:
+    async def _denying(self) -> AsyncGenerator[None]:
         if self._session.state.application is not Application.CONNECTING:
-            self._session.check(move)
+            self._session.check(Move.RESPONSE_START)
         await self._session.connect()
         with suppress(WebSocketDisconnect):
             yield
