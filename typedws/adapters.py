@@ -4,10 +4,11 @@ What is known of a type lives here, and the cache; how a message becomes a frame
 """
 
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
 from math import isfinite
-from typing import Any, Final, Generic, cast
+from typing import Any, Final, Generic, TypeGuard, cast
 
 from pydantic import (
     BaseModel,
@@ -119,15 +120,24 @@ class MessageAdapter(Generic[T]):
     def to_plain(self, message: T) -> Any:
         """Serialise to plain values, as JSON would have them.
 
-        Non-finite numbers and lone surrogates may still be in them: `find_unsendable` finds those.
+        Non-finite numbers may still be in them: `find_unsendable` finds those.
 
-        :raises UnsendableMessage: for a message that is not of this type
+        :raises UnsendableMessage: for a message that is not of this type, or has a lone surrogate in a key
         """
-        self.check_class(message)
+        self.check(message)
         try:
-            return self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings="error")
+            plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings="error")
         except PydanticSerializationError as error:
             raise self.unsendable(message, error) from error
+        if self.may_hold_free_keys and any("\ufffd" in key for key in _keys(plain)):
+            self._refuse_lost_keys(message)
+        return plain
+
+    def _refuse_lost_keys(self, message: T) -> None:
+        """Refuse a key that JSON cannot say: only the message itself tells, as the serialiser has U+FFFD for it."""
+        for key in _keys(self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)):
+            if not _is_encodable(key):
+                raise UnsendableMessage(_TEXT, "a lone surrogate in a key")
 
     def from_plain(self, plain: object, syntax: str) -> T:
         """Validate plain values as if they had come as JSON.
@@ -141,18 +151,34 @@ class MessageAdapter(Generic[T]):
         except ValidationError as error:
             raise self.invalid(error, syntax) from None
 
-    def check_class(self, message: object) -> None:
-        """Refuse an instance of another class where the declared type is one model class.
+    def check(self, message: object) -> None:
+        """Refuse what is not of this type, as far as can be told without running anybody's functions.
 
-        A model's serialiser takes any other model, and sends what fields the two have in common.
+        Serialisers alone will not do: they take ``None`` for anything, an incomplete ``TypedDict``, and any model for
+        another, of which they send the fields that both have.
+
+        :raises UnsendableMessage: naming both types
         """
-        if is_class(self.form) and issubclass(self.form, BaseModel) and not isinstance(message, self.form):
+        if type(message) in self.members:
+            return
+        if _is_model(self.form) and not isinstance(message, self.form):
             raise UnsendableMessage(self.name, type(message).__name__)
+        if self._is_checkable and not self.validator.isinstance_python(
+            message, strict=True, by_alias=True, by_name=True
+        ):
+            raise UnsendableMessage(self.name, f"a {type(message).__name__} that fails validation")
+
+    @cached_property
+    def _is_checkable(self) -> bool:
+        """Whether strict validation only looks at a message: it runs no function and parses nothing."""
+        return _NOT_ONLY_LOOKED_AT.isdisjoint(
+            kind for node in _nodes(self.core_schema, _CLASSES) for kind in _kinds_of(node)
+        )
 
     def unsendable(self, message: object, error: Exception) -> UnsendableMessage:
         """Translate pydantic's refusal to serialise."""
         if "surrogates not allowed" in str(error):
-            return UnsendableMessage("text that UTF-8 can encode", "a lone surrogate")
+            return UnsendableMessage(_TEXT, "a lone surrogate")
         return UnsendableMessage(self.name, f"a {type(message).__name__} that does not serialise as that")
 
     def invalid(self, error: ValidationError, syntax: str) -> InvalidMessage:
@@ -164,19 +190,37 @@ class MessageAdapter(Generic[T]):
         return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.knows)
 
 
+_TEXT: Final = "text that UTF-8 can encode"
+
+
+def _is_model(form: object) -> TypeGuard[type[BaseModel]]:
+    return is_class(form) and issubclass(form, BaseModel)
+
+
 def find_unsendable(plain: object) -> UnsendableMessage | None:
-    """Find in plain values what no frame may hold: a non-finite number, a lone surrogate in a key."""
-    if isinstance(plain, float):
-        return None if isfinite(plain) else UnsendableMessage("finite numbers", str(plain))
-    parts: Iterable[object] = ()
-    if isinstance(plain, dict):
-        values = cast(dict[object, object], plain)
-        if any(isinstance(key, str) and not _is_encodable(key) for key in values):
-            return UnsendableMessage("text that UTF-8 can encode", "a lone surrogate in a key")
-        parts = values.values()
-    elif isinstance(plain, list | tuple):
-        parts = cast(Iterable[object], plain)
-    return next(filter(None, map(find_unsendable, parts)), None)
+    """Find in plain values what no frame may hold: a non-finite number."""
+    for value in _values(plain):
+        if isinstance(value, float) and not isfinite(value):
+            return UnsendableMessage("finite numbers", str(value))
+    return None
+
+
+def _values(plain: object) -> Iterator[object]:
+    """Give a plain value and all that is in it."""
+    pending = [plain]
+    while pending:
+        value = pending.pop()
+        yield value
+        if isinstance(value, dict):
+            pending.extend(cast(dict[object, object], value).values())
+        elif isinstance(value, list | tuple | set | frozenset | deque):
+            pending.extend(cast(Iterable[object], value))
+
+
+def _keys(plain: object) -> Iterator[str]:
+    for value in _values(plain):
+        if isinstance(value, dict):
+            yield from (key for key in cast(dict[object, object], value) if isinstance(key, str))
 
 
 def _is_encodable(text: str) -> bool:
@@ -200,14 +244,26 @@ _NAME_ALL_KEYS: Final = (_HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
 _NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
 
 
-def _nodes(value: object) -> Iterator[dict[str, Any]]:
-    """Give every dictionary of a core schema: its nodes, which have a type, and its mappings of names to nodes."""
+# Where strict validation of an instance ends: it is taken as it is.
+_CLASSES: Final = frozenset({"dataclass", "model"})
+_NOT_ONLY_LOOKED_AT: Final = frozenset(
+    {"function-after", "function-before", "function-plain", "function-wrap", "generator", "json"}
+)
+
+
+def _nodes(value: object, leaves: Container[str] = ()) -> Iterator[dict[str, Any]]:
+    """Give every dictionary of a core schema: its nodes, which have a type, and its mappings of names to nodes.
+
+    A node whose type is one of ``leaves`` is not looked into.
+    """
     pending: list[object] = [value]
     while pending:
         part = pending.pop()
         if isinstance(part, dict):
             node = cast(dict[str, Any], part)
             yield node
+            if str(node.get("type")) in leaves:
+                continue
             skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
             pending.extend(each for name, each in node.items() if name not in skipped)
         elif isinstance(part, list | tuple):

@@ -5,7 +5,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias
 
-from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
 
@@ -154,7 +153,7 @@ class BinaryCodec(Codec[bytes]):
     @staticmethod
     def plainer(value: object) -> Any:
         """Make one value plain, as JSON would have it: what a format asks for a type that it does not know."""
-        if isinstance(value, BaseModel):
+        if hasattr(type(value), "__pydantic_serializer__"):
             return adapter_for(type(value)).to_plain(value)
         try:
             return to_jsonable_python(value, by_alias=True)

@@ -29,7 +29,7 @@ from functools import partial
 from typing import Any, Final
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from typedws.adapters import MessageAdapter, adapter_for, find_unsendable
@@ -166,7 +166,7 @@ def _dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
     def checked(message: T) -> bytes:
         data = dump(message)
         if _is_suspicious(data):
-            _refuse_unsendable(adapter.to_plain(message))
+            _refuse_non_finite(adapter.to_plain(message))
         return data
 
     return checked
@@ -174,13 +174,13 @@ def _dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
 
 def _dump_other(adapter: MessageAdapter[T], message: T) -> bytes:
     """Write what is no exact member: a subclass, or a type without a class of its own."""
-    adapter.check_class(message)
+    adapter.check(message)
     try:
         data = adapter.serializer.to_json(message, by_alias=adapter.by_alias, warnings="error")
     except PydanticSerializationError as error:
         raise adapter.unsendable(message, error) from error
     if (adapter.may_hold_floats or adapter.may_hold_free_keys) and _is_suspicious(data):
-        _refuse_unsendable(adapter.to_plain(message))
+        _refuse_non_finite(adapter.to_plain(message))
     return data
 
 
@@ -195,12 +195,12 @@ def _dump(value: object) -> bytes:
     except orjson.JSONEncodeError:
         data = _dump_slowly(value)
     if _is_suspicious(data):
-        _refuse_unsendable(to_jsonable_python(value, by_alias=True))
+        _refuse_non_finite(value)
     return data
 
 
 def _plainer(value: object) -> orjson.Fragment:
-    if isinstance(value, BaseModel):
+    if hasattr(type(value), "__pydantic_serializer__"):
         return orjson.Fragment(_model_dumper(adapter_for(type(value)))(value))
     return orjson.Fragment(to_json(value, by_alias=True, inf_nan_mode="null"))
 
@@ -231,10 +231,12 @@ def _is_suspicious(data: bytes) -> bool:
     return "null" in text or "\ufffd" in text or "NaN" in text or "Infinity" in text
 
 
-def _refuse_unsendable(plain: object) -> None:
-    probe = to_json(plain, inf_nan_mode="constants").decode()
-    if ("NaN" in probe or "Infinity" in probe or "\ufffd" in probe) and (error := find_unsendable(plain)):
-        raise error
+def _refuse_non_finite(value: object) -> None:
+    probe = to_json(value, by_alias=True, inf_nan_mode="constants").decode()
+    if "NaN" in probe or "Infinity" in probe:
+        error = find_unsendable(to_jsonable_python(value, by_alias=True))
+        if error is not None:
+            raise error
 
 
 def _refuse_constants(data: str | bytes, adapter: MessageAdapter[Any]) -> None:
