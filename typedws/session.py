@@ -185,6 +185,8 @@ class Session:
             self._set_gates()
             await self.asgi_send(event)
         except OSError as error:
+            if self.state.application in _ENDED:  # it did not end by what could not be sent
+                self.end = None
             raise self.lost() from error
         finally:
             self.pass_turn()
