@@ -237,6 +237,8 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         :param max_pending: how many messages are kept at most
         :param on_overflow: what happens to a peer that says more: ``"close"`` with 1008, or ``"discard"`` what it says
         :raises ConcurrentReceive: on entry, while another task receives
+        :raises WebSocketDisconnected: on entry, after the end
+        :raises InvalidState: on entry, before the accept
         """
         return Watch(self._session, max_pending, on_overflow)
 

@@ -126,12 +126,20 @@ class Session:
         :raises WebSocketDisconnected: ever after, and after our own close
         :raises InvalidState: before the accept
         """
-        if self.state.application is not Application.CONNECTED:
-            raise self.over() if self.end else InvalidState("an accepted connection", "one that is not", ACCEPT_FIRST)
+        self.check_accepted()
         event = await self.receive()
         if event["type"] != Move.RECEIVE:
             raise self.disconnected(event)
         return event
+
+    def check_accepted(self) -> None:
+        """Refuse to wait for messages of a connection that is not accepted, or was closed by us.
+
+        :raises WebSocketDisconnected: after the close or a denial
+        :raises InvalidState: before the accept
+        """
+        if self.state.application is not Application.CONNECTED:
+            raise self.over() if self.end else InvalidState("an accepted connection", "one that is not", _ACCEPT_FIRST)
 
     async def pull(self) -> Mapping[str, Any]:
         """Give the server's next event, past the inbox; for who feeds it."""
@@ -270,7 +278,7 @@ class Session:
 
 
 _LOST: Final = Closed(CloseCode.ABNORMAL_CLOSURE, "", "network")
-ACCEPT_FIRST: Final = "call accept() first"
+_ACCEPT_FIRST: Final = "call accept() first"
 _ENDED: Final = (Application.CLOSED, Application.DENIED)
 
 

@@ -32,6 +32,7 @@ class Watch(AbstractAsyncContextManager[None, bool]):
         self._inbox = session.inbox or Inbox()
 
     async def __aenter__(self) -> None:
+        self._session.check_accepted()
         if self._session.receiving == "busy" or self._inbox.is_fed:
             raise ConcurrentReceive
         if self._session.state.client is Client.DISCONNECTED:
