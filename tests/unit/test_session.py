@@ -1,5 +1,6 @@
 """The traffic of a connection: the order of sends, closing, and what a cancelled or a second task does to it."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -98,6 +99,27 @@ async def test_a_send_cancelled_as_its_turn_comes_passes_the_turn_on() -> None:
             tasks.start_soon(send)
             await anyio.wait_all_tasks_blocked()
         server.gate.set()
+    assert texts(server.sent) == ["first", "third"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_task_cancelled_by_asyncio_itself_as_its_turn_comes_passes_the_turn_on() -> None:
+    server = SlowServer()
+    ws = await server.accepted()
+
+    async def say_and_cancel() -> None:
+        await ws.send_text("first")
+        second.cancel()  # the turn is the second's by now, who does not know yet
+
+    first = asyncio.create_task(say_and_cancel())
+    second = asyncio.create_task(ws.send_text("second"))
+    third = asyncio.create_task(ws.send_text("third"))
+    await anyio.wait_all_tasks_blocked()
+    server.gate.set()
+    with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
+        await second
+    await third
+    assert first.done()
     assert texts(server.sent) == ["first", "third"]
 
 
