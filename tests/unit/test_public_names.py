@@ -1,0 +1,57 @@
+"""The public names: exact, sorted, documented, and none of them shadows a module."""
+
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+import typedws
+
+NAMES = ["typedws", *(info.name for info in pkgutil.walk_packages(typedws.__path__, "typedws."))]
+MODULES: list[ModuleType] = [importlib.import_module(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("module", MODULES, ids=NAMES)
+def test_all_is_exact_and_sorted(module: ModuleType) -> None:
+    names: list[str] = module.__all__
+    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+    assert [name for name in names if not hasattr(module, name)] == []
+
+
+def test_the_front_door_has_nothing_but_imports() -> None:
+    public = {name for name, value in vars(typedws).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert public == set(typedws.__all__)
+
+
+@pytest.mark.parametrize("name", ["typedws", "typedws.codecs"])
+def test_no_exported_name_shadows_a_module(name: str) -> None:
+    package = importlib.import_module(name)
+    assert not {info.name for info in pkgutil.iter_modules(package.__path__)} & set(package.__all__)
+
+
+def undocumented(owner: object, name: str) -> Iterator[str]:
+    if not inspect.getdoc(owner):
+        yield name
+    if inspect.isclass(owner):
+        for part, value in vars(owner).items():
+            function = value.fget if isinstance(value, property) else value
+            if not part.startswith("_") and inspect.isfunction(function) and not inspect.getdoc(getattr(owner, part)):
+                yield f"{name}.{part}"
+
+
+@pytest.mark.parametrize("name", typedws.__all__)
+def test_every_public_class_and_method_is_documented(name: str) -> None:
+    value = getattr(typedws, name)
+    if inspect.isclass(value) or inspect.isfunction(value):
+        assert list(undocumented(value, name)) == []
+
+
+def test_importing_the_package_brings_no_framework_and_no_extra() -> None:
+    script = "import sys, typedws; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"starlette", "fastapi", "litestar", "uvicorn", "websockets", "ormsgpack", "cbor2"} & set(loaded)
