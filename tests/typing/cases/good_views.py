@@ -1,0 +1,105 @@
+"""Which view stands for which: `WebSocket` for both, wider inputs, narrower outputs, bare annotations for all."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, assert_type
+
+from tests.typing.cases.messages import (
+    ChatConnection,
+    ChatHandshake,
+    ChatWebSocket,
+    ClientMessage,
+    Join,
+    Joined,
+    Order,
+    Room,
+    RushOrder,
+    Said,
+    Say,
+    ServerMessage,
+)
+from typedws import Connection, Handshake, Outcome, WebSocket
+
+
+def takes_a_bare_websocket(ws: WebSocket) -> None: ...
+def takes_a_bare_connection(ws: Connection) -> None: ...
+def takes_a_bare_handshake(handshake: Handshake) -> None: ...
+def takes_a_mapping(scope: Mapping[str, Any]) -> None: ...
+def takes_a_handshake(handshake: ChatHandshake) -> None: ...
+def takes_a_connection(ws: ChatConnection) -> None: ...
+def hears_more(ws: Connection[Join | Say | Order, ServerMessage, Room]) -> None: ...
+def says_less(ws: Connection[ClientMessage, Said, Room]) -> None: ...
+def hears_more_and_says_less(ws: Connection[object, Joined]) -> None: ...
+def ignores_the_parameters(ws: Connection[ClientMessage, ServerMessage]) -> None: ...
+def decides_for_more(handshake: Handshake[Join | Say | Order, Said, Room | None]) -> None: ...
+def hears_orders(ws: Connection[Order]) -> None: ...
+def says_rush_orders(ws: Connection[Any, RushOrder]) -> None: ...
+def says_anything(ws: Connection[ClientMessage, Any]) -> None: ...
+
+
+def a_websocket_is_both(ws: ChatWebSocket) -> None:
+    takes_a_handshake(ws)
+    takes_a_connection(ws)
+    takes_a_bare_handshake(ws)
+    takes_a_bare_connection(ws)
+    takes_a_bare_websocket(ws)
+    takes_a_mapping(ws)
+
+
+def bare_annotations_take_all(
+    handshake: ChatHandshake,
+    connection: ChatConnection,
+    other: WebSocket[Order, RushOrder],
+    bare: WebSocket,
+    loose: WebSocket[Any, Any, Any],
+) -> None:
+    takes_a_bare_handshake(handshake)
+    takes_a_bare_connection(connection)
+    takes_a_bare_websocket(other)
+    takes_a_bare_websocket(bare)
+    takes_a_bare_websocket(loose)
+    takes_a_mapping(handshake)
+    takes_a_mapping(connection)
+
+
+def who_hears_less_and_says_more_will_do(connection: ChatConnection, handshake: ChatHandshake) -> None:
+    hears_more(connection)
+    says_less(connection)
+    hears_more_and_says_less(connection)
+    ignores_the_parameters(connection)
+    decides_for_more(handshake)
+    says_anything(connection)
+
+
+def subclasses(rush: Connection[RushOrder, Order]) -> None:
+    hears_orders(rush)
+    says_rush_orders(rush)
+
+
+async def accept_of_a_bare_handshake(handshake: Handshake) -> None:
+    ws = await handshake.accept()
+    assert_type(await ws.receive_model(), object)
+    await ws.send_model(Order())
+
+
+def decorator(handler: Callable[[ChatHandshake], Awaitable[Outcome]]) -> None: ...
+def listener(handler: Callable[[ChatConnection], Awaitable[None]]) -> None: ...
+
+
+@decorator
+async def decides(handshake: ChatHandshake) -> Outcome:
+    return await handshake.deny()
+
+
+@decorator
+async def decides_with_the_class(ws: ChatWebSocket | ChatHandshake) -> Outcome:
+    return await ws.deny()
+
+
+@listener
+async def talks(ws: ChatConnection) -> None:
+    await ws.send_model(Joined())
+
+
+@listener
+async def talks_in_general(ws: Connection) -> None:
+    await ws.close()

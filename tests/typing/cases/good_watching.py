@@ -1,0 +1,33 @@
+"""`cancelled_on_disconnect`: code after an endless loop in it is reachable, and so must return."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import assert_type
+
+from tests.typing.cases.messages import ChatConnection, ChatHandshake, Joined, Said
+from typedws import Closed, Connection, Outcome, WebSocketDisconnect
+
+
+async def an_endless_loop(handshake: ChatHandshake) -> Outcome:
+    ws = await handshake.accept()
+    async with ws.cancelled_on_disconnect():
+        while True:
+            await ws.send_model(Said())
+    return await ws.close()
+
+
+async def a_loop_that_is_left(ws: ChatConnection) -> Closed:
+    async with ws.cancelled_on_disconnect(max_pending=8, on_overflow="discard"):
+        await ws.send_model(Joined())
+        if ws.params.limit:
+            return await ws.close()
+    return await ws.close(1001)
+
+
+async def its_type(ws: ChatConnection, bare: Connection) -> None:
+    assert_type(ws.cancelled_on_disconnect(), AbstractAsyncContextManager[None, bool])
+    try:
+        async with bare.cancelled_on_disconnect(on_overflow="close") as nothing:
+            assert_type(nothing, None)
+    except WebSocketDisconnect as gone:
+        assert_type(gone.code, int)
+        assert_type(gone.reason, str)
