@@ -8,7 +8,7 @@ fifth.
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, Self, cast, overload
+from typing import Any, Final, Self, cast, overload
 
 from typing_extensions import TypeForm, TypeVar
 
@@ -27,6 +27,9 @@ __all__ = ["Connection"]
 
 T = TypeVar("T")
 
+# Stands for a form that is not given: None is a form, which hears null.
+_AS_DECLARED: Final[Any] = object()
+
 
 class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
@@ -44,7 +47,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     async def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
     @overload
     async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
-    async def receive_model(self, form: Any = None, /, mode: Mode | None = None) -> Any:
+    async def receive_model(self, form: Any = _AS_DECLARED, /, mode: Mode | None = None) -> Any:
         """Give the next message, validated: of the declared type, or of the one given.
 
         :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared
@@ -87,7 +90,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     def iter_models(self, /, *, mode: Mode | None = None) -> AsyncIterator[In_co]: ...
     @overload
     def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
-    def iter_models(self, form: Any = None, /, mode: Mode | None = None) -> AsyncIterator[Any]:
+    def iter_models(self, form: Any = _AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
         reader = self._reader_of(form, mode)
 
@@ -113,7 +116,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         return _Messages(receive)
 
     def __aiter__(self) -> Self:
-        reader = self._reader_of(None, None)
+        reader = self._reader_of(_AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
         self._decode = reader.decode if self._max_message_size is None else partial(self._decode_within_limit, reader)
         return self
@@ -140,7 +143,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if event["type"] != Move.RECEIVE:
             session.disconnected(event)
             raise StopAsyncIteration
-        reader = self._reader_of(None, None)
+        reader = self._reader_of(_AS_DECLARED, None)
         last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
         return last
 
@@ -228,7 +231,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
 
     def cancelled_on_disconnect(
         self, *, max_pending: int = MAX_PENDING, on_overflow: OnOverflow = "close"
-    ) -> AbstractAsyncContextManager[None, bool]:
+    ) -> AbstractAsyncContextManager[None, None]:
         """Cancel the block as soon as the peer goes, then raise `WebSocketDisconnect`; for who sends without receiving.
 
         Messages that arrive meanwhile are kept for ``receive_*``, in the block or after it. An exception of the block
@@ -248,16 +251,20 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         return self._registry.get(self._mode if mode is None else mode)
 
     def _reader_of(self, form: Any, mode: Mode | None) -> Reader[Any]:
-        if form is None and mode is None and self._reader is not None:
+        is_usual = form is _AS_DECLARED and mode is None
+        if is_usual and self._reader is not None:
             return self._reader
-        declared = self._declared()[0] if form is None else form
-        if declared is None:
-            raise UndeclaredMessageType
-        codec, adapter = self._codec(mode), adapter_for(declared)
+        codec, adapter = self._codec(mode), adapter_for(self._hears() if form is _AS_DECLARED else form)
         reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
-        if form is None and mode is None:
+        if is_usual:
             self._reader = reader
         return reader
+
+    def _hears(self) -> Any:
+        declared = self._declared()[0]
+        if declared is None:
+            raise UndeclaredMessageType
+        return declared
 
 
 def _data_event(data: str | bytes) -> TextSendEvent | BinarySendEvent:

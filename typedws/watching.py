@@ -20,7 +20,7 @@ MAX_PENDING: Final = 64
 """How many messages are kept by default."""
 
 
-class Watch(AbstractAsyncContextManager[None, bool]):
+class Watch(AbstractAsyncContextManager[None, None]):
     """Cancel the block as soon as the peer goes; keep what it says meanwhile for later."""
 
     def __init__(self, session: Session, max_pending: int, on_overflow: OnOverflow) -> None:
@@ -44,17 +44,15 @@ class Watch(AbstractAsyncContextManager[None, bool]):
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> None:
         self._group.cancel_scope.cancel()
-        if isinstance(error, anyio.get_cancelled_exc_class()):
-            await self._group.__aexit__(type_, error, traceback)
-        else:
+        if error is None or not isinstance(error, anyio.get_cancelled_exc_class()):
             await self._group.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
-            if error is not None:
-                return False
-        if self._failure is not None:
+        else:
+            await self._group.__aexit__(type_, error, traceback)
+            error = None
+        if error is None and self._failure is not None:
             raise self._failure from None
-        return False
 
     async def _watch(self) -> None:
         try:

@@ -3,6 +3,7 @@
 It is the one class behind its two views, `typedws.handshake.Handshake` and `typedws.connection.Connection`.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from typedws.asgi import Receive, Scope, Send
@@ -61,7 +62,7 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
         """
         return await self._session.receive()
 
-    async def send(self, message: Any) -> None:
+    async def send(self, message: Mapping[str, Any]) -> None:
         """Send a raw ASGI event, one of ``typedws.asgi.WebSocketSendEvent``. What it says is sent as it is.
 
         :raises InvalidState: for an event that the state does not allow; nothing was sent

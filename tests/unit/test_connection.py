@@ -107,6 +107,15 @@ async def test_a_type_given_narrows_the_one_that_is_declared() -> None:
     assert await ws.receive_model(Join) == Join(room="a")
 
 
+async def test_none_is_a_type_too_which_hears_null() -> None:
+    nothing: Any = None
+    ws, _ = await accepted(WebSocket[ClientMessage, Any], text("null"), text("1"), text("null"))
+    assert await ws.receive_model(nothing) is None
+    with pytest.raises(InvalidMessage, match="expected None"):
+        await ws.receive_model(nothing)
+    assert await anext(ws.iter_models(nothing)) is None
+
+
 async def test_without_any_type_the_call_says_what_to_do_and_takes_nothing() -> None:
     ws, _ = await accepted(WebSocket, text("1"))
     for call in (ws.receive_model, ws.iter_models, ws.__aiter__):

@@ -15,7 +15,7 @@ from tests.typing.cases.messages import (
     Said,
     ServerMessage,
 )
-from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, Outcome
+from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, Outcome, WebSocketDisconnect
 
 
 async def moves_before_the_accept(handshake: Handshake[ClientMessage, ServerMessage]) -> None:
@@ -62,11 +62,14 @@ async def no_outcome_in_one_case(handshake: ChatHandshake) -> Outcome:  # error:
         return await ws.close()
 
 
-async def no_outcome_after_an_endless_loop(handshake: ChatHandshake) -> Outcome:  # error: return
+async def no_outcome_after_the_peer_has_left(handshake: ChatHandshake) -> Outcome:  # error: return
     ws = await handshake.accept()
-    async with ws.cancelled_on_disconnect():
-        while True:
-            await ws.send_model(Said())
+    try:
+        async with ws.cancelled_on_disconnect():
+            while True:
+                await ws.send_model(Said())
+    except WebSocketDisconnect:
+        print("left")
 
 
 async def no_outcome_after_an_exception(handshake: ChatHandshake) -> Outcome:  # error: return

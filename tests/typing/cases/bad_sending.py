@@ -72,6 +72,8 @@ async def forgotten_awaits(ws: ChatConnection) -> None:
 
 
 async def raw_events(ws: ChatWebSocket) -> None:
+    await ws.send("hello")  # error: send str
+    await ws.send(Order())  # error: send Order
     await ws.send()  # error: message
     await ws.send(event={})  # error: event
     misspelt: WebSocketCloseEvent = {"type": "websocket.closed"}  # error: type

@@ -1,4 +1,4 @@
-"""`cancelled_on_disconnect`: wrong arguments, and code after an endless loop in it, which is checked."""
+"""`cancelled_on_disconnect`: wrong arguments, and wrong ways to enter it."""
 
 from tests.typing.cases.messages import ChatConnection, Order, Said
 from typedws import Handshake
@@ -11,13 +11,6 @@ async def arguments(ws: ChatConnection) -> None:
     ws.cancelled_on_disconnect(on_overflow=Order())  # error: cancelled_on_disconnect Order
     ws.cancelled_on_disconnect(64)  # error: argument
     ws.cancelled_on_disconnect(timeout=1)  # error: timeout
-
-
-async def code_after_an_endless_loop(ws: ChatConnection) -> None:
-    async with ws.cancelled_on_disconnect():
-        while True:
-            await ws.send_model(Said())
-    await ws.send_model(Order())  # error: Order Said
 
 
 async def what_it_gives(ws: ChatConnection) -> None:

@@ -1,4 +1,4 @@
-"""`cancelled_on_disconnect`: code after an endless loop in it is reachable, and so must return."""
+"""`cancelled_on_disconnect`: it never swallows, so that an endless loop in it ends a handler with an exception."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import assert_type
@@ -12,7 +12,22 @@ async def an_endless_loop(handshake: ChatHandshake) -> Outcome:
     async with ws.cancelled_on_disconnect():
         while True:
             await ws.send_model(Said())
+
+
+async def an_endless_loop_that_ends_well(handshake: ChatHandshake) -> Outcome:
+    ws = await handshake.accept()
+    try:
+        async with ws.cancelled_on_disconnect():
+            while True:
+                await ws.send_model(Said())
+    except WebSocketDisconnect:
+        print("left")
     return await ws.close()
+
+
+async def a_return_at_the_end_of_it(ws: ChatConnection) -> Closed:
+    async with ws.cancelled_on_disconnect():
+        return await ws.close()
 
 
 async def a_loop_that_is_left(ws: ChatConnection) -> Closed:
@@ -24,7 +39,7 @@ async def a_loop_that_is_left(ws: ChatConnection) -> Closed:
 
 
 async def its_type(ws: ChatConnection, bare: Connection) -> None:
-    assert_type(ws.cancelled_on_disconnect(), AbstractAsyncContextManager[None, bool])
+    assert_type(ws.cancelled_on_disconnect(), AbstractAsyncContextManager[None, None])
     try:
         async with bare.cancelled_on_disconnect(on_overflow="close") as nothing:
             assert_type(nothing, None)
