@@ -1,0 +1,181 @@
+"""uvicorn in the event loop of the test, and handlers served by it, of which the test sees how each one ended.
+
+A handler that raises fails its test, whatever the client saw of it; every wait is bounded.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
+from socket import socket
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, get_args
+
+import anyio
+import uvicorn
+from websockets.asyncio.client import connect
+
+from typedws import WebSocket
+from typedws.asgi import ASGIApp, Receive, Scope, Send
+
+R = TypeVar("R")
+
+Implementation: TypeAlias = Literal["websockets-sansio", "wsproto"]
+IMPLEMENTATIONS: Final = get_args(Implementation)
+
+LIMIT: Final = 10.0
+"""Seconds that any wait may take; only a test that fails takes them."""
+
+Handler: TypeAlias = Callable[[WebSocket[Any, Any, Any]], Awaitable[R]]
+"""What a test lets the server run for each connection."""
+
+Factory: TypeAlias = Callable[[Scope, Receive, Send], WebSocket[Any, Any, Any]]
+Mount: TypeAlias = Callable[[Handler[None]], ASGIApp]
+"""Makes an ASGI application of a handler."""
+
+
+class Server:
+    """A running server, whose application each test chooses."""
+
+    def __init__(self, implementation: Implementation) -> None:
+        self.implementation: Implementation = implementation
+        self.port = 0
+        self.app: ASGIApp | None = None
+        self.stop: Callable[[], None] = lambda: None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert self.app is not None, "a client connects to a server that serves nothing"
+        await self.app(scope, receive, send)
+
+
+class _Uvicorn(uvicorn.Server):
+    """A server that tells when it has started."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.has_started = asyncio.Event()
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.has_started.set()
+
+    def stop(self) -> None:
+        self.should_exit = True
+
+
+@asynccontextmanager
+async def running(implementation: Implementation, **options: Any) -> AsyncGenerator[Server]:
+    """Run uvicorn on a free port of the loopback interface while the block runs."""
+    server = Server(implementation)
+    config = uvicorn.Config(
+        server,
+        port=0,
+        ws=implementation,
+        lifespan="off",
+        log_config=None,  # the logging of the test run is not uvicorn's to configure
+        log_level="critical",
+        timeout_graceful_shutdown=1,
+        **options,
+    )
+    uvicorn_server = _Uvicorn(config)
+    listener = config.bind_socket()
+    server.port = listener.getsockname()[1]
+    server.stop = uvicorn_server.stop
+    task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
+    try:
+        with anyio.fail_after(LIMIT):
+            await uvicorn_server.has_started.wait()
+        yield server
+    finally:
+        uvicorn_server.stop()
+        with anyio.fail_after(LIMIT):
+            await task
+
+
+class Served(Generic[R]):
+    """A handler that is being served: where, and how its runs ended."""
+
+    def __init__(self, port: int, handler: Handler[R], mount: Mount) -> None:
+        self.port = port
+        self.results: list[R] = []
+        self._handler = handler
+        self._mounted = mount(self._run)
+        self._failures: list[BaseException] = []
+        self._running = 0
+        self._has_run = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_idle.set()
+
+    def connect(self, path: str = "/", **options: Any) -> connect:
+        """Give a client of ``websockets``, without its limits and whatever proxy is configured."""
+        return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=None, **options)
+
+    async def result(self) -> R:
+        """Wait until the handler has run, and give what it returned, or raise what it raised."""
+        await self._has_run.wait()
+        await self.idle()
+        self.check()
+        return self.results[-1]
+
+    async def idle(self) -> None:
+        """Wait until no handler runs."""
+        await self._is_idle.wait()
+
+    def check(self) -> None:
+        """Raise what handlers raised."""
+        if len(self._failures) > 1:
+            raise BaseExceptionGroup("several handlers failed", self._failures)
+        for failure in self._failures:
+            raise failure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._running += 1
+        self._is_idle.clear()
+        try:
+            with self._noting_failures():
+                await self._mounted(scope, receive, send)
+        finally:
+            self._running -= 1
+            self._has_run.set()
+            if not self._running:
+                self._is_idle.set()
+
+    async def _run(self, ws: WebSocket[Any, Any, Any]) -> None:
+        with self._noting_failures():  # here too: a framework may make something else of an exception
+            self.results.append(await self._handler(ws))
+
+    @contextmanager
+    def _noting_failures(self) -> Generator[None]:
+        try:
+            yield
+        except BaseException as error:
+            if error not in self._failures:
+                self._failures.append(error)
+            raise
+
+
+def of(factory: Factory = WebSocket) -> Mount:
+    """Make an ASGI application that hands its connections to a handler, as the given class makes them."""
+
+    def mount(handler: Handler[None]) -> ASGIApp:
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await handler(factory(scope, receive, send))
+
+        return app
+
+    return mount
+
+
+DIRECTLY: Final = of()
+
+
+@asynccontextmanager
+async def serving(server: Server, handler: Handler[R], mount: Mount = DIRECTLY) -> AsyncGenerator[Served[R]]:
+    """Serve a handler while the block runs, which may take `LIMIT` seconds; fail where the handler fails or stays."""
+    server.app = served = Served(server.port, handler, mount)
+    try:
+        with anyio.fail_after(LIMIT):
+            yield served
+    finally:
+        server.app = None
+        with anyio.fail_after(LIMIT):
+            await served.idle()
+        served.check()
