@@ -4,11 +4,9 @@ What is known of a type lives here, and the cache; how a message becomes a frame
 """
 
 import threading
-from collections import deque
 from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
 from functools import cached_property
-from math import isfinite
-from typing import Any, Final, Generic, TypeGuard, cast
+from typing import Any, Final, Generic, Literal, TypeGuard, cast
 
 from pydantic import (
     BaseModel,
@@ -30,9 +28,10 @@ from pydantic_core import (
 from typing_extensions import TypeForm, TypeVar
 
 from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
+from typedws.sendable import ENCODABLE_TEXT, find_unsendable, is_suspicious
 from typedws.typeforms import home_of, identity, is_class, is_nothing, plain_members, type_name
 
-__all__ = ["MessageAdapter", "adapter_for", "find_unsendable"]
+__all__ = ["MessageAdapter", "adapter_for"]
 
 T = TypeVar("T")
 
@@ -75,6 +74,11 @@ class MessageAdapter(Generic[T]):
     def may_hold_free_keys(self) -> bool:
         """Whether a message of this type could have keys that the type does not name."""
         return not _NAME_ALL_KEYS.issuperset(self._kinds)
+
+    @cached_property
+    def may_hold_unsendable(self) -> bool:
+        """Whether what is written has to be looked at: it might hold what no frame may."""
+        return self.may_hold_floats or self.may_hold_free_keys
 
     @cached_property
     def is_strict(self) -> bool:
@@ -120,24 +124,21 @@ class MessageAdapter(Generic[T]):
     def to_plain(self, message: T) -> Any:
         """Serialise to plain values, as JSON would have them.
 
-        Non-finite numbers may still be in them: `find_unsendable` finds those.
-
-        :raises UnsendableMessage: for a message that is not of this type, or has a lone surrogate in a key
+        :raises UnsendableMessage: for a message that is not of this type, or holds what no frame may
         """
         self.check(message)
+        # An exact member is trusted, as everywhere, to hold what its fields declare.
+        warnings: Literal["warn", "error"] = "warn" if type(message) in self.members else "error"
         try:
-            plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings="error")
-        except PydanticSerializationError as error:
+            plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings=warnings)
+        except (PydanticSerializationError, UnicodeEncodeError) as error:
             raise self.unsendable(message, error) from error
-        if self.may_hold_free_keys and any("\ufffd" in key for key in _keys(plain)):
-            self._refuse_lost_keys(message)
+        if self.may_hold_unsendable and is_suspicious(to_json(plain, inf_nan_mode="constants")):
+            # Only the message itself tells: of any type, None may be written for a number, and U+FFFD in a key.
+            value = self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)
+            if (refused := find_unsendable(value, plain)) is not None:
+                raise refused
         return plain
-
-    def _refuse_lost_keys(self, message: T) -> None:
-        """Refuse a key that JSON cannot say: only the message itself tells, as the serialiser has U+FFFD for it."""
-        for key in _keys(self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)):
-            if not _is_encodable(key):
-                raise UnsendableMessage(_TEXT, "a lone surrogate in a key")
 
     def from_plain(self, plain: object, syntax: str) -> T:
         """Validate plain values as if they had come as JSON.
@@ -178,7 +179,7 @@ class MessageAdapter(Generic[T]):
     def unsendable(self, message: object, error: Exception) -> UnsendableMessage:
         """Translate pydantic's refusal to serialise."""
         if "surrogates not allowed" in str(error):
-            return UnsendableMessage(_TEXT, "a lone surrogate")
+            return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
         return UnsendableMessage(self.name, f"a {type(message).__name__} that does not serialise as that")
 
     def invalid(self, error: ValidationError, syntax: str) -> InvalidMessage:
@@ -190,45 +191,8 @@ class MessageAdapter(Generic[T]):
         return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.knows)
 
 
-_TEXT: Final = "text that UTF-8 can encode"
-
-
 def _is_model(form: object) -> TypeGuard[type[BaseModel]]:
     return is_class(form) and issubclass(form, BaseModel)
-
-
-def find_unsendable(plain: object) -> UnsendableMessage | None:
-    """Find in plain values what no frame may hold: a non-finite number."""
-    for value in _values(plain):
-        if isinstance(value, float) and not isfinite(value):
-            return UnsendableMessage("finite numbers", str(value))
-    return None
-
-
-def _values(plain: object) -> Iterator[object]:
-    """Give a plain value and all that is in it."""
-    pending = [plain]
-    while pending:
-        value = pending.pop()
-        yield value
-        if isinstance(value, dict):
-            pending.extend(cast(dict[object, object], value).values())
-        elif isinstance(value, list | tuple | set | frozenset | deque):
-            pending.extend(cast(Iterable[object], value))
-
-
-def _keys(plain: object) -> Iterator[str]:
-    for value in _values(plain):
-        if isinstance(value, dict):
-            yield from (key for key in cast(dict[object, object], value) if isinstance(key, str))
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 # --- what a core schema may hold ---
@@ -279,7 +243,7 @@ def _takes_many(node: Mapping[str, Any]) -> bool:
 def _kinds_of(node: dict[str, Any]) -> Iterator[str]:
     if isinstance(kind := node.get("type"), str):
         whole = kind == "enum" and all(isinstance(member.value, int | str) for member in node["members"])
-        yield "literal" if whole else kind
+        yield "literal" if whole else "float" if node.get("allow_inf_nan") is True else kind
     if "allow" in (node.get("extra_behavior"), node.get("extra_fields_behavior")):
         yield "extra"
 

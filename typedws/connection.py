@@ -185,8 +185,9 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         session.sending = "busy"
         try:
             await session.asgi_send(event)
-        except OSError as error:
-            raise session.lost() from error
+        except Exception as error:
+            session.failed(error)
+            raise
         finally:
             if session.waiting is None:
                 session.sending = session.sending_at_rest

@@ -10,7 +10,8 @@ from typedws.adapters import adapter_for
 from typedws.asgi import WebSocketResponseBodyEvent, WebSocketResponseStartEvent
 from typedws.codecs.json import BinaryJSON
 from typedws.errors import InvalidHandshake
-from typedws.events import HeadersInput, check_text, header_list
+from typedws.events import HeadersInput, header_list
+from typedws.sendable import check_text
 
 __all__ = ["DenialResponse", "ProblemDocument", "supports_denial_response"]
 

@@ -9,19 +9,20 @@ from typing import Any, Final, TypeAlias, cast
 
 from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketCloseEvent
 from typedws.closing import MAX_REASON_BYTES, CloseCode, is_sendable
-from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, UnsendableMessage
+from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, TypedWSError
 from typedws.outcome import Closed
+from typedws.sendable import check_text
 
 __all__ = [
     "HeadersInput",
     "accept_event",
     "binary_event",
     "check_event",
-    "check_text",
     "close_event",
     "disconnect_of",
     "frame_of",
     "header_list",
+    "tells_disconnect",
     "text_event",
 ]
 
@@ -60,19 +61,20 @@ def disconnect_of(event: Mapping[str, Any]) -> Closed:
     code = event.get("code")
     if code is None:
         code = CloseCode.NO_STATUS_RCVD
-    return Closed(code, event.get("reason") or "", _NOT_THE_PEER.get(code, "peer"))
+    return Closed(int(code), event.get("reason") or "", _NOT_THE_PEER.get(code, "peer"))
 
 
-def check_text(text: str) -> None:
-    """Refuse text that UTF-8 cannot encode, and so no frame can carry.
+def tells_disconnect(error: Exception) -> bool:
+    """Whether an exception of the server's ``send`` says that there is nobody left to send to.
 
-    :raises UnsendableMessage: naming where the lone surrogate is
+    That is an ``OSError`` (ASGI), a ``RuntimeError`` where the server has closed by itself, and what the socket of a
+    framework, whose ``send`` was given to us, makes of these: some exception called ``WebSocketDisconnect``.
     """
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise UnsendableMessage("text that UTF-8 can encode", f"a lone surrogate at index {error.start}") from None
+    if isinstance(error, TypedWSError):
+        return False
+    return isinstance(error, OSError | RuntimeError) or any(
+        class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
+    )
 
 
 def text_event(data: str) -> TextSendEvent:

@@ -14,7 +14,7 @@ import anyio
 from typedws.asgi import Receive, Send, WebSocketReceiveEvent, WebSocketSendEvent
 from typedws.closing import CloseCode
 from typedws.errors import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
-from typedws.events import close_event, disconnect_of
+from typedws.events import close_event, disconnect_of, tells_disconnect
 from typedws.outcome import Closed
 from typedws.state import Application, Client, ConnectionState, Move, move_of
 
@@ -191,20 +191,26 @@ class Session:
             if self.state.application in _ENDED:
                 self.end = self._end_by(event)
             self._set_gates()
-            await self.asgi_send(event)
-        except OSError as error:
-            if self.state.application in _ENDED:  # it did not end by what could not be sent
-                self.end = None
-            raise self.lost() from error
+            try:
+                await self.asgi_send(event)
+            except Exception as error:
+                if self.state.application in _ENDED:  # it did not end by what could not be sent
+                    self.end = None
+                self.failed(error)
+                raise
         finally:
             self.pass_turn()
 
-    def lost(self) -> WebSocketDisconnect:
-        """Record that a send failed. What the peer said before that may still be received."""
-        self.is_lost = True
-        self.end = self.end or _LOST
-        self._set_gates()
-        return self._told(WebSocketDisconnect)
+    def failed(self, error: Exception) -> None:
+        """Record that the server failed to send. What the peer said before that may still be received.
+
+        :raises WebSocketDisconnect: where the error says that the peer is gone
+        """
+        if tells_disconnect(error):
+            self.is_lost = True
+            self.end = self.end or _LOST
+            self._set_gates()
+            raise self._told(WebSocketDisconnect) from error
 
     def over(self) -> WebSocketDisconnected:
         """Give the exception for using the connection after its end."""

@@ -12,7 +12,6 @@ from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket as StarletteWebSocket
-from starlette.websockets import WebSocketDisconnect as StarletteWebSocketDisconnect
 from websockets.exceptions import InvalidStatus
 
 from tests.e2e.raw_client import RawClient, raw_client
@@ -161,12 +160,6 @@ async def send_watching(ws: Socket) -> None:
         await send_at_leisure(ws)
 
 
-SEND_AFTER_THE_END: Final = pytest.mark.xfail(
-    reason="Starlette's send turns the server's OSError into its own exception, which passes",
-    raises=(StarletteWebSocketDisconnect, RuntimeError),
-)
-
-
 @in_every_framework
 @pytest.mark.parametrize("busy", [receive, send, send_at_leisure, send_watching], ids=lambda busy: busy.__name__)
 @pytest.mark.parametrize("vanish", [RawClient.reset, RawClient.finish], ids=["reset", "FIN"])
@@ -175,11 +168,7 @@ async def test_a_peer_that_vanishes(
     framework: str,
     busy: Handler[None],
     vanish: Callable[[RawClient], None],
-    request: pytest.FixtureRequest,
 ) -> None:
-    if framework != "Litestar" and busy is not receive:
-        request.applymarker(SEND_AFTER_THE_END)
-
     async def handler(ws: Socket) -> WebSocketDisconnect:
         await ws.accept()
         await ws.send_text("go")

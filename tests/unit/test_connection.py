@@ -492,6 +492,15 @@ async def test_a_failed_send_tells_that_the_connection_is_lost(method: str, data
     assert len(sent) == 1, "nobody asks a server twice"
 
 
+@pytest.mark.parametrize(("method", "data"), SENDS)
+async def test_an_error_of_the_server_that_says_nothing_of_the_peer_passes_as_it_is(method: str, data: object) -> None:
+    ws, _ = await failing(text("a"), error=KeyError("a bug in some middleware"))
+    for _ in range(2):
+        with pytest.raises(KeyError, match="middleware"):
+            await getattr(ws, method)(data)
+    assert await ws.receive_text() == "a"
+
+
 async def test_after_a_failed_send_what_the_peer_said_before_may_still_be_heard() -> None:
     ws, _ = await failing(text('{"text":"a"}'), disconnect(4001, "bye"))
     with pytest.raises(WebSocketDisconnect):
@@ -504,7 +513,7 @@ async def test_after_a_failed_send_what_the_peer_said_before_may_still_be_heard(
     assert (caught.value.code, caught.value.reason) == (4001, "bye")
 
 
-async def failing(*events: Event) -> tuple[AnyWebSocket, list[Event]]:
+async def failing(*events: Event, error: Exception | None = None) -> tuple[AnyWebSocket, list[Event]]:
     """Give an accepted socket whose server fails to send anything more."""
     receive, _, _ = wire(CONNECT, *events)
     tried: list[Event] = []
@@ -512,7 +521,7 @@ async def failing(*events: Event) -> tuple[AnyWebSocket, list[Event]]:
     async def send(event: Event) -> None:
         if event["type"] == "websocket.send":
             tried.append(event)
-            raise OSError("the peer is gone")
+            raise error or OSError("the peer is gone")
 
     ws = WebSocket[Say, Say](scope(), receive, send)
     await ws.accept()

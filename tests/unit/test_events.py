@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.websockets import WebSocketDisconnect as ClassicWebSocketDisconnect
 
 from tests.support import Event
-from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, TypedWSError, UnsendableMessage
+from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, InvalidState, TypedWSError, UnsendableMessage
 from typedws.events import (
     accept_event,
     binary_event,
@@ -16,6 +17,7 @@ from typedws.events import (
     disconnect_of,
     frame_of,
     header_list,
+    tells_disconnect,
     text_event,
 )
 from typedws.outcome import Closed
@@ -171,3 +173,19 @@ def test_events_of_the_applications_own_are_held_to_the_same_rules(
     else:
         with pytest.raises(refused):
             check_event(event, ("v1",))
+
+
+@pytest.mark.parametrize(
+    ("error", "tells"),
+    [
+        (OSError(), True),
+        (ConnectionResetError(), True),
+        (RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'."), True),
+        (ClassicWebSocketDisconnect(1006), True),
+        (InvalidState("a", "b"), False),
+        (KeyError("text"), False),
+        (TypeError(), False),
+    ],
+)
+def test_what_a_server_raises_tells_whether_the_peer_is_gone(error: Exception, tells: bool) -> None:
+    assert tells_disconnect(error) is tells

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
 
-from typedws.adapters import MessageAdapter, adapter_for, find_unsendable
+from typedws.adapters import MessageAdapter, adapter_for
 from typedws.errors import InvalidMessage, UnsendableMessage
-from typedws.events import check_text
+from typedws.sendable import ENCODABLE_TEXT, check_text, find_unsendable
 
 __all__ = ["BinaryCodec", "Codec", "FrameKind"]
 
@@ -135,27 +135,34 @@ class BinaryCodec(Codec[bytes]):
         except UnsendableMessage:
             raise
         except Exception as error:
-            if "surrogates" in str(error):
-                raise UnsendableMessage("text that UTF-8 can encode", "a lone surrogate") from error
-            raise UnsendableMessage(
-                f"a value that {self.name} can hold", f"a {type(value).__name__} that it cannot"
-            ) from error
-        if self.non_finite.search(data) and (refused := find_unsendable(to_jsonable_python(value, by_alias=True))):
+            raise _unsendable(value, self.name, error) from error
+        if self.non_finite.search(data) and (refused := find_unsendable(value, value)) is not None:
             raise refused
         return data
 
     def decode(self, data: bytes) -> Any:
         value = self.unpack(data)
-        if self.non_finite.search(data) and find_unsendable(value):
+        if self.non_finite.search(data) and find_unsendable(value, value):
             raise ValueError("a non-finite number")
         return value
 
-    @staticmethod
-    def plainer(value: object) -> Any:
-        """Make one value plain, as JSON would have it: what a format asks for a type that it does not know."""
+    def plainer(self, value: object) -> Any:
+        """Make one value plain, as JSON would have it: what a format asks for a type that it does not know.
+
+        :raises UnsendableMessage: for what JSON could not say either
+        """
         if hasattr(type(value), "__pydantic_serializer__"):
             return adapter_for(type(value)).to_plain(value)
         try:
-            return to_jsonable_python(value, by_alias=True)
-        except PydanticSerializationError as error:
-            raise TypeError(str(error)) from error
+            plain = to_jsonable_python(value, by_alias=True)
+        except (PydanticSerializationError, UnicodeError) as error:
+            raise _unsendable(value, self.name, error) from error
+        if (refused := find_unsendable(value, value) or find_unsendable(plain, plain)) is not None:
+            raise refused
+        return plain
+
+
+def _unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:
+    if "surrogates" in str(error):
+        return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
+    return UnsendableMessage(f"a value that {name} can hold", f"a {type(value).__name__} that it cannot")

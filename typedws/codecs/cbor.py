@@ -4,6 +4,8 @@ Bytes, integers of any size and keys of any type travel as they are; times, UUID
 """
 
 import re
+from decimal import Decimal
+from io import BytesIO
 from typing import Any, ClassVar, NoReturn
 
 import cbor2
@@ -17,9 +19,19 @@ def _refuse_tag(*_: object) -> NoReturn:
     raise ValueError("a tag that no message needs")
 
 
+def _decimal(parts: Any, *_: object) -> Decimal:
+    exponent, digits = parts
+    if abs(exponent) > _MAX_EXPONENT:  # eight bytes could make an integer of a million digits
+        raise ValueError("a decimal fraction out of range")
+    return Decimal(digits).scaleb(exponent)
+
+
+_MAX_EXPONENT = 6144  # that of decimal128 (IEEE 754), and of JSON numbers in most languages
+
 # Shared references (28, 29) can make a value contain itself, 25 and 256 refer to strings elsewhere, 35 and 36 make
-# objects of other libraries from the peer's text: none is a value that a message could mean.
-_REFUSED: dict[int, Any] = dict.fromkeys((25, 28, 29, 35, 36, 256), _refuse_tag)
+# objects of other libraries from the peer's text, 5, 30 and 43000 are numbers that JSON does not have: none is a value
+# that a message could mean.
+_SEMANTICS: dict[int, Any] = dict.fromkeys((5, 25, 28, 29, 30, 35, 36, 256, 43000), _refuse_tag) | {4: _decimal}
 
 
 class CBOR(BinaryCodec):
@@ -37,4 +49,8 @@ class CBOR(BinaryCodec):
             return cbor2.dumps(self.plainer(value))
 
     def unpack(self, data: bytes) -> Any:
-        return cbor2.loads(data, semantic_decoders=_REFUSED)
+        stream = BytesIO(data)
+        value = cbor2.load(stream, semantic_decoders=_SEMANTICS, tag_hook=_refuse_tag)
+        if stream.tell() != len(data):
+            raise ValueError("something follows the value")
+        return value

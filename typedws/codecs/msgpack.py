@@ -5,6 +5,7 @@ untyped and two to three times slower, msgspec's is as fast and has its own mode
 travel as they are; an integer beyond 64 bits is refused, for the format has none.
 """
 
+import os
 import re
 from typing import Any, ClassVar
 
@@ -14,6 +15,8 @@ from typedws.codecs.base import BinaryCodec
 
 __all__ = ["MessagePack"]
 
+_SECRET = os.urandom(16)
+_END = b"\xc4\x10" + _SECRET
 _PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_UTC_Z
 
 
@@ -29,4 +32,8 @@ class MessagePack(BinaryCodec):
         return ormsgpack.packb(value, self.plainer, _PACK)
 
     def unpack(self, data: bytes) -> Any:
-        return ormsgpack.unpackb(data, option=ormsgpack.OPT_NON_STR_KEYS)
+        # ormsgpack passes over what follows the first value: read in a list with a value that nobody else knows.
+        value, end = ormsgpack.unpackb(b"\x92" + data + _END, option=ormsgpack.OPT_NON_STR_KEYS)
+        if end != _SECRET:
+            raise ValueError("something follows the value")
+        return value
