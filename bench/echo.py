@@ -5,14 +5,16 @@ microseconds a message, and the two ratios that the project holds itself to.
 """
 
 import argparse
+import asyncio
 import platform
+from statistics import median
 from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.websockets import WebSocket as ClassicWebSocket
 from starlette.websockets import WebSocketDisconnect
 
-from bench.floor import ADAPTER, Leave, Say, floor, measure
+from bench.floor import ADAPTER, Leave, Say, floor, one
 from typedws.websockets import WebSocket
 
 Messages = Annotated[Say | Leave, Field(discriminator="type")]
@@ -50,18 +52,23 @@ async def classic_text(scope: Any, receive: Any, send: Any) -> None:
         pass
 
 
+async def rounds(apps: dict[str, Any], count: int, messages: int) -> list[dict[str, float]]:
+    """Let each application take its turn in every round, and give the costs of each round."""
+    return [{name: await one(app, messages) for name, app in apps.items()} for _ in range(count)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--messages", type=int, default=10_000)
     options = parser.parse_args()
     apps = {"floor": floor, "typedws": typed, "classic, text": classic_text, "classic, json": classic}
-    costs = measure(apps, options.rounds, options.messages)
+    costs = asyncio.run(rounds(apps, options.rounds, options.messages))
     print(f"Python {platform.python_version()}, medians of {options.rounds} interleaved rounds")
-    for name, cost in costs.items():
-        print(f"{name:14s} {cost:6.2f} us a message")
-    print(f"typedws / floor:         {costs['typedws'] / costs['floor']:.2f}")
-    print(f"typedws / classic, json: {costs['typedws'] / costs['classic, json']:.2f}")
+    for name in apps:
+        print(f"{name:14s} {median(each[name] for each in costs):6.2f} us a message")
+    for name in ("floor", "classic, text", "classic, json"):
+        print(f"typedws / {name + ':':14s} {median(each['typedws'] / each[name] for each in costs):.2f}")
 
 
 if __name__ == "__main__":
