@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
 from tests.support import CONNECT, AnyWebSocket, Event, accepted, binary, connecting, disconnect, scope, text, wire
-from typedws.codecs import BinaryJSON, CodecRegistry, TextJSON
+from typedws.codecs import BinaryJSON, Codec, CodecRegistry, TextJSON
 from typedws.errors import (
     InvalidMessage,
     InvalidMessageType,
@@ -261,6 +261,22 @@ async def test_the_next_message_may_be_asked_for_without_a_loop() -> None:
     assert [await anext(ws), await anext(ws)] == [1, 2]
     with pytest.raises(StopAsyncIteration):
         await anext(ws)
+
+
+class Plain(Codec[str]):
+    name = "plain"
+    kind = "text"
+
+    def encode(self, value: object) -> str:
+        return str(value)
+
+    def decode(self, data: str) -> str:
+        return data
+
+
+async def test_an_empty_frame_is_a_message_where_the_codec_says_so() -> None:
+    ws, _ = await accepted(WebSocket[str, str], text(""), text("a"), text(""), disconnect(), mode=Plain())
+    assert [message async for message in ws] == ["", "a", ""]
 
 
 async def test_iteration_before_the_accept_is_an_error() -> None:

@@ -214,6 +214,11 @@ def test_a_key_that_the_declared_type_does_not_name_is_starred() -> None:
     assert caught.value.errors()[0]["loc"] == ("names", "bob")
 
 
+def test_where_the_declared_type_is_not_known_every_key_is_starred() -> None:
+    error = InvalidMessage("invalid", "Order", "something", several_failures())
+    assert error.locations() == [("*", "int_parsing"), *[("*.0.*", "missing")] * 2, *[("*.1.*", "missing")] * 2]
+
+
 def test_errors_are_pydantics_without_the_input_unless_asked_for() -> None:
     error = refused('{"id":"x","lines":[]}')
     [detail] = error.errors()

@@ -1,0 +1,79 @@
+"""What `typedws.sendable` finds in values, and what it lets pass."""
+
+import math
+from collections import deque
+from decimal import Decimal
+
+import pytest
+
+from typedws.errors import UnsendableMessage
+from typedws.sendable import find_unsendable, is_suspicious
+
+NAN = math.nan
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        NAN,
+        math.inf,
+        -math.inf,
+        Decimal("NaN"),
+        Decimal("-Infinity"),
+        complex(0, math.inf),
+        [1, [NAN]],
+        (NAN,),
+        {1.5, NAN},
+        deque([NAN]),
+        {"a": {"b": [NAN]}},
+        {NAN: 1},
+        {(1, NAN): 1},
+        {"\ud800": 1},
+        [{"a": {"b\udfff": 1}}],
+    ],
+    ids=ascii,
+)
+def test_what_no_frame_may_hold_is_found_wherever_it_is(value: object) -> None:
+    assert isinstance(find_unsendable(value, value), UnsendableMessage)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [0.5, Decimal("1.5"), 1j, None, "NaN", "\ud800", b"\xff", [1, "a"], {"\ufffd": 1, 2: {"\u00e9": 3}}],
+    ids=ascii,
+)
+def test_anything_else_passes(value: object) -> None:
+    assert find_unsendable(value, value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "is_refused"),
+    [
+        (NAN, None, True),
+        (NAN, NAN, True),
+        (NAN, "NaN", True),
+        (math.inf, "Infinity", True),
+        (NAN, "unknown", False),
+        ([1.5, NAN], [1.5, None], True),
+        ([1.5, NAN], [1.5, "unknown"], False),
+        ({"a": NAN}, {"A": None}, True),
+        ({"a": NAN}, {"A": "unknown"}, False),
+        ({"a": NAN}, "a table", False),
+        ([NAN], {"first": None, "second": None}, False),
+        ([NAN, NAN], ["both"], False),
+    ],
+)
+def test_a_number_that_a_serialiser_writes_as_text_of_its_own_passes(
+    value: object, plain: object, is_refused: bool
+) -> None:
+    assert (find_unsendable(value, plain) is not None) is is_refused
+
+
+@pytest.mark.parametrize("data", [b"null", b'{"a":null}', '"\ufffd"'.encode(), b"NaN", b'{"a":-Infinity}', b'"NaN"'])
+def test_json_that_may_stand_for_something_else_is_looked_into(data: bytes) -> None:
+    assert is_suspicious(data)
+
+
+@pytest.mark.parametrize("data", [b"1", b'"Nan"', '"\u00e9"'.encode(), b"[true]"])
+def test_other_json_is_not(data: bytes) -> None:
+    assert not is_suspicious(data)
