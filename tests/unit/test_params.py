@@ -1,0 +1,386 @@
+"""`read_params`: the path and the query of a handshake, validated as one value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+from typing import Annotated, Any, Generic, Literal, Never, NotRequired
+from urllib.parse import urlencode
+from uuid import UUID
+
+import pydantic.dataclasses
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypedDict, TypeVar
+
+from tests.support import scope
+from typedws.adapters import adapter_for
+from typedws.errors import InvalidInput, InvalidParams, TypedWSError
+from typedws.params import read_params
+from typedws.request import HandshakeRequest
+
+T = TypeVar("T")
+SECRET = "s3cr3t-t0k3n"
+
+
+def params(form: Any, query: str | bytes = b"", path: Mapping[str, Any] | None = None) -> Any:
+    """Read the parameters of a handshake; without ``path``, no router had a look at it."""
+    data = query if isinstance(query, bytes) else query.encode()
+    routed = {} if path is None else {"path_params": path}
+    return read_params(HandshakeRequest(scope(query_string=data, **routed)), adapter_for(form))
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Room(BaseModel):
+    room: str
+    page: int = 1
+
+
+class RoomKeys(TypedDict):
+    room: str
+    page: NotRequired[int]
+
+
+@dataclass
+class RoomPlain:
+    room: str
+    page: int = 1
+
+
+@pydantic.dataclasses.dataclass
+class RoomChecked:
+    room: str
+    page: int = 1
+
+
+class Search(BaseModel):
+    many: list[str] = []
+    maybe: list[int] | None = None
+    some: set[int] = set()
+    fixed: tuple[int, str] = (0, "")
+    frozen: frozenset[Colour] = frozenset()
+    checked: Annotated[list[str], BeforeValidator(list)] = []
+    renamed: list[str] = Field(default=[], alias="other")
+    one: str = ""
+
+
+class SearchKeys(TypedDict):
+    many: NotRequired[list[str]]
+    one: NotRequired[str]
+
+
+@dataclass
+class SearchPlain:
+    many: list[str]
+    one: str = ""
+
+
+class Aliased(BaseModel):
+    token: str = Field(alias="t")
+    size: int = Field(default=1, validation_alias="s")
+
+
+class Generated(BaseModel):
+    model_config = ConfigDict(alias_generator=str.upper, populate_by_name=True)
+    token: str
+
+
+class Page(BaseModel, Generic[T]):
+    of: T
+
+
+class Checked(BaseModel):
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Checked":
+        if self.low > self.high:
+            raise ValueError(SECRET)
+        return self
+
+
+class Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    a: int = 1
+
+
+class Typed(BaseModel):
+    id: UUID
+    day: date
+    flag: bool = False
+    ratio: float = 0
+    colour: Colour = Colour.RED
+    kind: Literal["a", "b"] = "a"
+
+
+# --- what is read ---
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (Room, Room(room="lobby", page=2)),
+        (RoomKeys, {"room": "lobby", "page": 2}),
+        (RoomPlain, RoomPlain("lobby", 2)),
+        (RoomChecked, RoomChecked("lobby", 2)),
+        (Annotated[Room, Field(description="where")], Room(room="lobby", page=2)),
+        (Room | None, Room(room="lobby", page=2)),
+        (dict[str, str], {"room": "lobby", "page": "2"}),
+        (Any, {"room": "lobby", "page": "2"}),
+    ],
+    ids=str,
+)
+def test_path_and_query_are_one_value(form: Any, expected: Any) -> None:
+    for query, path in (
+        ("page=2", {"room": "lobby"}),
+        ("room=lobby&page=2", None),
+        ("room=lobby&page=2", {}),
+        ("", {"room": "lobby", "page": "2"}),
+    ):
+        found = params(form, query, path)
+        assert found == expected
+        assert type(found) is type(expected)
+
+
+def test_the_path_wins() -> None:
+    assert params(Room, "room=other&page=3", {"room": "lobby"}) == Room(room="lobby", page=3)
+    assert params(Room, "page=2&page=3&room=x", {"room": "lobby", "page": 7}) == Room(room="lobby", page=7)
+    assert params(Search, "many=a&many=b", {"many": ["c"]}) == Search(many=["c"])
+
+
+def test_what_a_router_converted_stays_as_it_is() -> None:
+    assert params(Typed, "flag=yes", {"id": UUID(int=5), "day": date(2024, 1, 2)}) == Typed(
+        id=UUID(int=5), day=date(2024, 1, 2), flag=True
+    )
+
+
+def test_query_parameters_are_read_as_text() -> None:
+    query = "id=00000000-0000-0000-0000-000000000005&day=2024-01-02&flag=true&ratio=1.5&colour=red&kind=b"
+    assert params(Typed, query) == Typed(id=UUID(int=5), day=date(2024, 1, 2), flag=True, ratio=1.5, kind="b")
+
+
+def test_defaults_fill_in_what_is_missing() -> None:
+    assert params(Room, "", {"room": "lobby"}) == Room(room="lobby")
+    assert params(Search) == Search()
+    assert params(SearchKeys) == {}
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "expected"),
+    [
+        (Search, "many=a&many=b", Search(many=["a", "b"])),
+        (Search, "many=a", Search(many=["a"])),
+        (Search, "many=", Search(many=[""])),
+        (Search, "maybe=1&maybe=2", Search(maybe=[1, 2])),
+        (Search, "some=1&some=2&some=1", Search(some={1, 2})),
+        (Search, "fixed=1&fixed=b", Search(fixed=(1, "b"))),
+        (Search, "frozen=red", Search(frozen=frozenset({Colour.RED}))),
+        (Search, "checked=a&checked=b", Search(checked=["a", "b"])),
+        (Search, "other=a&other=b", Search(other=["a", "b"])),
+        (Search, "one=a&one=b", Search(one="b")),
+        (Search, "one=a&many=b&one=c&many=d", Search(one="c", many=["b", "d"])),
+        (SearchKeys, "many=a&many=b&one=c&one=d", {"many": ["a", "b"], "one": "d"}),
+        (Page[list[int]], "of=1&of=2", Page[list[int]](of=[1, 2])),
+        (Page[int], "of=1&of=2", Page[int](of=2)),
+        pytest.param(
+            SearchPlain,
+            "many=a&many=b",
+            SearchPlain(["a", "b"]),
+            marks=pytest.mark.xfail(strict=True, reason="the lists of a dataclass are not seen"),
+        ),
+    ],
+    ids=str,
+)
+def test_a_parameter_that_comes_several_times_is_all_or_the_last(form: Any, query: str, expected: Any) -> None:
+    assert params(form, query) == expected
+
+
+class Part(BaseModel):
+    many: str = ""
+
+
+class Twice(BaseModel):
+    one: Part | None = None
+    other: Part | None = None
+    many: list[str] = []
+
+
+class Colours(BaseModel):
+    one: Colour = Colour.RED
+    other: Colour = Colour.RED
+    many: list[Colour] = []
+
+
+class Tree(BaseModel):
+    many: list[str] = []
+    tree: "Tree | None" = None
+
+
+class Choices(BaseModel):
+    many: list[str] = Field(default=[], validation_alias=AliasChoices("first", "second"))
+
+
+class FirstOf(BaseModel):
+    one: str = Field(default="", validation_alias=AliasPath("one", 0))
+    many: list[str] = []
+
+
+class ByEither(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+    many: list[str] = Field(default=[], alias="m")
+
+
+NO_HASH = "an alias that is a list has no hash"
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "expected"),
+    [
+        (Tree, "many=a&many=b", ["a", "b"]),
+        pytest.param(
+            Twice,
+            "many=a&many=b",
+            ["a", "b"],
+            marks=pytest.mark.xfail(strict=True, reason="the first fields that are found are those of another model"),
+        ),
+        pytest.param(
+            Colours,
+            "many=red&many=red",
+            [Colour.RED, Colour.RED],
+        ),
+        pytest.param(Choices, "first=a&first=b", ["a", "b"], marks=pytest.mark.xfail(strict=True, reason=NO_HASH)),
+        pytest.param(Choices, "second=a&second=b", ["a", "b"], marks=pytest.mark.xfail(strict=True, reason=NO_HASH)),
+        (FirstOf, "many=a&many=b", ["a", "b"]),
+        (ByEither, "m=a&m=b", ["a", "b"]),
+        pytest.param(
+            ByEither,
+            "many=a&many=b",
+            ["a", "b"],
+            marks=pytest.mark.xfail(strict=True, reason="with populate_by_name the name is not known beside the alias"),
+        ),
+    ],
+    ids=str,
+)
+def test_lists_are_found_however_the_model_is_made(form: Any, query: str, expected: list[Any]) -> None:
+    assert params(form, query).many == expected
+
+
+def test_aliases_are_the_names_that_the_client_writes() -> None:
+    assert params(Aliased, "t=abc&s=2") == Aliased.model_validate({"t": "abc", "s": 2})
+    assert params(Aliased, "s=2", {"t": "abc"}) == Aliased.model_validate({"t": "abc", "s": 2})
+    assert params(Generated, "TOKEN=abc").token == "abc"
+    assert params(Generated, "token=abc").token == "abc"
+    with pytest.raises(InvalidParams) as caught:
+        params(Aliased, "token=abc")
+    assert caught.value.locations() == [("t", "missing")]
+
+
+def test_unknown_parameters_are_passed_over_unless_forbidden() -> None:
+    assert params(Room, "room=a&utm_source=x&x=1&x=2") == Room(room="a")
+    with pytest.raises(InvalidParams, match=r"\(extra_forbidden at \*\)"):
+        params(Closed, f"{SECRET}=1")
+
+
+@pytest.mark.parametrize(
+    ("query", "room"),
+    [
+        ("room=caf%C3%A9+%26", "caf\u00e9 &"),
+        ("room=%ff", "\ufffd"),
+        (b"room=\xc3\xa9", "\u00e9"),
+        ("room", ""),
+        ("room=a=b", "a=b"),
+        ("room=%00", "\0"),
+    ],
+)
+def test_the_query_is_read_as_forms_are(query: str | bytes, room: str) -> None:
+    assert params(Room, query) == Room(room=room)
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["many", "one", "x"]), texts)))
+def test_no_value_is_lost(pairs: list[tuple[str, str]]) -> None:
+    found = params(Search, urlencode(pairs))
+    assert found.many == [value for name, value in pairs if name == "many"]
+    assert found.one == next((value for name, value in reversed(pairs) if name == "one"), "")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=40))
+def test_every_query_is_read_or_refused(query: bytes) -> None:
+    for form in (Search, Typed, Closed, dict[str, str]):
+        try:
+            params(form, query)
+        except InvalidParams as error:
+            assert error.errors()  # noqa: PT017
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("form", "query", "path", "where"),
+    [
+        (Room, "", None, [("room", "missing")]),
+        (Room, f"page={SECRET}", {"room": "a"}, [("page", "int_parsing")]),
+        (Room, "", {"room": "a", "page": SECRET}, [("page", "int_parsing")]),
+        (RoomKeys, f"page={SECRET}", None, [("room", "missing"), ("page", "int_parsing")]),
+        (RoomPlain, f"room=a&page={SECRET}", None, [("page", "int_parsing")]),
+        (Search, f"maybe=1&maybe={SECRET}", None, [("maybe.1", "int_parsing")]),
+        (Search, "fixed=1", None, [("fixed.1", "missing")]),
+        (Aliased, f"t=a&s={SECRET}", None, [("s", "int_parsing")]),
+        (Closed, f"{SECRET}={SECRET}", None, [("*", "extra_forbidden")]),
+        (Typed, f"id={SECRET}&day=2024-01-02", None, [("id", "uuid_parsing")]),
+        (Typed, f"id=00000000-0000-0000-0000-000000000005&day={SECRET}", None, [("day", "date_from_datetime_parsing")]),
+        (dict[str, int], f"{SECRET}={SECRET}", None, [("*", "int_parsing")]),
+        (Checked, "low=2&high=1", None, [("", "value_error")]),
+        (Never, f"a={SECRET}", None, [("", "never")]),
+    ],
+    ids=str,
+)
+def test_parameters_that_fail_validation_tell_where_and_not_what(
+    form: Any, query: str, path: Mapping[str, Any] | None, where: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        params(form, query, path)
+    error = caught.value
+    assert error.locations() == where
+    assert error.problem == "invalid"
+    assert error.status_code == 422
+    assert error.expected == adapter_for(form).name
+    assert str(error).startswith(f"expected {error.expected}, found parameters that fail validation (")
+    for told in (str(error), repr(error), str(error.locations())):
+        assert SECRET not in told
+    assert error.__suppress_context__
+
+
+def test_errors_have_no_input_unless_asked() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        params(Room, f"room=a&page={SECRET}")
+    assert [set(detail) for detail in caught.value.errors()] == [{"type", "loc", "msg"}]
+    assert SECRET not in str(caught.value.errors())
+    assert [detail.get("input") for detail in caught.value.errors(include_input=True)] == [SECRET]
+
+
+def test_invalid_params_are_invalid_input_and_no_message() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        params(Room)
+    assert isinstance(caught.value, InvalidInput)
+    assert isinstance(caught.value, TypedWSError)
+    assert not hasattr(caught.value, "close_code")
+
+
+def test_what_a_validator_says_is_in_errors_only() -> None:
+    with pytest.raises(InvalidParams) as caught:
+        params(Checked, "low=2&high=1")
+    assert SECRET in caught.value.errors()[0]["msg"]
+    assert SECRET not in str(caught.value)
+    assert params(Checked, "low=1&high=2") == Checked(low=1, high=2)
