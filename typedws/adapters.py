@@ -4,7 +4,7 @@ What is known of a type lives here, and the cache; how a message becomes a frame
 """
 
 import threading
-from collections.abc import Container, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from typing import Any, Final, Generic, Literal, TypeGuard, cast
 
@@ -20,6 +20,7 @@ from pydantic.errors import PydanticUndefinedAnnotation
 from pydantic_core import (
     CoreSchema,
     PydanticSerializationError,
+    SchemaError,
     SchemaSerializer,
     SchemaValidator,
     core_schema,
@@ -27,9 +28,21 @@ from pydantic_core import (
 )
 from typing_extensions import TypeForm, TypeVar
 
+from typedws.coreschema import (
+    CLASSES,
+    HOLD_NO_FLOATS,
+    NAME_ALL_KEYS,
+    NOT_ONLY_LOOKED_AT,
+    fields_of,
+    kinds_of,
+    names_of,
+    nodes,
+    takes_many,
+    words_of,
+)
 from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, find_unsendable, is_suspicious
-from typedws.typeforms import home_of, identity, is_class, is_nothing, plain_members, type_name
+from typedws.typeforms import classes_in, home_of, identity, is_class, is_nothing, plain_members, type_name
 
 __all__ = ["MessageAdapter", "adapter_for"]
 
@@ -49,6 +62,7 @@ class MessageAdapter(Generic[T]):
         self.core_schema: Mapping[str, Any] = adapter.core_schema
         self.validator: SchemaValidator = cast(SchemaValidator, adapter.validator)
         self.serializer: SchemaSerializer = adapter.serializer
+        self.built_with = _validators_in(form)
         # What codecs have made of this type, by codec.
         self.encoders: dict[object, Any] = {}
         self.decoders: dict[object, Any] = {}
@@ -65,15 +79,19 @@ class MessageAdapter(Generic[T]):
             for member in plain_members(self.form)
         }
 
+    def member_of(self, message: object) -> "MessageAdapter[Any]":
+        """Give the adapter of the member that a message is an instance of, exactly or by a subclass; else this one."""
+        return next((self.members[class_] for class_ in type(message).__mro__ if class_ in self.members), self)
+
     @cached_property
     def may_hold_floats(self) -> bool:
         """Whether a message of this type could hold a non-finite number."""
-        return not _HOLD_NO_FLOATS.issuperset(self._kinds)
+        return not HOLD_NO_FLOATS.issuperset(self._kinds)
 
     @cached_property
     def may_hold_free_keys(self) -> bool:
         """Whether a message of this type could have keys that the type does not name."""
-        return not _NAME_ALL_KEYS.issuperset(self._kinds)
+        return not NAME_ALL_KEYS.issuperset(self._kinds)
 
     @cached_property
     def may_hold_unsendable(self) -> bool:
@@ -81,14 +99,13 @@ class MessageAdapter(Generic[T]):
         return self.may_hold_floats or self.may_hold_free_keys
 
     @cached_property
-    def is_strict(self) -> bool:
-        """Whether any part of the type validates strictly."""
-        return any(node.get("strict") is True for node in _nodes(self.core_schema))
-
-    @cached_property
     def by_alias(self) -> bool | None:
-        """Whether it goes out by alias: unless a model says ``serialize_by_alias=False``; ``None`` without aliases."""
-        if not any("serialization_alias" in node or "alias" in node for node in _nodes(self.core_schema)):
+        """Whether it goes out by alias: unless a model says ``serialize_by_alias=False``; ``None`` without aliases.
+
+        One answer for the whole type: where models in a container disagree, all go out by alias.
+        """
+        has_aliases = any("serialization_alias" in node or "alias" in node for node in nodes(self.core_schema))
+        if not has_aliases and "any" not in self._kinds:
             return None
         return not (configs := self._configs) or any(
             config.get("serialize_by_alias") is not False for config in configs
@@ -98,24 +115,21 @@ class MessageAdapter(Generic[T]):
     def _configs(self) -> list[Mapping[str, Any]]:
         if is_class(self.form):
             return [getattr(self.form, "model_config", None) or getattr(self.form, "__pydantic_config__", {})]
-        return [node["config"] for node in _nodes(self.core_schema) if "config" in node]
+        return [node["config"] for node in nodes(self.core_schema) if "config" in node]
 
     @cached_property
     def lists(self) -> frozenset[str]:
         """The names, as the peer writes them, of the fields that take several values."""
-        for node in _nodes(self.core_schema):
-            if isinstance(fields := node.get("fields"), dict):
-                named = cast(dict[str, Mapping[str, Any]], fields).items()
-                return frozenset(field.get("validation_alias", name) for name, field in named if _takes_many(field))
-        return frozenset()
+        many = ((name, field) for name, field in fields_of(self.core_schema) if takes_many(field))
+        return frozenset(each for name, field in many for each in names_of(name, field))
 
     @cached_property
     def _kinds(self) -> frozenset[str]:
-        return frozenset(kind for node in _nodes(self.core_schema) for kind in _kinds_of(node))
+        return frozenset(kind for node in nodes(self.core_schema) for kind in kinds_of(node))
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(word for node in _nodes(self.core_schema) for word in _words_of(node))
+        return frozenset(word for node in nodes(self.core_schema) for word in words_of(node))
 
     def knows(self, word: str) -> bool:
         """Whether ``word`` stands in the declared type, so that it may be told to the peer."""
@@ -126,14 +140,17 @@ class MessageAdapter(Generic[T]):
 
         :raises UnsendableMessage: for a message that is not of this type, or holds what no frame may
         """
+        if (member := self.member_of(message)) is not self:
+            return member.to_plain(message)
         self.check(message)
         # An exact member is trusted, as everywhere, to hold what its fields declare.
         warnings: Literal["warn", "error"] = "warn" if type(message) in self.members else "error"
         try:
             plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings=warnings)
-        except (PydanticSerializationError, UnicodeEncodeError) as error:
+            is_clear = not self.may_hold_unsendable or not is_suspicious(to_json(plain, inf_nan_mode="constants"))
+        except Exception as error:  # a serialiser or a property of the user's own may raise anything
             raise self.unsendable(message, error) from error
-        if self.may_hold_unsendable and is_suspicious(to_json(plain, inf_nan_mode="constants")):
+        if not is_clear:
             # Only the message itself tells: of any type, None may be written for a number, and U+FFFD in a key.
             value = self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)
             if (refused := find_unsendable(value, plain)) is not None:
@@ -141,16 +158,26 @@ class MessageAdapter(Generic[T]):
         return plain
 
     def from_plain(self, plain: object, syntax: str) -> T:
-        """Validate plain values as if they had come as JSON.
+        """Validate plain values as if they had come as JSON, so that a type means the same in every mode.
 
         :raises InvalidMessage: for a value that fails validation
         """
         try:
-            if self.is_strict:  # only in JSON does strict mode take a date or a tuple from text and lists
-                return cast(T, self.validator.validate_json(to_json(plain)))
+            data = to_json(plain, inf_nan_mode="constants")
+        except (PydanticSerializationError, ValueError, RecursionError):  # bytes that are no text, say
+            return self._from_plain_beyond_json(plain, syntax)
+        try:
+            return cast(T, self.validator.validate_json(data))
+        except ValidationError as error:
+            raise self.invalid(error, syntax) from None
+
+    def _from_plain_beyond_json(self, plain: object, syntax: str) -> T:
+        try:
             return cast(T, self.validator.validate_python(plain))
         except ValidationError as error:
             raise self.invalid(error, syntax) from None
+        except Exception as error:  # a validator met what no JSON would have brought it
+            raise InvalidMessage("malformed", self.name, f"{syntax} that holds what JSON does not have") from error
 
     def check(self, message: object) -> None:
         """Refuse what is not of this type, as far as can be told without running anybody's functions.
@@ -165,15 +192,15 @@ class MessageAdapter(Generic[T]):
         if _is_model(self.form) and not isinstance(message, self.form):
             raise UnsendableMessage(self.name, type(message).__name__)
         if self._is_checkable and not self.validator.isinstance_python(
-            message, strict=True, by_alias=True, by_name=True
+            message, strict=True, by_alias=False, by_name=True
         ):
             raise UnsendableMessage(self.name, f"a {type(message).__name__} that fails validation")
 
     @cached_property
     def _is_checkable(self) -> bool:
         """Whether strict validation only looks at a message: it runs no function and parses nothing."""
-        return _NOT_ONLY_LOOKED_AT.isdisjoint(
-            kind for node in _nodes(self.core_schema, _CLASSES) for kind in _kinds_of(node)
+        return NOT_ONLY_LOOKED_AT.isdisjoint(
+            kind for node in nodes(self.core_schema, CLASSES) for kind in kinds_of(node)
         )
 
     def unsendable(self, message: object, error: Exception) -> UnsendableMessage:
@@ -186,74 +213,13 @@ class MessageAdapter(Generic[T]):
         """Translate pydantic's refusal to validate; ``syntax`` names what a malformed message is not."""
         if error.error_count() == 1:
             [detail] = error.errors(include_url=False, include_context=False, include_input=False)
-            if detail["type"] == "json_invalid":
+            if detail["type"] == "json_invalid" and not detail["loc"]:
                 return InvalidMessage("malformed", self.name, f"malformed {syntax}", error)
         return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.knows)
 
 
 def _is_model(form: object) -> TypeGuard[type[BaseModel]]:
     return is_class(form) and issubclass(form, BaseModel)
-
-
-# --- what a core schema may hold ---
-
-# Node types of pydantic-core that hold no number but integers; any other one might, functions and Any among them.
-_HOLD_NO_FLOATS: Final = frozenset(
-    "bool bytes chain computed-field custom-error dataclass dataclass-args dataclass-field date datetime decimal "
-    "default definition-ref definitions dict frozenset function-after function-before int json-or-python "
-    "lax-or-strict list literal missing-sentinel model model-field model-fields multi-host-url no-info none "
-    "nullable set str tagged-union time timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
-)
-_NAME_ALL_KEYS: Final = (_HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
-_NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
-
-
-# Where strict validation of an instance ends: it is taken as it is.
-_CLASSES: Final = frozenset({"dataclass", "model"})
-_NOT_ONLY_LOOKED_AT: Final = frozenset(
-    {"function-after", "function-before", "function-plain", "function-wrap", "generator", "json"}
-)
-
-
-def _nodes(value: object, leaves: Container[str] = ()) -> Iterator[dict[str, Any]]:
-    """Give every dictionary of a core schema: its nodes, which have a type, and its mappings of names to nodes.
-
-    A node whose type is one of ``leaves`` is not looked into.
-    """
-    pending: list[object] = [value]
-    while pending:
-        part = pending.pop()
-        if isinstance(part, dict):
-            node = cast(dict[str, Any], part)
-            yield node
-            if str(node.get("type")) in leaves:
-                continue
-            skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
-            pending.extend(each for name, each in node.items() if name not in skipped)
-        elif isinstance(part, list | tuple):
-            pending.extend(cast(Iterable[object], part))
-
-
-def _takes_many(node: Mapping[str, Any]) -> bool:
-    while "schema" in node:
-        node = node["schema"]
-    return node.get("type") in ("frozenset", "list", "set", "tuple")
-
-
-def _kinds_of(node: dict[str, Any]) -> Iterator[str]:
-    if isinstance(kind := node.get("type"), str):
-        whole = kind == "enum" and all(isinstance(member.value, int | str) for member in node["members"])
-        yield "literal" if whole else "float" if node.get("allow_inf_nan") is True else kind
-    if "allow" in (node.get("extra_behavior"), node.get("extra_fields_behavior")):
-        yield "extra"
-
-
-def _words_of(node: dict[str, Any]) -> Iterator[str]:
-    yield from node
-    for value in node.values():
-        for word in cast(list[object], value) if isinstance(value, list) else [value]:
-            if isinstance(word, str):
-                yield word
 
 
 # --- building and keeping ---
@@ -271,12 +237,21 @@ class _Nothing:
         )
 
 
+_UNBUILDABLE: Final = (
+    PydanticUndefinedAnnotation,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    SchemaError,
+    AssertionError,
+)
+
+
 def _build(form: Any) -> TypeAdapter[Any]:
     try:
         adapter = TypeAdapter[Any](_Nothing if is_nothing(form) else form)
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
-    except (PydanticUndefinedAnnotation, PydanticSchemaGenerationError, PydanticUserError) as error:
+    except _UNBUILDABLE as error:
         raise InvalidMessageType(type_name(form), str(error).partition("\n")[0]) from error
     return adapter
 
@@ -311,17 +286,21 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
 def _cache_of(home: type[Any] | None) -> _Cache:
     if home is None:
         return _homeless
-    cache: _Cache = home.__dict__.get(_HOME, {})
-    try:
-        setattr(home, _HOME, cache)
-    except (TypeError, AttributeError):
-        return _homeless
+    cache: _Cache | None = home.__dict__.get(_HOME)
+    if cache is None:
+        cache = {}
+        try:
+            setattr(home, _HOME, cache)
+        except (TypeError, AttributeError):
+            return _homeless
     return cache
 
 
+def _validators_in(form: object) -> list[tuple[type[Any], object]]:
+    """Give the classes in a form that pydantic made validators for, with these: they change with ``model_rebuild``."""
+    found = ((class_, class_.__dict__.get("__pydantic_validator__")) for class_ in classes_in(form))
+    return [(class_, validator) for class_, validator in found if validator is not None]
+
+
 def _is_stale(adapter: MessageAdapter[Any]) -> bool:
-    """Whether the class itself was rebuilt since (``model_rebuild``)."""
-    return (
-        is_class(adapter.form)
-        and getattr(adapter.form, "__pydantic_validator__", adapter.validator) is not adapter.validator
-    )
+    return any(class_.__dict__.get("__pydantic_validator__") is not old for class_, old in adapter.built_with)

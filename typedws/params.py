@@ -24,7 +24,7 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
     values: dict[str, Any] = {key: query.getlist(key) if key in adapter.lists else query[key] for key in query}
     values.update(request.path_params)
     try:
-        return cast(T, adapter.validator.validate_python(values))
+        return cast(T, adapter.validator.validate_python(values, strict=False))  # a query is text
     except ValidationError as error:
         found = "parameters that fail validation"
         raise InvalidParams("invalid", adapter.name, found, error, adapter.knows) from None

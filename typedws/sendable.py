@@ -2,7 +2,7 @@
 
 from cmath import isfinite
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, cast
 
@@ -35,47 +35,54 @@ def is_suspicious(data: bytes) -> bool:
 
 
 def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
-    """Find in a value what no frame may hold: a non-finite number, or a key that is or has such a thing.
+    """Find in a value what no frame may hold: a non-finite number, a key with a lone surrogate.
 
     ``plain`` is what the value is written as, or the value itself: a number that a serialiser of the user's own writes
-    as text is none. Only built-in containers are looked into.
+    as text is none, nor is one that becomes a key, and so text. Only built-in containers are looked into.
     """
     pending: list[tuple[object, object]] = [(value, plain)]
+    seen: set[int] = set()  # a value may contain itself
     while pending:
         each, written = pending.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
         if isinstance(each, float | Decimal | complex):
             if not _is_finite(each) and (not isinstance(written, str) or written in _CONSTANTS):
                 return UnsendableMessage("finite numbers", str(each))
         elif isinstance(each, Mapping):
             mapping = cast(Mapping[object, object], each)
-            if (refused := _find_in_keys(mapping)) is not None:
-                return refused
-            values = list(mapping.values())
-            pending.extend(zip(values, _parts(written, len(values)), strict=True))
-        elif isinstance(each, list | tuple | set | frozenset | deque):
-            items = list(cast(Iterable[object], each))
-            pending.extend(zip(items, _parts(written, len(items)), strict=True))
-    return None
-
-
-def _find_in_keys(mapping: Iterable[object]) -> UnsendableMessage | None:
-    for key in mapping:
-        if isinstance(key, str):
-            if not key.isascii() and not _is_encodable(key):
+            if any(isinstance(key, str) and not _is_encodable(key) for key in mapping):
                 return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate in a key")
-        elif (refused := find_unsendable(key, key)) is not None:
-            return refused
+            pending.extend(_paired(list(mapping.values()), written))
+            if written is each:
+                pending.extend((key, key) for key in mapping)
+        elif isinstance(each, list | tuple | deque):
+            pending.extend(_paired(list(cast(Iterable[object], each)), written))
+        elif isinstance(each, set | frozenset):
+            pending.extend(_paired_in_any_order(list(cast(Iterable[object], each)), written))
     return None
 
 
-def _parts(written: object, count: int) -> Sequence[object]:
-    """Give what the parts of a container are written as; where it is written otherwise, as nothing that is refused."""
+def _paired(parts: list[object], written: object) -> Iterable[tuple[object, object]]:
+    """Pair the parts of a container with what they are written as; where that cannot be told, with harmless text."""
     found: list[object] = []
     if isinstance(written, Mapping):
         found = list(cast(Mapping[Any, object], written).values())
-    elif isinstance(written, list | tuple | set | frozenset | deque):
+    elif isinstance(written, list | tuple | deque):
         found = list(cast(Iterable[object], written))
-    return found if len(found) == count else [""] * count
+    if len(found) != len(parts):
+        return [(part, "") for part in parts]
+    return zip(parts, found, strict=True)
+
+
+def _paired_in_any_order(parts: list[object], written: object) -> Iterable[tuple[object, object]]:
+    """Pair the parts of a set: what is written for any number counts for each, as a set has no order."""
+    if isinstance(written, list):
+        plain = cast(list[object], written)
+        stands_for_a_number = any(each is None or (isinstance(each, float) and not isfinite(each)) for each in plain)
+        return [(part, None if stands_for_a_number else "") for part in parts]
+    return [(part, part) for part in parts]
 
 
 def _is_finite(number: Decimal | complex) -> bool:

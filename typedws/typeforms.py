@@ -4,6 +4,7 @@ A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in a
 """
 
 import sys
+import typing
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from typing import (
     ForwardRef,
     Literal,
     Never,
+    NewType,
     NoReturn,
     TypeGuard,
     TypeVar,
@@ -31,6 +33,7 @@ from typing_extensions import TypeAliasType
 from typedws.errors import InvalidMessageType
 
 __all__ = [
+    "classes_in",
     "home_of",
     "identity",
     "is_class",
@@ -42,6 +45,8 @@ __all__ = [
 ]
 
 _UNIONS: Final = (Union, UnionType)
+# The backport is a class of its own where typing has one too.
+_ALIASES: Final = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 _VALUES: Final = (str, bytes, int, float, bool, NoneType, Enum)
 
 
@@ -72,6 +77,10 @@ def type_name(form: object) -> str:
         return f"{type_name(origin)}[{', '.join(map(type_name, arguments))}]"
     if form is NoneType or form is None:
         return "None"
+    if form is Ellipsis:
+        return "..."
+    if isinstance(form, list):
+        return f"[{', '.join(map(type_name, cast(list[object], form)))}]"
     return getattr(form, "__name__", None) or str(form)
 
 
@@ -119,6 +128,13 @@ def _metadata_identity(value: object) -> Hashable:
         return type(value), tuple(
             (field.name, _metadata_identity(getattr(value, field.name))) for field in fields(value)
         )
+    if isinstance(value, dict):
+        return tuple(
+            (_metadata_identity(key), _metadata_identity(each))
+            for key, each in cast(dict[object, object], value).items()
+        )
+    if type(value).__module__.partition(".")[0] == "pydantic" and hasattr(value, "__dict__"):
+        return type(value), _metadata_identity(vars(value))
     return id(value)
 
 
@@ -127,8 +143,8 @@ def plain_members(form: object) -> Iterator[type[Any]]:
     or validators annotated on them; whatever else is in it is passed over.
     """
     origin = get_origin(form)
-    if isinstance(form, TypeAliasType):
-        yield from plain_members(form.__value__)
+    if isinstance(form, _ALIASES):
+        yield from plain_members(_aliased(form))
     elif origin is Annotated:
         inner, *metadata = get_args(form)
         if all(map(_only_discriminates, metadata)):
@@ -138,6 +154,10 @@ def plain_members(form: object) -> Iterator[type[Any]]:
             yield from plain_members(argument)
     elif is_class(form) and (issubclass(form, BaseModel) or is_dataclass(form)):
         yield form
+
+
+def _aliased(form: object) -> object:
+    return cast(TypeAliasType, form).__value__
 
 
 _HARMLESS_FIELD: Final = frozenset(
@@ -153,6 +173,11 @@ def _only_discriminates(metadata: object) -> bool:
 
 def home_of(form: object) -> type[Any] | None:
     """Give the first class of the user's own in ``form``: what is known of the form may live and die with it."""
+    return next(filter(_is_users_own, classes_in(form)), None)
+
+
+def classes_in(form: object) -> Iterator[type[Any]]:
+    """Give the classes that stand anywhere in ``form``, from the outside in."""
     pending: list[object] = [form]
     seen: set[int] = set()
     while pending:
@@ -160,12 +185,17 @@ def home_of(form: object) -> type[Any] | None:
         if id(part) in seen:
             continue
         seen.add(id(part))
-        if isinstance(part, TypeAliasType):
-            pending.append(part.__value__)
-        elif is_class(part) and _is_users_own(part):
-            return part
+        if is_class(part):
+            yield part
+        elif isinstance(part, Enum):
+            yield type(part)
+        elif isinstance(part, _ALIASES):
+            pending.append(_aliased(part))
+        elif isinstance(part, NewType):
+            pending.append(part.__supertype__)
+        elif isinstance(part, list):
+            pending.extend(cast(list[object], part))
         pending.extend(get_args(part))
-    return None
 
 
 def _is_users_own(class_: type[Any]) -> bool:

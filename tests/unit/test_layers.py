@@ -14,8 +14,8 @@ PACKAGE = Path(typedws.__file__).parent
 
 CELLAR = "asgi closing errors outcome".split()
 GROUND = (
-    "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack denial events headers params "
-    "query reader request sendable state typeforms url"
+    "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack coreschema denial events headers "
+    "params query reader request sendable state typeforms url"
 ).split()
 SHELL = "connection handshake session view watching websockets".split()
 FRONT_DOOR = "__init__"

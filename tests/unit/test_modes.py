@@ -134,7 +134,9 @@ def test_a_missing_library_is_told_with_the_extra_that_installs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     monkeypatch.delitem(sys.modules, f"typedws.codecs.{mode}", raising=False)
-    own.register_extra(mode, f"typedws.codecs.{mode}:{'MessagePack' if mode == 'msgpack' else 'CBOR'}", extra=mode)
+    own.register_extra(
+        mode, f"typedws.codecs.{mode}:{'MessagePack' if mode == 'msgpack' else 'CBOR'}", extra=mode, replace=True
+    )
     for _ in range(2):
         with pytest.raises(CodecNotInstalled) as caught:
             own.get(mode)
@@ -160,7 +162,7 @@ def test_a_path_that_names_no_class_is_an_error_of_its_author(own: CodecRegistry
 
 
 def test_an_extra_may_stand_in_for_a_codec(own: CodecRegistry) -> None:
-    own.register_extra("text", "typedws.codecs.msgpack:MessagePack", extra="msgpack")
+    own.register_extra("text", "typedws.codecs.msgpack:MessagePack", extra="msgpack", replace=True)
     assert own.get("text").name == "msgpack"
     assert list(own) == list(registry)
 

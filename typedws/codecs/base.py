@@ -2,8 +2,10 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
@@ -12,7 +14,7 @@ from typedws.adapters import MessageAdapter, adapter_for
 from typedws.errors import InvalidMessage, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, check_text, find_unsendable
 
-__all__ = ["BinaryCodec", "Codec", "FrameKind"]
+__all__ = ["BinaryCodec", "Codec", "FrameKind", "converted"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -135,6 +137,8 @@ class BinaryCodec(Codec[bytes]):
         except UnsendableMessage:
             raise
         except Exception as error:
+            with suppress(RecursionError):
+                converted(value, self.plainer)  # may tell why, where the format's library does not
             raise _unsendable(value, self.name, error) from error
         if self.non_finite.search(data) and (refused := find_unsendable(value, value)) is not None:
             raise refused
@@ -155,11 +159,20 @@ class BinaryCodec(Codec[bytes]):
             return adapter_for(type(value)).to_plain(value)
         try:
             plain = to_jsonable_python(value, by_alias=True)
-        except (PydanticSerializationError, UnicodeError) as error:
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
             raise _unsendable(value, self.name, error) from error
         if (refused := find_unsendable(value, value) or find_unsendable(plain, plain)) is not None:
             raise refused
         return plain
+
+
+def converted(value: object, convert: Callable[[object], object]) -> object:
+    """Copy a plain value, with each part that is no container converted."""
+    if isinstance(value, dict):
+        return {key: converted(each, convert) for key, each in cast(dict[object, object], value).items()}
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return [converted(each, convert) for each in cast(Iterable[object], value)]
+    return convert(value)
 
 
 def _unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:

@@ -4,19 +4,30 @@ Bytes, integers of any size and keys of any type travel as they are; times, UUID
 """
 
 import re
+from datetime import datetime
 from decimal import Decimal
 from io import BytesIO
 from typing import Any, ClassVar, NoReturn
 
 import cbor2
 
-from typedws.codecs.base import BinaryCodec
+from typedws.codecs.base import BinaryCodec, converted
 
 __all__ = ["CBOR"]
 
 
 def _refuse_tag(*_: object) -> NoReturn:
     raise ValueError("a tag that no message needs")
+
+
+def _positive(data: bytes, *_: object) -> int:
+    if len(data) > _MAX_INTEGER_BYTES:  # what is done with an integer may take time that grows with its square
+        raise ValueError("an integer out of range")
+    return int.from_bytes(data)
+
+
+def _negative(data: bytes, *_: object) -> int:
+    return -1 - _positive(data)
 
 
 def _decimal(parts: Any, *_: object) -> Decimal:
@@ -26,12 +37,17 @@ def _decimal(parts: Any, *_: object) -> Decimal:
     return Decimal(digits).scaleb(exponent)
 
 
+_MAX_INTEGER_BYTES = 1785  # 4,300 decimal digits, where Python and pydantic stop reading text as a number
 _MAX_EXPONENT = 6144  # that of decimal128 (IEEE 754), and of JSON numbers in most languages
 
 # Shared references (28, 29) can make a value contain itself, 25 and 256 refer to strings elsewhere, 35 and 36 make
 # objects of other libraries from the peer's text, 5, 30 and 43000 are numbers that JSON does not have: none is a value
 # that a message could mean.
-_SEMANTICS: dict[int, Any] = dict.fromkeys((5, 25, 28, 29, 30, 35, 36, 256, 43000), _refuse_tag) | {4: _decimal}
+_SEMANTICS: dict[int, Any] = dict.fromkeys((5, 25, 28, 29, 30, 35, 36, 256, 43000), _refuse_tag) | {
+    2: _positive,
+    3: _negative,
+    4: _decimal,
+}
 
 
 class CBOR(BinaryCodec):
@@ -45,8 +61,12 @@ class CBOR(BinaryCodec):
     def pack(self, value: object) -> bytes:
         try:
             return cbor2.dumps(value, default=lambda encoder, each: encoder.encode(self.plainer(each)))
-        except cbor2.CBOREncodeError:  # a time without a zone, say
-            return cbor2.dumps(self.plainer(value))
+        except cbor2.CBOREncodeError:
+            return cbor2.dumps(converted(value, self._without_naive_time))
+
+    def _without_naive_time(self, value: object) -> object:
+        # CBOR's own times have a zone (RFC 8949 section 3.4.1).
+        return self.plainer(value) if isinstance(value, datetime) and value.tzinfo is None else value
 
     def unpack(self, data: bytes) -> Any:
         stream = BytesIO(data)

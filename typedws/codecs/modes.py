@@ -28,13 +28,16 @@ class CodecRegistry:
 
         :raises ValueError: when the name is taken, unless ``replace`` is true
         """
+        self._put(mode, codec, replace)
+
+    def register_extra(self, mode: str, codec_class: str, *, extra: str, replace: bool = False) -> None:
+        """Name a codec, as ``"package.module:Class"``, to import at its first use; ``extra`` is what installs it."""
+        self._put(mode, (codec_class, extra), replace)
+
+    def _put(self, mode: str, codec: AnyCodec | tuple[str, str], replace: bool) -> None:
         if mode in self._codecs and not replace:
             raise ValueError(f"the mode {mode!r} is registered already: pass replace=True to replace it")
         self._codecs[mode] = codec
-
-    def register_extra(self, mode: str, codec_class: str, *, extra: str) -> None:
-        """Name a codec, as ``"package.module:Class"``, to import at its first use; ``extra`` is what installs it."""
-        self._codecs[mode] = (codec_class, extra)
 
     def get(self, mode: Mode) -> AnyCodec:
         """Give the codec that a mode names; a codec itself is given back.

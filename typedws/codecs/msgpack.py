@@ -17,7 +17,7 @@ __all__ = ["MessagePack"]
 
 _SECRET = os.urandom(16)
 _END = b"\xc4\x10" + _SECRET
-_PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_UTC_Z
+_PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_PASSTHROUGH_DATETIME
 
 
 class MessagePack(BinaryCodec):
