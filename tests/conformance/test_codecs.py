@@ -12,7 +12,7 @@ import cbor2
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pydantic import Base64Bytes, Field, Json, PlainSerializer, SerializeAsAny, TypeAdapter
+from pydantic import Base64Bytes, BeforeValidator, Field, Json, PlainSerializer, SerializeAsAny, TypeAdapter
 
 from tests.conformance.messages import (
     EVERYTHING,
@@ -985,6 +985,21 @@ def test_a_value_that_json_does_not_have_is_read_or_refused(subject: Subject, va
                 decode(subject, form, frame)
             except InvalidMessage as error:
                 is_told(error)
+
+
+@binary_mode
+def test_what_a_validator_raises_that_meets_more_than_json_is_the_peers_fault(subject: Subject) -> None:
+    def first(value: Any) -> Any:
+        return value["first"]
+
+    form = Annotated[int, BeforeValidator(first)]
+    if subject.name == "binary":
+        with pytest.raises(InvalidMessage):
+            decode(subject, form, b'"\xff"')
+    else:
+        with pytest.raises(InvalidMessage, match="holds what JSON does not have") as caught:
+            decode(subject, form, subject.write(b"\xff"))
+        assert isinstance(caught.value.__cause__, TypeError)
 
 
 @pytest.mark.parametrize("tag", [25, 28, 29, 35, 36, 256])

@@ -359,6 +359,7 @@ HOMES: list[Any] = [
     (Recursive, None),
     (T, None),
     pytest.param(NewType("Local", A), A, id="NewType"),
+    pytest.param(Callable[[A], int], A, id="Callable"),
     pytest.param(Literal[Colour.RED], Colour, id="Literal"),
 ]
 
