@@ -110,7 +110,7 @@ def registries(own: CodecRegistry) -> None:
     own.register_extra(mode=7, codec_class="orders:Orders", extra="orders")  # error: register_extra str
     own.register_extra("orders", codec_class=TextJSON, extra="orders")  # error: register_extra type[TextJSON]
     own.register_extra("orders", "orders:Orders", extra=None)  # error: register_extra None
-    own.register_extra("orders", "orders:Orders", extra="orders", replace="yes")  # error: register_extra str
+    own.register_extra("orders", "orders:Orders", extra="orders", replace="yes")  # error: register_extra bool
     own.get(mode=7)  # error: get str
     own.get(Order())  # error: get Order
     own.get()  # error: mode
