@@ -28,7 +28,7 @@ lint: .venv/.check
 types: .venv/.check
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --verifytypes typedws --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes typedws --ignoreexternal
 
 schemas: .venv/.demo
 	$(BIN)/python -m schemas

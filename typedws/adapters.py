@@ -62,7 +62,7 @@ class MessageAdapter(Generic[T]):
         self.core_schema: Mapping[str, Any] = adapter.core_schema
         self.validator: SchemaValidator = cast(SchemaValidator, adapter.validator)
         self.serializer: SchemaSerializer = adapter.serializer
-        self.built_with = _validators_in(form)
+        self.built_with: list[tuple[type[Any], object]] = _validators_in(form)
         # What codecs have made of this type, by codec.
         self.encoders: dict[object, Any] = {}
         self.decoders: dict[object, Any] = {}
