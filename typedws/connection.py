@@ -118,7 +118,12 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     def __aiter__(self) -> Self:
         reader = self._reader_of(_AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
-        self._decode = reader.decode if self._max_message_size is None else partial(self._decode_within_limit, reader)
+        self._decode = self._quick_decode = reader.decode
+        self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
+        if self._max_message_size is not None:
+            self._decode = partial(self._decode_within_limit, reader)
+        elif (quick := reader.quick) is not None:
+            self._quick_decode, (self._mark, self._other_mark) = quick.decode, quick.unless
         return self
 
     async def __anext__(self) -> In_co:
@@ -138,6 +143,12 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         except KeyError:
             frame = None
         if frame:
+            if self._mark not in frame and self._other_mark not in frame:
+                try:
+                    quick: In_co = self._quick_decode(frame)
+                    return quick
+                except ValueError:
+                    pass  # the careful way tells why
             message: In_co = decode(frame)
             return message
         if event["type"] != Move.RECEIVE:
@@ -173,9 +184,15 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         :raises WebSocketDisconnect: when the peer is gone
         :raises InvalidState: before the accept
         """
-        encode = self._encode
-        if mode is None and encode is not None:
-            event: Mapping[str, object] = {"type": "websocket.send", self._out_key: encode(message)}
+        encoders = self._quick_encoders
+        if mode is None and encoders is not None:
+            try:
+                event: Mapping[str, object] = {
+                    "type": "websocket.send",
+                    "text": encoders[type(message)](message).decode(),
+                }
+            except (KeyError, ValueError):  # the careful way knows better, or tells why
+                event = self._model_event(message, mode)
         else:
             event = self._model_event(message, mode)
         session = self._session
@@ -210,11 +227,13 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         await self._session.send(_data_event(self._codec(mode).encode(data)))
 
     def _model_event(self, message: Any, mode: Mode | None) -> Mapping[str, object]:
-        codec = self._codec(mode)
-        declared = self._declared()[1]
-        encode = _encoder_by_class(codec) if declared is None else codec.encoder(adapter_for(declared))
-        if mode is None:
-            self._encode, self._out_key = encode, "text" if codec.kind == "text" else "bytes"
+        encode = self._encode if mode is None else None
+        if encode is None:
+            codec, declared = self._codec(mode), self._declared()[1]
+            encode = _encoder_by_class(codec) if declared is None else codec.encoder(adapter_for(declared))
+            if mode is None:
+                self._encode = encode
+                self._quick_encoders = None if declared is None else codec.quick_encoders(adapter_for(declared))
         return _data_event(encode(message))
 
     # --- the end ---
@@ -256,7 +275,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if is_usual and self._reader is not None:
             return self._reader
         codec, adapter = self._codec(mode), adapter_for(self._hears() if form is _AS_DECLARED else form)
-        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
+        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter), codec.quick_decoder(adapter))
         if is_usual:
             self._reader = reader
         return reader

@@ -1,7 +1,7 @@
 """What the two views of a connection have in common. Nothing is sent or received here."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, get_args
 
 from typing_extensions import TypeVar
@@ -31,10 +31,13 @@ class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
         "_decode",
         "_encode",
         "_in_key",
+        "_mark",
         "_max_message_size",
         "_mode",
-        "_out_key",
+        "_other_mark",
         "_params",
+        "_quick_decode",
+        "_quick_encoders",
         "_reader",
         "_registry",
         "_session",
@@ -61,7 +64,11 @@ class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
         self._reader: Reader[Any] | None = None
         self._decode: Callable[[Any], Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
-        self._in_key = self._out_key = "text"
+        self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
+        self._in_key = "text"
+        self._quick_decode: Callable[[Any], Any]
+        self._mark: Any
+        self._other_mark: Any
         self._params: Params_co | None = None
 
     @property

@@ -1,6 +1,6 @@
 """Codecs: how values and models become messages, and the registry of the modes that name them."""
 
-from typedws.codecs.base import BinaryCodec, Codec, FrameKind
+from typedws.codecs.base import BinaryCodec, Codec, FrameKind, QuickDecoder
 from typedws.codecs.json import BinaryJSON, TextJSON
 from typedws.codecs.modes import AnyCodec, CodecRegistry, Mode, registry
 
@@ -12,6 +12,7 @@ __all__ = [
     "CodecRegistry",
     "FrameKind",
     "Mode",
+    "QuickDecoder",
     "TextJSON",
     "registry",
 ]

@@ -3,8 +3,9 @@
 import re
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -14,7 +15,7 @@ from typedws.adapters import MessageAdapter, adapter_for
 from typedws.errors import InvalidMessage, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, check_text, find_unsendable
 
-__all__ = ["BinaryCodec", "Codec", "FrameKind", "converted"]
+__all__ = ["BinaryCodec", "Codec", "FrameKind", "QuickDecoder", "converted"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -22,6 +23,14 @@ Frame = TypeVar("Frame", str, bytes)
 
 FrameKind: TypeAlias = Literal["text", "binary"]
 """The two kinds of data frames (RFC 6455 section 5.6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuickDecoder(Generic[Frame, T]):
+    """Decodes the frames in which neither of ``unless`` is; where it raises, `Codec.decoder` tells why."""
+
+    decode: Callable[[Frame], T]
+    unless: tuple[Frame, Frame]
 
 
 class Codec(ABC, Generic[Frame]):
@@ -83,6 +92,17 @@ class Codec(ABC, Generic[Frame]):
             return self.decode_model(data, adapter)
 
         return decode
+
+    def quick_decoder(self, adapter: MessageAdapter[T]) -> QuickDecoder[Frame, T] | None:
+        """Give a quicker way to decode most messages of one type, if there is one: for ``async for``."""
+        return None
+
+    def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]] | None:
+        """Give what writes a message as a text frame's UTF-8, by its exact class, if there is that: for ``send_model``.
+
+        Where it raises, or has nothing for a class, `encoder` knows better.
+        """
+        return None
 
     def encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], Frame]:
         """Give the function that encodes messages of one type, made once."""

@@ -24,7 +24,7 @@ Non-finite numbers are refused both ways, whatever a model's configuration says:
 ``null``, which the peer's schema refuses, and take in ``NaN``, which is not JSON (RFC 8259 section 6).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -33,7 +33,7 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from typedws.adapters import MessageAdapter, adapter_for
-from typedws.codecs.base import Codec, Frame, FrameKind, T, converted
+from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, converted
 from typedws.errors import InvalidMessage, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, find_unsendable, is_suspicious
 
@@ -46,6 +46,9 @@ class _JSON(Codec[Frame]):
     Integers outside -2**63 .. 2**64 - 1 are read as floats, as orjson does; with ``exact_integers`` they are read
     as they are, by a slower parser. They are always written exactly.
     """
+
+    _letters: tuple[Frame, Frame]
+    """In every number that JSON does not have is one of these."""
 
     def __init__(self, name: str = "json", *, exact_integers: bool = False) -> None:
         self.name = name
@@ -60,37 +63,12 @@ class _JSON(Codec[Frame]):
     def decode_model(self, data: Frame, adapter: MessageAdapter[T]) -> T:
         return self.model_decoder(adapter)(data)
 
+    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
+        quick = self.quick_decoder(adapter)
+        validate, (letter, other) = quick.decode, quick.unless
 
-class TextJSON(_JSON[str]):
-    """JSON in text frames: the mode ``"text"``."""
-
-    kind: FrameKind = "text"
-
-    def encode(self, value: object) -> str:
-        return _dump(value).decode()
-
-    def encode_model(self, message: T, adapter: MessageAdapter[T]) -> str:
-        return _model_dumper(adapter)(message).decode()
-
-    def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], str]:
-        dumpers = _dumpers(adapter)
-
-        def encode(message: T) -> str:
-            try:
-                return dumpers[type(message)](message).decode()
-            except KeyError:  # of the class: what serialisers raise comes wrapped
-                return _dump_other(adapter, message).decode()
-            except PydanticSerializationError as error:
-                raise adapter.unsendable(message, error) from error
-
-        return encode
-
-    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[str], T]:
-        validate = _validator(adapter)
-
-        def decode(data: str) -> T:
-            # pydantic takes NaN and Infinity; two scans for a letter are the cheapest way to see that there is none.
-            if "N" in data or "I" in data:
+        def decode(data: Frame) -> T:
+            if letter in data or other in data:
                 _refuse_constants(data, adapter)
             try:
                 return validate(data)
@@ -99,11 +77,40 @@ class TextJSON(_JSON[str]):
 
         return decode
 
+    def quick_decoder(self, adapter: MessageAdapter[T]) -> QuickDecoder[Frame, T]:
+        # pydantic takes NaN and Infinity; two scans for a letter are the cheapest way to see that there is none.
+        return QuickDecoder(adapter.validator.validate_json, self._letters)
+
+
+class TextJSON(_JSON[str]):
+    """JSON in text frames: the mode ``"text"``."""
+
+    kind: FrameKind = "text"
+    _letters = ("N", "I")
+
+    def encode(self, value: object) -> str:
+        return _dump(value).decode()
+
+    def encode_model(self, message: T, adapter: MessageAdapter[T]) -> str:
+        return _model_dumper(adapter)(message).decode()
+
+    def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], str]:
+        dump = _model_dumper(adapter)
+
+        def encode(message: T) -> str:
+            return dump(message).decode()
+
+        return encode
+
+    def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]]:
+        return _dumpers(adapter)
+
 
 class BinaryJSON(_JSON[bytes]):
     """JSON in binary frames: the mode ``"binary"``."""
 
     kind: FrameKind = "binary"
+    _letters = (b"N", b"I")
 
     def encode(self, value: object) -> bytes:
         return _dump(value)
@@ -114,28 +121,8 @@ class BinaryJSON(_JSON[bytes]):
     def model_encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
         return _model_dumper(adapter)
 
-    def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[bytes], T]:
-        validate = _validator(adapter)
-
-        def decode(data: bytes) -> T:
-            if _N in data or _I in data:  # as in text
-                _refuse_constants(data, adapter)
-            try:
-                return validate(data)
-            except ValidationError as error:
-                raise adapter.invalid(error, "JSON") from None
-
-        return decode
-
 
 # --- models ---
-
-
-_N, _I = b"NI"
-
-
-def _validator(adapter: MessageAdapter[T]) -> Callable[[str | bytes], T]:
-    return adapter.validator.validate_json
 
 
 def _model_dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
