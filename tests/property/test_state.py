@@ -138,7 +138,7 @@ def flips() -> Iterator[tuple[str, Flip]]:
                     yield f"{row} leads to {other}", replaced(table, row, other)
     for move, standing in JOINT_RULE.items():
         yield f"{move} asks nothing", dropped(JOINT_RULE, move)
-        for member in standing:
+        for member in sorted(standing, key=str):
             yield f"{move} forbidden at {member}", replaced(JOINT_RULE, move, standing - {member})
     for move, member in REACHABLE:
         yield f"{move} allowed at {member}", replaced(JOINT_RULE, move, JOINT_RULE[move] | {member})

@@ -85,6 +85,9 @@ def of_makers(text: TextJSON, binary: BinaryJSON, orders: MessageAdapter[Order])
     text.model_encoder(adapter=Order)  # error: model_encoder Order MessageAdapter
     binary.model_decoder(orders)("{}")  # error: bytes
     binary.model_decoder(Order)  # error: model_decoder Order MessageAdapter
+    binary.quick_decoder(orders).decode("{}")  # error: bytes
+    binary.quick_decoder(Order)  # error: quick_decoder Order MessageAdapter
+    text.quick_encoders(adapter=Order)  # error: quick_encoders Order MessageAdapter
     text.decode_or_refuse(b"{}", "orders")  # error: decode_or_refuse str
     text.decode_or_refuse("{}", expected=Order)  # error: decode_or_refuse Order str
     text.encode()  # error: value
