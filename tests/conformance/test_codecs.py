@@ -1036,6 +1036,7 @@ def test_cbor_says_what_its_tags_say() -> None:
         "at": datetime(2024, 1, 1, tzinfo=UTC),
         "id": UUID(int=5),
         "price": Decimal("1.50"),
+        "exact": Decimal("-1.2345678901234567890123456789012345678901234567890E-10"),
         "tags": {1, 2},
         "data": b"\xff",
         "large": 2**80,

@@ -1,6 +1,6 @@
 """CBOR (RFC 8949) in binary frames, on cbor2 (the extra ``cbor``). No other format.
 
-Bytes, integers of any size and keys of any type travel as they are; times, UUIDs, decimals and sets as CBOR's own tags.
+Bytes, integers of up to 4,300 digits and keys of any type travel as they are; times, UUIDs, decimals and sets as CBOR's own tags.
 """
 
 import re
@@ -34,7 +34,7 @@ def _decimal(parts: Any, *_: object) -> Decimal:
     exponent, digits = parts
     if abs(exponent) > _MAX_EXPONENT:  # eight bytes could make an integer of a million digits
         raise ValueError("a decimal fraction out of range")
-    return Decimal(digits).scaleb(exponent)
+    return Decimal(f"{digits:d}E{exponent:d}")  # exact, where scaleb() rounds
 
 
 _MAX_INTEGER_BYTES = 1785  # 4,300 decimal digits, where Python and pydantic stop reading text as a number
