@@ -1,6 +1,7 @@
 """CBOR (RFC 8949) in binary frames, on cbor2 (the extra ``cbor``). No other format.
 
-Bytes, integers of up to 4,300 digits and keys of any type travel as they are; times, UUIDs, decimals and sets as CBOR's own tags.
+Bytes, integers of up to 4,300 digits and keys of any type travel as they are; times, UUIDs, decimals and sets as
+CBOR's own tags.
 """
 
 import re
