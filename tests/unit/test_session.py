@@ -49,7 +49,7 @@ def texts(sent: list[Event]) -> list[str]:
 async def test_sends_of_many_tasks_go_out_whole_and_in_the_order_of_their_calls() -> None:
     server = SlowServer()
     ws = await server.accepted()
-    methods: list[Callable[[Any], Coroutine[Any, Any, None]]] = [ws.send_text, ws.send_model, ws.send_json]
+    methods: list[Callable[[Any], Coroutine[Any, Any, None]]] = [ws.send_model, ws.send_text, ws.send_json]
     async with anyio.create_task_group() as tasks:
         for number in range(30):
             tasks.start_soon(methods[number % 3], str(number))
