@@ -44,7 +44,7 @@ from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, find_unsendable, is_suspicious
 from typedws.typeforms import classes_in, home_of, identity, is_class, is_nothing, plain_members, type_name
 
-__all__ = ["MessageAdapter", "adapter_for"]
+__all__ = ["MessageAdapter", "adapter_for", "adapter_of"]
 
 T = TypeVar("T")
 
@@ -281,6 +281,12 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
             if len(cache) > _LIMIT:
                 del cache[next(iter(cache))]
     return adapter
+
+
+def adapter_of(value: object) -> MessageAdapter[Any] | None:
+    """Give the adapter of a value's own class, if pydantic made that a serialiser: a model, a pydantic dataclass."""
+    class_: type[Any] = type(value)
+    return adapter_for(class_) if hasattr(class_, "__pydantic_serializer__") else None
 
 
 def _cache_of(home: type[Any] | None) -> _Cache:

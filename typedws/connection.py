@@ -109,11 +109,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
 
     def iter_json(self, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over messages as plain values until the connection ends."""
-
-        async def receive() -> Any:
-            return await self.receive_json(mode)
-
-        return _Messages(receive)
+        return _Messages(partial(self.receive_json, mode))
 
     def __aiter__(self) -> Self:
         reader = self._reader_of(_AS_DECLARED, None)
@@ -122,7 +118,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
         if self._max_message_size is not None:
             self._decode = partial(self._decode_within_limit, reader)
-        elif (quick := reader.quick) is not None:
+        elif (quick := self._codec(None).quick_decoder(adapter_for(self._hears()))) is not None:
             self._quick_decode, (self._mark, self._other_mark) = quick.decode, quick.unless
         return self
 
@@ -275,7 +271,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if is_usual and self._reader is not None:
             return self._reader
         codec, adapter = self._codec(mode), adapter_for(self._hears() if form is _AS_DECLARED else form)
-        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter), codec.quick_decoder(adapter))
+        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
         if is_usual:
             self._reader = reader
         return reader

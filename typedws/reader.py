@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from typedws.codecs import FrameKind, QuickDecoder
+from typedws.codecs import FrameKind
 from typedws.errors import InvalidMessage
 
 __all__ = ["Reader", "wrong_frame"]
@@ -19,7 +19,6 @@ class Reader(Generic[T]):
     kind: FrameKind
     expected: str
     decode: Callable[[Any], T]
-    quick: QuickDecoder[Any, T] | None = None
 
     def read(self, frame: str | bytes) -> T:
         """Read a frame; raises `InvalidMessage` for one of the other kind, and as ``decode`` does."""

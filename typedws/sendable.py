@@ -21,11 +21,17 @@ def check_text(text: str) -> None:
 
     :raises UnsendableMessage: naming where the lone surrogate is
     """
+    if (index := _surrogate_in(text)) is not None:
+        raise UnsendableMessage(ENCODABLE_TEXT, f"a lone surrogate at index {index}")
+
+
+def _surrogate_in(text: str) -> int | None:
     if not text.isascii():
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            raise UnsendableMessage(ENCODABLE_TEXT, f"a lone surrogate at index {error.start}") from None
+            return error.start
+    return None
 
 
 def is_suspicious(data: bytes) -> bool:
@@ -52,7 +58,7 @@ def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
                 return UnsendableMessage("finite numbers", str(each))
         elif isinstance(each, Mapping):
             mapping = cast(Mapping[object, object], each)
-            if any(isinstance(key, str) and not _is_encodable(key) for key in mapping):
+            if any(isinstance(key, str) and _surrogate_in(key) is not None for key in mapping):
                 return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate in a key")
             pending.extend(_paired(list(mapping.values()), written))
             if written is each:
@@ -87,11 +93,3 @@ def _paired_in_any_order(parts: list[object], written: object) -> Iterable[tuple
 
 def _is_finite(number: Decimal | complex) -> bool:
     return number.is_finite() if isinstance(number, Decimal) else isfinite(number)
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

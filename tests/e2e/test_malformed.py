@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 from websockets.asyncio.client import ClientConnection
 
+from tests.e2e.echoes import iterate_text, receive_text
 from tests.e2e.raw_client import Opcode, RawClient, frame, raw_client, round_trip
 from tests.e2e.serving import Handler, Server, of, running, serving
 from typedws import InvalidMessage, WebSocket, WebSocketDisconnect
@@ -191,16 +192,6 @@ async def test_more_than_one_value_is_malformed(server: Server, mode: str, read:
 
 
 # --- text and bytes ---
-
-
-async def iterate_text(ws: AnySocket) -> None:
-    async for text in ws.iter_text():
-        await ws.send_text(text)
-
-
-async def receive_text(ws: AnySocket) -> None:
-    while True:
-        await ws.send_text(await ws.receive_text())
 
 
 async def iterate_bytes(ws: AnySocket) -> None:

@@ -14,6 +14,7 @@ import ormsgpack
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.e2e.echoes import iterate_text, receive_text
 from tests.e2e.serving import Handler, Server, of, serving
 from typedws import WebSocket, WebSocketDisconnect
 
@@ -191,16 +192,6 @@ async def test_messages_that_came_before_the_client_left_are_all_received(server
 
 
 # --- text and bytes ---
-
-
-async def iterate_text(ws: AnySocket) -> None:
-    async for text in ws.iter_text():
-        await ws.send_text(text)
-
-
-async def receive_text(ws: AnySocket) -> None:
-    while True:
-        await ws.send_text(await ws.receive_text())
 
 
 async def iterate_bytes(ws: AnySocket) -> None:

@@ -11,14 +11,14 @@ from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, cast
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
 
-from typedws.adapters import MessageAdapter, adapter_for
+from typedws.adapters import MessageAdapter, adapter_of
 from typedws.errors import InvalidMessage, UnsendableMessage
 from typedws.sendable import ENCODABLE_TEXT, check_text, find_unsendable
 
-__all__ = ["BinaryCodec", "Codec", "FrameKind", "QuickDecoder", "converted"]
+__all__ = ["BinaryCodec", "Codec", "FrameKind", "QuickDecoder", "converted", "kept", "unsendable"]
 
 T = TypeVar("T")
-F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M")
 Frame = TypeVar("Frame", str, bytes)
 
 FrameKind: TypeAlias = Literal["text", "binary"]
@@ -106,11 +106,11 @@ class Codec(ABC, Generic[Frame]):
 
     def encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], Frame]:
         """Give the function that encodes messages of one type, made once."""
-        return _kept(adapter.encoders, self, self.model_encoder, adapter)
+        return kept(adapter.encoders, self, self.model_encoder, adapter)
 
     def decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
         """Give the function that decodes messages of one type, made once."""
-        return _kept(adapter.decoders, self, self.model_decoder, adapter)
+        return kept(adapter.decoders, self, self.model_decoder, adapter)
 
     def decode_or_refuse(self, data: Frame, expected: str) -> Any:
         """``decode``, whose every failure is the peer's: an `InvalidMessage`."""
@@ -125,15 +125,14 @@ class Codec(ABC, Generic[Frame]):
 _MOST_CODECS: Final = 16
 
 
-def _kept(
-    kept: dict[object, Any], codec: object, make: Callable[[MessageAdapter[T]], F], adapter: MessageAdapter[T]
-) -> F:
-    function: F | None = kept.get(codec)
-    if function is None:
-        if len(kept) >= _MOST_CODECS:  # somebody makes a codec for each call
-            kept.clear()
-        function = kept[codec] = make(adapter)
-    return function
+def kept(made: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]) -> M:
+    """Give what was made of a message type before, under ``key``, else make it."""
+    found: M | None = made.get(key)
+    if found is None:
+        if len(made) >= _MOST_CODECS:  # somebody makes a codec for each call
+            made.clear()
+        found = made[key] = make(adapter)
+    return found
 
 
 class BinaryCodec(Codec[bytes]):
@@ -159,7 +158,7 @@ class BinaryCodec(Codec[bytes]):
         except Exception as error:
             with suppress(RecursionError):
                 converted(value, self.plainer)  # may tell why, where the format's library does not
-            raise _unsendable(value, self.name, error) from error
+            raise unsendable(value, self.name, error) from error
         if self.non_finite.search(data) and (refused := find_unsendable(value, value)) is not None:
             raise refused
         return data
@@ -175,12 +174,12 @@ class BinaryCodec(Codec[bytes]):
 
         :raises UnsendableMessage: for what JSON could not say either
         """
-        if hasattr(type(value), "__pydantic_serializer__"):
-            return adapter_for(type(value)).to_plain(value)
+        if (adapter := adapter_of(value)) is not None:
+            return adapter.to_plain(value)
         try:
             plain = to_jsonable_python(value, by_alias=True)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise _unsendable(value, self.name, error) from error
+            raise unsendable(value, self.name, error) from error
         if (refused := find_unsendable(value, value) or find_unsendable(plain, plain)) is not None:
             raise refused
         return plain
@@ -195,7 +194,8 @@ def converted(value: object, convert: Callable[[object], object]) -> object:
     return convert(value)
 
 
-def _unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:
+def unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:
+    """Translate a format's refusal to write a value."""
     if "surrogates" in str(error):
         return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
     return UnsendableMessage(f"a value that {name} can hold", f"a {type(value).__name__} that it cannot")
