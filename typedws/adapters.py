@@ -243,6 +243,7 @@ _UNBUILDABLE: Final = (
     PydanticUserError,
     SchemaError,
     AssertionError,
+    TypeError,  # two members of a union with one tag
 )
 
 

@@ -4,9 +4,17 @@ Only facts live here (RFC 6455 section 7.4 and the IANA WebSocket Close Code Num
 """
 
 from enum import IntEnum
-from typing import Final
+from typing import Final, Literal, Self, TypeAlias
 
-__all__ = ["MAX_REASON_BYTES", "CloseCode", "describe", "is_sendable", "truncate_reason"]
+__all__ = [
+    "MAX_REASON_BYTES",
+    "ApplicationCloseCode",
+    "CloseCode",
+    "Reconnect",
+    "describe",
+    "is_sendable",
+    "truncate_reason",
+]
 
 MAX_REASON_BYTES: Final = 123
 """A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455 section 5.5)."""
@@ -61,6 +69,32 @@ _MEANINGS: Final[dict[int, str]] = {
 _NEVER_SENT: Final = frozenset(
     {CloseCode.RESERVED, CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE}
 )
+
+
+Reconnect: TypeAlias = Literal["never", "resume", "backoff"]
+"""What a client should do after a close: stay away, come back at once and go on, or come back after a growing pause."""
+
+
+class ApplicationCloseCode(IntEnum):
+    """The close codes of an application (4000-4999, RFC 6455 section 7.4.2), to derive from.
+
+    A member is a code, a description, and whether a client should reconnect. Closing with it sends the description as
+    the reason, unless another is given::
+
+        class ChatClose(ApplicationCloseCode):
+            KICKED = 4001, "removed by a moderator", "never"
+            MOVED = 4002, "the room moved to another server", "resume"
+    """
+
+    description: str
+    reconnect: Reconnect
+
+    def __new__(cls, code: int, description: str = "", reconnect: Reconnect = "never") -> Self:
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.description = description
+        member.reconnect = reconnect
+        return member
 
 
 def describe(code: int) -> str:

@@ -23,12 +23,12 @@ from typedws.state import Move
 from typedws.view import In_co, Out_contra, Params_co, View
 from typedws.watching import MAX_PENDING, OnOverflow, Watch
 
-__all__ = ["Connection"]
+__all__ = ["AS_DECLARED", "Connection", "Messages"]
 
 T = TypeVar("T")
 
-# Stands for a form that is not given: None is a form, which hears null.
-_AS_DECLARED: Final[Any] = object()
+AS_DECLARED: Final[Any] = object()
+"""Stands for a form that is not given: None is a form, which hears null."""
 
 
 class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
@@ -47,7 +47,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     async def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
     @overload
     async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
-    async def receive_model(self, form: Any = _AS_DECLARED, /, mode: Mode | None = None) -> Any:
+    async def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
         """Give the next message, validated: of the declared type, or of the one given.
 
         :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared
@@ -90,29 +90,29 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     def iter_models(self, /, *, mode: Mode | None = None) -> AsyncIterator[In_co]: ...
     @overload
     def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
-    def iter_models(self, form: Any = _AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
+    def iter_models(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
         reader = self._reader_of(form, mode)
 
         async def receive() -> Any:
             return reader.read(await self._receive_frame(reader.expected))
 
-        return _Messages(receive)
+        return Messages(receive)
 
     def iter_text(self) -> AsyncIterator[str]:
         """Iterate over text messages until the connection ends."""
-        return _Messages(self.receive_text)
+        return Messages(self.receive_text)
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over binary messages until the connection ends."""
-        return _Messages(self.receive_bytes)
+        return Messages(self.receive_bytes)
 
     def iter_json(self, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over messages as plain values until the connection ends."""
-        return _Messages(partial(self.receive_json, mode))
+        return Messages(partial(self.receive_json, mode))
 
     def __aiter__(self) -> Self:
-        reader = self._reader_of(_AS_DECLARED, None)
+        reader = self._reader_of(AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
         self._decode = self._quick_decode = reader.decode
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
@@ -150,7 +150,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if event["type"] != Move.RECEIVE:
             session.disconnected(event)
             raise StopAsyncIteration
-        reader = self._reader_of(_AS_DECLARED, None)
+        reader = self._reader_of(AS_DECLARED, None)
         last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
         return last
 
@@ -240,7 +240,8 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         Safe in ``finally``: it is shielded from cancellation, and given up after five seconds.
 
         :param code: 1000-1003, 1007-1014 or 3000-4999
-        :param reason: at most 123 bytes of UTF-8; `truncate_reason` cuts
+        :param reason: at most 123 bytes of UTF-8; `truncate_reason` cuts. By default none, or the description of an
+            `ApplicationCloseCode`
         :raises InvalidClose: for another code or reason, whatever the state; nothing was sent
         """
         return await self._session.close(code, reason)
@@ -267,10 +268,10 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         return self._registry.get(self._mode if mode is None else mode)
 
     def _reader_of(self, form: Any, mode: Mode | None) -> Reader[Any]:
-        is_usual = form is _AS_DECLARED and mode is None
+        is_usual = form is AS_DECLARED and mode is None
         if is_usual and self._reader is not None:
             return self._reader
-        codec, adapter = self._codec(mode), adapter_for(self._hears() if form is _AS_DECLARED else form)
+        codec, adapter = self._codec(mode), adapter_for(self._hears() if form is AS_DECLARED else form)
         reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
         if is_usual:
             self._reader = reader
@@ -294,7 +295,7 @@ def _encoder_by_class(codec: AnyCodec) -> Callable[[Any], str | bytes]:
     return encode
 
 
-class _Messages(AsyncIterator[T]):
+class Messages(AsyncIterator[T]):
     """Iterates until the connection ends; goes on after an exception, which an async generator would not."""
 
     __slots__ = ("_receive",)

@@ -12,6 +12,8 @@ __all__ = [
     "NAME_ALL_KEYS",
     "NOT_ONLY_LOOKED_AT",
     "fields_of",
+    "found_in",
+    "is_undiscriminated",
     "kinds_of",
     "names_of",
     "nodes",
@@ -100,6 +102,36 @@ def takes_many(field: Node) -> bool:
     while isinstance(node.get("schema"), dict):
         node = node["schema"]
     return node.get("type") in ("frozenset", "list", "set", "tuple")
+
+
+def found_in(field: Node, key: str) -> Any:
+    """Give what a field's metadata has under ``key``, on the field itself or on the type inside its wrappers."""
+    node: Any = field
+    while isinstance(node, dict):
+        node = cast(Node, node)
+        if key in (metadata := node.get("metadata") or {}):
+            return metadata[key]
+        node = node.get("schema")
+    return None
+
+
+def is_undiscriminated(schema: Mapping[str, Any]) -> bool:
+    """Whether a type is a union of several structures of which nothing tells which one a message is."""
+    definitions = {node["ref"]: node for node in nodes(schema) if isinstance(node.get("ref"), str)}
+    node: Any = schema
+    while node["type"] != "union":
+        if node["type"] == "definition-ref":
+            node = definitions[node["schema_ref"]]
+        elif isinstance(node.get("schema"), dict) and node["type"] not in _STRUCTURES:
+            node = node["schema"]
+        else:
+            return False
+    choices = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
+    resolved = [definitions[each["schema_ref"]] if each["type"] == "definition-ref" else each for each in choices]
+    return sum(each["type"] in _STRUCTURES for each in resolved) > 1
+
+
+_STRUCTURES: Final = frozenset({"dataclass", "model", "tagged-union", "typed-dict"})
 
 
 def names_of(name: str, field: Node) -> Iterator[str]:

@@ -30,11 +30,11 @@ class ProblemDocument(BaseModel):
     instance: str | None = None
 
     @classmethod
-    def of(cls, status: int, detail: str | None = None) -> "ProblemDocument":
+    def of(cls, status: int, detail: str | None = None, **members: Any) -> "ProblemDocument":
         """Make the document for an HTTP status; its title is the status's standard phrase."""
         known = status in HTTPStatus.__members__.values()
         check_text(detail or "")
-        return cls(title=HTTPStatus(status).phrase if known else "Denied", status=status, detail=detail)
+        return cls(title=HTTPStatus(status).phrase if known else "Denied", status=status, detail=detail, **members)
 
 
 class DenialResponse:

@@ -8,6 +8,7 @@
     ├── InvalidInput                           the peer gave what was not declared
     │   ├── InvalidMessage                     as a message
     │   └── InvalidParams                      as parameters of the handshake
+    ├── UnknownSubprotocol                     the peer offers none that is spoken
     ├── InvalidState                           a move in the wrong state     (RuntimeError too)
     │   ├── ConcurrentReceive                  a second task receives
     │   ├── DenialResponseUnsupported          the server has no such extension
@@ -16,10 +17,18 @@
     ├── InvalidHandshake                       accept or deny with a bad field (ValueError too)
     ├── InvalidClose                           a code or reason not to send  (ValueError too)
     ├── InvalidMessageType                     pydantic cannot build it      (TypeError too)
-    └── UnknownMode                            no codec has that name        (RuntimeError too)
-        └── CodecNotInstalled                  the extra is not installed
+    ├── InvalidDeclaration                     made with a contradiction     (ValueError too)
+    │   ├── InvalidContract
+    │   ├── InvalidEndpoint                    a handler that no connection fits
+    │   ├── InvalidPath                        a path template, or a value for one
+    │   └── InvalidPolicy
+    ├── UnknownMode                            no codec has that name        (RuntimeError too)
+    │   └── CodecNotInstalled                  the extra is not installed
+    ├── HTTPException                          a handler's own end, before the accept
+    └── WebSocketException                     a handler's own end, after it
 
-Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do.
+Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. The last two
+are raised by handlers, and live in `typedws.exceptions`.
 """
 
 from collections.abc import Callable, Iterable
@@ -34,16 +43,22 @@ __all__ = [
     "DenialResponseUnsupported",
     "ErrorDetail",
     "InvalidClose",
+    "InvalidContract",
+    "InvalidDeclaration",
+    "InvalidEndpoint",
     "InvalidHandshake",
     "InvalidInput",
     "InvalidMessage",
     "InvalidMessageType",
     "InvalidParams",
+    "InvalidPath",
+    "InvalidPolicy",
     "InvalidState",
     "MessageProblem",
     "TypedWSError",
     "UndeclaredMessageType",
     "UnknownMode",
+    "UnknownSubprotocol",
     "UnsendableMessage",
     "WebSocketDisconnect",
     "WebSocketDisconnected",
@@ -197,6 +212,25 @@ class InvalidParams(InvalidInput):
     status_code = 422
 
 
+class UnknownSubprotocol(TypedWSError):
+    """The client offers subprotocols, and none that is spoken here; ``status_code`` is what would answer it.
+
+    A browser fails a connection for which it offered some and none is selected. ``known`` are those spoken here; what
+    was offered is not repeated, for it may carry a token.
+    """
+
+    status_code = 400
+
+    def __init__(self, known: Iterable[str]) -> None:
+        self.known: tuple[str, ...] = tuple(known)
+        super().__init__(self.known)
+
+    def __str__(self) -> str:
+        if not self.known:
+            return "expected no offer of subprotocols, found one: nothing is spoken here but the default"
+        return f"expected an offer of the subprotocol {' or '.join(self.known)}, found only others"
+
+
 class InvalidState(TypedWSError, RuntimeError):
     """A move that the connection's state does not allow; it changed nothing."""
 
@@ -296,6 +330,35 @@ class InvalidMessageType(TypedWSError, TypeError):
 
     def __str__(self) -> str:
         return f"expected a message type that pydantic can build, found {self.found}: {self.problem}"
+
+
+class InvalidDeclaration(TypedWSError, ValueError):
+    """Something that is declared once, before anybody connects, contradicts itself: see its kinds."""
+
+    def __init__(self, expected: str, found: str, hint: str = "") -> None:
+        super().__init__(expected, found, hint)
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"expected {self.expected}, found {self.found}" + (f": {self.hint}" if self.hint else "")
+
+
+class InvalidContract(InvalidDeclaration):
+    """A contract that no connection could keep."""
+
+
+class InvalidEndpoint(InvalidDeclaration):
+    """A handler that cannot serve, or does not agree with its contract or its policy."""
+
+
+class InvalidPath(InvalidDeclaration):
+    """A path template that is none, or a value that does not fit into one."""
+
+
+class InvalidPolicy(InvalidDeclaration):
+    """A policy with a field that means nothing."""
 
 
 class UnknownMode(TypedWSError, RuntimeError):

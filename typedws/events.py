@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeAlias, cast
 
 from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketCloseEvent
-from typedws.closing import MAX_REASON_BYTES, CloseCode, is_sendable
+from typedws.closing import MAX_REASON_BYTES, ApplicationCloseCode, CloseCode, is_sendable, truncate_reason
 from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, TypedWSError
 from typedws.outcome import Closed
 from typedws.sendable import check_text
+from typedws.subprotocols import read_offer
 
 __all__ = [
     "HeadersInput",
@@ -92,7 +93,8 @@ def close_event(code: int, reason: str | None) -> WebSocketCloseEvent:
     """Make the event that closes; raises `InvalidClose` for a code or a reason that must not be sent."""
     if not is_sendable(code):
         raise InvalidClose(code)
-    reason = reason or ""
+    if reason is None:
+        reason = truncate_reason(code.description) if isinstance(code, ApplicationCloseCode) else ""
     try:
         fits = len(reason.encode()) <= MAX_REASON_BYTES
     except UnicodeEncodeError:
@@ -110,8 +112,15 @@ def accept_event(
     The subprotocol must be one that the client offered (RFC 6455 section 4.2.2). The error does not repeat the
     offer, which may carry a token.
     """
-    if subprotocol is not None and subprotocol not in offered:
-        raise InvalidHandshake("subprotocol", f"one of the {len(offered)} that the client offered", repr(subprotocol))
+    if subprotocol is not None:
+        offer = read_offer(tuple(offered))
+        if subprotocol == offer.token and subprotocol not in offer.names:
+            raise InvalidHandshake(
+                "subprotocol", "one that may be answered", "the client's token, which is never echoed"
+            )
+        if subprotocol not in (*offer.names, offer.marker):
+            count = len(offered)
+            raise InvalidHandshake("subprotocol", f"one of the {count} that the client offered", repr(subprotocol))
     fields = header_list(headers)
     for name, _ in fields:
         if name in _NOT_IN_ACCEPT:

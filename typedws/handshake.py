@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 from typedws.asgi import ASGIApp, Scope
+from typedws.codecs import Mode
 from typedws.connection import Connection
 from typedws.denial import DenialResponse, ProblemDocument, supports_denial_response
 from typedws.errors import DenialResponseUnsupported, WebSocketDisconnect
@@ -12,6 +13,7 @@ from typedws.events import HeadersInput, accept_event, close_event
 from typedws.outcome import Denied
 from typedws.session import Session
 from typedws.state import Application, Move
+from typedws.subprotocols import choose
 from typedws.view import In_co, Out_contra, Params_co, View
 
 __all__ = ["Handshake"]
@@ -27,15 +29,27 @@ class Handshake(View[In_co, Out_contra, Params_co]):
     ) -> Connection[In_co, Out_contra, Params_co]:
         """Accept the connection, and give the view of it that sends and receives.
 
-        :param subprotocol: one of those that the client offered, or ``None`` for none
+        :param subprotocol: one of those that the client offered. By default the first of them that stands for a mode,
+            where a contract or ``modes`` names some, and that mode is the connection's; none where none are named
         :param headers: additional fields of the response, none that belongs to the handshake itself
         :raises InvalidHandshake: for a subprotocol or header that must not be sent; nothing was sent
+        :raises UnknownSubprotocol: where the client offers none that stands for a mode; nothing was sent
         :raises InvalidState: after an accept or a denial
         :raises WebSocketDisconnect: when the client has left
         """
-        event = accept_event(subprotocol, headers, self.subprotocols)
+        offered = self.subprotocols
+        mode: Mode | None = None
+        if self._modes is not None:
+            if subprotocol is None:
+                choice = choose(offered, self._modes)
+                subprotocol, mode = choice.subprotocol, choice.mode
+            else:
+                mode = self._modes.get(subprotocol)
+        event = accept_event(subprotocol, headers, offered)
         await self._session.connect()
         await self._session.send(event)
+        if mode is not None:
+            self._mode = mode
         return cast("Connection[In_co, Out_contra, Params_co]", self)
 
     async def deny(
@@ -49,7 +63,11 @@ class Handshake(View[In_co, Out_contra, Params_co]):
         :raises InvalidHandshake: for a status outside 300-599, or a header that must not be sent; nothing was sent
         :raises InvalidState: after an accept
         """
-        response = DenialResponse(status, headers=headers, body=ProblemDocument.of(status, detail))
+        return await self.deny_with(ProblemDocument.of(status, detail), headers=headers)
+
+    async def deny_with(self, document: ProblemDocument, *, headers: HeadersInput | None = None) -> Denied:
+        """Deny the connection with a problem document of yours, under its status. All else is as with `deny`."""
+        response = DenialResponse(document.status, headers=headers, body=document)
         if supports_denial_response(self.scope):
             return await self.send_denial_response(response)
         async with self._denying():

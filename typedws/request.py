@@ -5,6 +5,7 @@ from typing import Any
 
 from typedws.headers import Headers, parse_cookies
 from typedws.query import QueryParams
+from typedws.subprotocols import BEARER, read_offer
 from typedws.url import URL, Address, address_from
 
 __all__ = ["URL", "Address", "HandshakeRequest", "Headers", "QueryParams", "State", "address_from", "parse_cookies"]
@@ -165,3 +166,15 @@ class HandshakeRequest(Mapping[str, Any]):
     def subprotocols(self) -> Sequence[str]:
         """The subprotocols that the client offers, in its order of preference (RFC 6455 section 1.9)."""
         return tuple(self.scope.get("subprotocols") or ())
+
+    @property
+    def bearer_token(self) -> str | None:
+        """The token that the client shows: in ``Authorization: Bearer ...``, or as the subprotocol after ``bearer``.
+
+        Browsers can send no header with a WebSocket, and offer the pair ``["bearer", token]`` instead; the token is
+        never taken for a subprotocol, and never answered. ``None`` where there is none (RFC 6750 section 2.1).
+        """
+        scheme, _, credentials = self.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == BEARER and credentials.strip():
+            return credentials.strip()
+        return read_offer(self.subprotocols).token

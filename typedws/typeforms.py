@@ -38,6 +38,7 @@ __all__ = [
     "identity",
     "is_class",
     "is_nothing",
+    "may_be",
     "plain_members",
     "says_nothing",
     "type_arguments",
@@ -58,6 +59,63 @@ def is_class(form: object) -> TypeGuard[type[Any]]:
 def is_nothing(form: object) -> bool:
     """Whether ``form`` is the empty type: a feed that hears no message at all."""
     return form is Never or form is NoReturn
+
+
+def may_be(narrow: object, wide: object) -> bool:
+    """Whether a checker could take the one type for the other, as far as can be told: never false without a reason.
+
+    ``Annotated`` adds nothing, the order of a union does not count, and what is no class, union or literal is compared
+    by equality of what it is made of.
+    """
+    narrow, wide = _bare(narrow), _bare(wide)
+    if wide is Any or wide is object or narrow is Any or is_nothing(narrow) or _is_open(narrow) or _is_open(wide):
+        return True
+    if get_origin(narrow) in _UNIONS:
+        return all(may_be(each, wide) for each in get_args(narrow))
+    if get_origin(wide) in _UNIONS:
+        return any(may_be(narrow, each) for each in get_args(wide))
+    if get_origin(narrow) is Literal:
+        return _literal_may_be(narrow, wide)
+    origin, other = get_origin(narrow) or narrow, get_origin(wide) or wide
+    if not isinstance(origin, type) or not isinstance(other, type):
+        return narrow == wide
+    if not _is_subclass(origin, other):
+        return False
+    arguments, others = get_args(narrow), get_args(wide)
+    # Of a subclass, or of another number of arguments, checkers know more than can be told here.
+    if origin is not other or len(arguments) != len(others):
+        return True
+    return all(
+        _bare(each) == Ellipsis or may_be(each, argument) for each, argument in zip(arguments, others, strict=True)
+    )
+
+
+def _bare(form: object) -> object:
+    while get_origin(form) is Annotated or isinstance(form, _ALIASES):
+        form = _aliased(form) if isinstance(form, _ALIASES) else get_args(form)[0]
+    return NoneType if form is None else form
+
+
+def _is_open(form: object) -> bool:
+    return isinstance(form, TypeVar | ForwardRef | str | NewType | list)
+
+
+def _literal_may_be(narrow: object, wide: object) -> bool:
+    if get_origin(wide) is Literal:
+        allowed = set(map(_value_identity, get_args(wide)))
+        return all(_value_identity(value) in allowed for value in get_args(narrow))
+    return all(may_be(type(value), wide) for value in get_args(narrow))
+
+
+# What a checker takes for another type, though it is no subclass (PEP 484, the numeric tower).
+_PROMOTED: Final[Mapping[type[Any], tuple[type[Any], ...]]] = {int: (float, complex), float: (complex,)}
+
+
+def _is_subclass(narrow: type[Any], wide: type[Any]) -> bool:
+    try:
+        return issubclass(narrow, wide) or wide in _PROMOTED.get(narrow, ())
+    except TypeError:  # a protocol with data members
+        return True
 
 
 def type_name(form: object) -> str:

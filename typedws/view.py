@@ -2,28 +2,22 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, get_args
-
-from typing_extensions import TypeVar
+from typing import Any
 
 from typedws.adapters import adapter_for
 from typedws.asgi import Receive, Scope, Send
 from typedws.codecs import CodecRegistry, Mode, registry
+from typedws.declared import Declared, In_co, Out_contra, Params_co, declared_by
 from typedws.errors import UndeclaredMessageType
 from typedws.params import read_params
 from typedws.reader import Reader
 from typedws.request import HandshakeRequest
 from typedws.session import Session
-from typedws.typeforms import says_nothing, type_arguments
 
-__all__ = ["In_co", "Out_contra", "Params_co", "View"]
-
-In_co = TypeVar("In_co", covariant=True, default=object)
-Out_contra = TypeVar("Out_contra", contravariant=True, default=Any)
-Params_co = TypeVar("Params_co", covariant=True, default=object)
+__all__ = ["In_co", "Out_contra", "Params_co", "View", "session_of"]
 
 
-class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
+class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
     """What both views show: the request and its parameters. The traffic and the codecs in use are behind it."""
 
     __slots__ = (
@@ -34,6 +28,7 @@ class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
         "_mark",
         "_max_message_size",
         "_mode",
+        "_modes",
         "_other_mark",
         "_params",
         "_quick_decode",
@@ -53,10 +48,12 @@ class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
         mode: Mode = "text",
         codecs: CodecRegistry = registry,
         max_message_size: int | None = None,
+        modes: Mapping[str, Mode] | None = None,
     ) -> None:
         super().__init__(scope)
         self._session = Session(receive, send)
         self._mode = mode
+        self._modes = modes
         self._registry = codecs
         self._max_message_size = max_message_size
         # A character is at most four bytes of UTF-8: text of up to a quarter of the limit is certainly within it.
@@ -85,7 +82,10 @@ class View(HandshakeRequest, Generic[In_co, Out_contra, Params_co]):
             self._params = read_params(self, adapter_for(declared))
         return self._params
 
-    def _declared(self) -> list[Any]:
-        """Read ``[In, Out, Params]`` from the alias that made the object, or its class; ``None`` where undeclared."""
-        arguments = type_arguments(type(self), get_args(getattr(self, "__orig_class__", None)), View)
-        return [None if says_nothing(argument) else argument for argument in (*arguments, None, None, None)]
+    def _declared(self) -> tuple[Any, Any, Any]:
+        return declared_by(type(self), getattr(self, "__orig_class__", None))
+
+
+def session_of(view: View[Any, Any, Any]) -> Session:
+    """Give the traffic behind a view: for the rooms that run connections, not for their users."""
+    return view._session  # noqa: SLF001 - the one door

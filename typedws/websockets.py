@@ -38,6 +38,7 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
 
     :param mode: how messages travel where a call does not say: the name of a codec, or a codec
     :param codecs: the registry that knows the modes
+    :param modes: the modes that a client may choose from, by the subprotocol that stands for each; see ``accept``
     :param max_message_size: bytes that a message may have at most, beside the server's own limit; text counts as UTF-8
     """
 

@@ -12,12 +12,15 @@ import typedws
 
 PACKAGE = Path(typedws.__file__).parent
 
-CELLAR = "asgi closing errors outcome".split()
+CELLAR = "asgi closing errors exceptions outcome".split()
 GROUND = (
-    "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack coreschema denial events headers "
-    "params query reader request sendable state typeforms url"
+    "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack contract coreschema declared denial "
+    "endings events headers origins params paths query reader request sendable state subprotocols typeforms url"
 ).split()
-SHELL = "connection handshake session view watching websockets".split()
+SHELL = (
+    "answering connection endpoints group handlers handshake plain policy routing running session view watchdog watching "
+    "websockets"
+).split()
 FRONT_DOOR = "__init__"
 
 CORE_LIBRARIES = {"anyio", "orjson", "pydantic", "pydantic_core", "typing_extensions"}

@@ -1,0 +1,556 @@
+"""`Group`: one message to many connections, each at its own pace. How one connection sends is its session's matter.
+
+Every member has an outbox and a task that empties it, in the block that joined. Who sends puts the encoded message
+into all outboxes without waiting for anybody, so that a member that reads slowly is behind alone. All of it lives in
+the memory of one process and belongs to one event loop.
+"""
+
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from functools import partial
+from types import TracebackType
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from typedws.adapters import adapter_for
+from typedws.closing import CloseCode
+from typedws.connection import Connection
+from typedws.errors import InvalidState, WebSocketDisconnect
+from typedws.events import binary_event, text_event
+from typedws.session import Session
+from typedws.view import session_of
+
+__all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member", "Overflow"]
+
+Out = TypeVar("Out")
+
+Overflow: TypeAlias = Literal["close", "drop_oldest", "drop_newest", "conflate", "block"]
+"""What happens when a message comes for a member for whom as many wait as may; see `Group`."""
+
+LEAVE_TIMEOUT: Final = 5.0
+"""Seconds that a member which leaves by itself is given to hear what is pending for it."""
+
+_REASON: Final = "reads too slowly"
+
+_Event: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStatistics:
+    """What a group counts: its members now and what is pending for them, and since it was made, all the rest.
+
+    ``sent`` and ``dropped`` count a message once for each member; ``closed`` counts the members whose connections were
+    closed because they read too slowly.
+    """
+
+    members: int
+    pending: int
+    sent: int
+    dropped: int
+    closed: int
+
+
+class Member:
+    """One connection's membership, from joining to leaving: what became of the messages that were meant for it.
+
+    Each of them is either ``pending``, ``sent`` or ``dropped``.
+    """
+
+    __slots__ = ("_outbox",)
+
+    def __init__(self, outbox: "_Outbox") -> None:
+        self._outbox = outbox
+
+    @property
+    def pending(self) -> int:
+        """How many messages it has still to hear, the one that is being sent included."""
+        return self._outbox.count
+
+    @property
+    def sent(self) -> int:
+        """How many messages the server has taken for it."""
+        return self._outbox.sent
+
+    @property
+    def dropped(self) -> int:
+        """How many messages it does not hear: replaced, or too many, or pending when it left or was lost.
+
+        The one that was being sent when it left or was lost counts too, though it may have arrived.
+        """
+        return self._outbox.dropped
+
+
+class Group(Generic[Out]):
+    """Connections that all hear what is said to the group: ``Group[Out]`` says messages of the type ``Out``.
+
+    A message is encoded once for all members that say the same type in the same mode, and queued for each in an
+    outbox of its own; a member that reads slowly delays nobody, and one that is gone disturbs nobody. Each member hears
+    its messages in the order of the calls of `send`. A group lives in the memory of one process, on one event loop.
+
+    :param max_pending: how many messages wait for one member at most, beside the one that is being sent. A burst
+        before the member's task had its turn on the event loop does not count: it says nothing about the member.
+    :param on_overflow: what happens to a member for which one more comes:
+
+        - ``"close"``: its connection is closed with 1008, and its block in `joined` is cancelled
+        - ``"drop_oldest"``: it does not hear the message that waits longest
+        - ``"drop_newest"``: it does not hear this message
+        - ``"conflate"``: a message replaces the waiting one of the same ``key``, at that one's place, so that a key
+          that changes all the time has its turn as every other; as ``"close"`` where more keys wait
+        - ``"block"``: `send` waits until there is room; other members have the message by then
+    :param key: for ``"conflate"`` what a message is about, of which only the newest matters
+    :raises ValueError: for ``max_pending`` below 1, an unknown policy, ``"conflate"`` without a ``key`` or a ``key``
+        without ``"conflate"``
+    """
+
+    def __init__(
+        self,
+        *,
+        max_pending: int = 64,
+        on_overflow: Overflow = "close",
+        key: Callable[[Out], Hashable] | None = None,
+    ) -> None:
+        if max_pending < 1:
+            raise ValueError(f"expected a max_pending of at least 1, found {max_pending}: nothing could be sent")
+        if on_overflow not in _OUTBOXES:
+            known = ", ".join(f'"{policy}"' for policy in _OUTBOXES)
+            raise ValueError(f"expected an on_overflow of {known}, found {on_overflow!r}: choose one of them")
+        if (key is None) is (on_overflow == "conflate"):
+            found = f'on_overflow="{on_overflow}" {"without" if key is None else "with"} one'
+            raise ValueError(f'expected a key with on_overflow="conflate" and with no other, found {found}: pass both or neither')
+        self._max_pending = max_pending
+        self._outbox_class = _OUTBOXES[on_overflow]
+        self._key = key
+        self._members: dict[Connection[object, Out], _Outbox] = {}
+        self._common = _Common()
+
+    def joined(self, ws: Connection[object, Out]) -> AbstractAsyncContextManager[Member, None]:
+        """Make a connection a member for the length of a block; gives what is counted of it.
+
+        It leaves by itself, however the block ends, and hears nothing that is sent later. Where the block ends without
+        an exception, what is pending is still sent, for at most five seconds; otherwise it is dropped. An exception of
+        the block passes as it is.
+
+        A member to which nothing can be sent any more ceases to be one, without a word: its handler learns that the
+        peer left as always, from its own ``receive_*``, or where it does not receive, from
+        `Connection.cancelled_on_disconnect`.
+
+        :raises InvalidState: on entry, before the accept, and for a connection that is a member
+        :raises WebSocketDisconnected: on entry, after the end
+        :raises WebSocketDisconnect: where the block ends because the peer read too slowly (1008)
+        """
+        return _Membership(partial(self._join, ws))
+
+    async def send(
+        self,
+        message: Out,
+        *,
+        to: Connection[object, Out] | Iterable[Connection[object, Out]] | None = None,
+        exclude: Connection[object, Out] | Iterable[Connection[object, Out]] = (),
+    ) -> int:
+        """Queue a message for all members, and say for how many; who sends it from a member's block is among them.
+
+        It waits for nobody, but lets other tasks run once; with ``on_overflow="block"`` it waits for room. When it is
+        cancelled then, only those for which there was no room do not hear the message.
+
+        :param to: the only ones to hear it, a connection or several; those that are no members are passed over
+        :param exclude: who does not hear it, a connection or several
+        :raises UnsendableMessage: as `Connection.send_model` of any member would; nobody hears it
+        """
+        outboxes = self._addressed(to, exclude)
+        events = _encoded(message, outboxes)
+        call = _Call(object() if self._key is None else self._key(message))
+        for outbox in outboxes:
+            outbox.put(events[outbox.form], call)
+        await call.completed()
+        return call.queued
+
+    def __contains__(self, ws: object) -> bool:
+        return ws in self._members
+
+    def __iter__(self) -> Iterator[Connection[object, Out]]:
+        """Iterate over those who are members now, in the order in which they joined; they may leave meanwhile."""
+        return iter([*self._members])
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def statistics(self) -> GroupStatistics:
+        """What is counted, as it is now."""
+        pending = sum(outbox.count for outbox in self._members.values())
+        return GroupStatistics(len(self), pending, self._common.sent, self._common.dropped, self._common.closed)
+
+    def _join(self, ws: Connection[object, Out]) -> "_Outbox":
+        session, form, encode = _voice_of(ws)
+        session.check_accepted()
+        if session.end is not None:
+            raise session.over()
+        if ws in self._members:
+            raise InvalidState("a connection that is no member", "one that is", "join once, for all that it does")
+        outbox = self._outbox_class(session, form, encode, self._max_pending, self._common, partial(self._leave, ws))
+        self._members[ws] = outbox
+        return outbox
+
+    def _leave(self, ws: Connection[object, Out]) -> None:
+        del self._members[ws]
+        if not self._members:
+            self._common.forget_news()
+
+    def _addressed(
+        self,
+        to: Connection[object, Out] | Iterable[Connection[object, Out]] | None,
+        exclude: Connection[object, Out] | Iterable[Connection[object, Out]],
+    ) -> "list[_Outbox]":
+        members, excluded = self._members, _several(exclude)
+        if to is not None:
+            return [members[ws] for ws in _several(to) if ws in members and ws not in excluded]
+        if excluded:
+            return [outbox for ws, outbox in members.items() if ws not in excluded]
+        return list(members.values())
+
+
+_Encode: TypeAlias = Callable[[Any], str | bytes]
+
+
+def _several(given: Connection[object, Out] | Iterable[Connection[object, Out]]) -> dict[Connection[object, Out], None]:
+    # A connection is iterable itself: a mapping, its scope.
+    if isinstance(given, Connection):
+        return {given: None}
+    return dict.fromkeys(given)
+
+
+def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, _Encode]:
+    """Give a connection's session, a form that is equal for all that encode what they say alike, and how they do."""
+    codec = ws._codec(None)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    declared = ws._declared()[1]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    if declared is not None:
+        encoder = codec.encoder(adapter_for(declared))
+        return session_of(ws), encoder, encoder
+
+    def encode_by_class(message: object) -> str | bytes:
+        return codec.encoder(adapter_for(type(message)))(message)
+
+    return session_of(ws), codec, encode_by_class
+
+
+def _encoded(message: object, outboxes: "Iterable[_Outbox]") -> dict[object, _Event]:
+    """Encode a message once for each form in which these members speak."""
+    events: dict[object, _Event] = {}
+    for outbox in outboxes:
+        if outbox.form not in events:
+            data = outbox.encode(message)
+            events[outbox.form] = text_event(data) if isinstance(data, str) else binary_event(data)
+    return events
+
+
+class _Common:
+    """What the members of a group have in common: what is counted of all that ever were, and what wakes the idle."""
+
+    __slots__ = ("_news", "closed", "dropped", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.dropped = 0
+        self.closed = 0
+        self._news: anyio.Event | None = None
+
+    def news(self) -> anyio.Event:
+        """Give an event to wait for. One for all members: to make one for each doubles what a message to all costs."""
+        if self._news is None or self._news.is_set():
+            self._news = anyio.Event()
+        return self._news
+
+    def forget_news(self) -> None:
+        """Let the next member be on another event loop."""
+        self._news = None
+
+
+class _Call:
+    """One call of ``send``: for how many members it is queued, and which outboxes are too full for it."""
+
+    __slots__ = ("_room", "full", "key", "queued")
+
+    def __init__(self, key: Hashable) -> None:
+        self.key = key
+        self.queued = 0
+        self.full: set[_Blocking] = set()
+        self._room: anyio.Event | None = None
+
+    def waits_no_more(self, outbox: "_Blocking") -> None:
+        self.full.remove(outbox)
+        if not self.full and self._room is not None:
+            self._room.set()
+
+    async def completed(self) -> None:
+        """Wait for room; where there is no need, let others run all the same: the tasks that empty the outboxes."""
+        if not self.full:
+            await anyio.lowlevel.checkpoint()
+            return
+        self._room = anyio.Event()
+        try:
+            await self._room.wait()
+        finally:
+            for outbox in self.full:
+                outbox.withdraw(self)
+
+
+# --- outboxes ---
+
+
+async def _say(session: Session, event: _Event) -> None:
+    """Send as ``send_model`` does: by the short way, where nobody else sends."""
+    if session.sending is not None:
+        await session.send(event)
+        return
+    session.sending = "busy"
+    try:
+        await session.asgi_send(event)
+    except Exception as error:
+        session.failed(error)
+        raise
+    finally:
+        if session.waiting is None:
+            session.sending = session.sending_at_rest
+        else:
+            session.pass_turn()
+
+
+class _Outbox(ABC):
+    """What one member has still to hear. What happens when it is full, each policy's own class says."""
+
+    def __init__(
+        self,
+        session: Session,
+        form: object,
+        encode: _Encode,
+        max_pending: int,
+        common: _Common,
+        resign: Callable[[], None],
+    ) -> None:
+        self.session = session
+        self.form = form
+        self.encode = encode
+        self.sent = 0
+        self.dropped = 0
+        self.is_overdue = False
+        """Whether the connection is to be closed, because the peer reads too slowly."""
+        self._pending: OrderedDict[Hashable, _Event] = OrderedDict()
+        self._max_pending = max_pending
+        self._common = common
+        self._resign = resign
+        self._is_member = True
+        self._is_writing = False
+        self._writing = anyio.CancelScope()
+        self._idle: anyio.Event | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self._pending) + self._is_writing
+
+    @property
+    def is_full(self) -> bool:
+        # While nothing is being written, it is this member's task that had no turn yet: no fault of the peer.
+        return self._is_writing and len(self._pending) >= self._max_pending
+
+    # --- in ---
+
+    def put(self, event: _Event, call: _Call) -> None:
+        """Queue an event, or do what the policy says."""
+        if self.is_full:
+            self.overflow(event, call)
+        else:
+            self.add(event, call)
+
+    @abstractmethod
+    def overflow(self, event: _Event, call: _Call) -> None:
+        """Do what the policy says with an event for which there is no room."""
+
+    def add(self, event: _Event, call: _Call) -> None:
+        self._pending[call.key] = event
+        call.queued += 1
+        if self._idle is not None:
+            self._idle.set()
+            self._idle = None
+
+    def drop(self, count: int) -> None:
+        self.dropped += count
+        self._common.dropped += count
+
+    # --- out ---
+
+    async def write(self) -> None:
+        """Send what is pending, in order, for as long as the member stays."""
+        is_alone = False
+        with self._writing:
+            while True:
+                while self._pending:
+                    self._is_writing = True
+                    await _say(self.session, self.take())
+                    self._is_writing = False
+                    self.sent += 1
+                    self._common.sent += 1
+                if not self._is_member:
+                    return
+                self._idle = anyio.Event() if is_alone else self._common.news()
+                await self._idle.wait()
+                self._idle = None
+                is_alone = not self._pending  # woken for others: alone next time
+
+    def take(self) -> _Event:
+        return self._pending.popitem(last=False)[1]
+
+    # --- the end ---
+
+    def leave(self) -> None:
+        """Cease to be a member: what is pending is the last."""
+        if self._is_member:
+            self._is_member = False
+            self._resign()
+
+    def give_up(self) -> None:
+        """Leave, because the peer reads too slowly: cancel what is being written, so that a close has its turn."""
+        self.leave()
+        self.discard()
+        self.is_overdue = True
+        self._writing.cancel()
+
+    def discard(self) -> None:
+        self.drop(len(self._pending))
+        self._pending.clear()
+
+    def end(self) -> None:
+        """Leave for good, after the last write; one that was cut short counts as dropped."""
+        self.leave()
+        self.discard()
+        self.drop(self._is_writing)
+        self._is_writing = False
+
+    def closed(self) -> None:
+        self._common.closed += 1
+
+
+class _Closing(_Outbox):
+    def overflow(self, event: _Event, call: _Call) -> None:
+        self.drop(1)
+        self.give_up()
+
+
+class _Conflating(_Closing):
+    def put(self, event: _Event, call: _Call) -> None:
+        if call.key in self._pending:
+            self.drop(1)
+            self.add(event, call)  # at the place of the old one
+        else:
+            super().put(event, call)
+
+
+class _DroppingOldest(_Outbox):
+    def overflow(self, event: _Event, call: _Call) -> None:
+        while self.is_full:  # after a burst there may be several too many
+            self.take()
+            self.drop(1)
+        self.add(event, call)
+
+
+class _DroppingNewest(_Outbox):
+    def overflow(self, event: _Event, call: _Call) -> None:
+        self.drop(1)
+
+
+class _Blocking(_Outbox):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._waiting: OrderedDict[_Call, _Event] = OrderedDict()
+
+    def overflow(self, event: _Event, call: _Call) -> None:
+        self._waiting[call] = event
+        call.full.add(self)
+
+    def take(self) -> _Event:
+        event = super().take()
+        while self._waiting and not self.is_full:
+            call, waiting = self._waiting.popitem(last=False)
+            self.add(waiting, call)
+            call.waits_no_more(self)
+        return event
+
+    def leave(self) -> None:
+        super().leave()
+        while self._waiting:
+            self._waiting.popitem()[0].waits_no_more(self)
+
+    def withdraw(self, call: _Call) -> None:
+        """Forget an event whose sender waits no more."""
+        del self._waiting[call]
+
+
+_OUTBOXES: Final[dict[Overflow, type[_Outbox]]] = {
+    "close": _Closing,
+    "drop_oldest": _DroppingOldest,
+    "drop_newest": _DroppingNewest,
+    "conflate": _Conflating,
+    "block": _Blocking,
+}
+
+
+# --- membership ---
+
+
+class _Membership(AbstractAsyncContextManager[Member, None]):
+    """Empty a member's outbox beside a block; cancel the block where that ends the connection."""
+
+    def __init__(self, join: Callable[[], _Outbox]) -> None:
+        self._join = join
+        self._outbox: _Outbox
+        self._tasks: TaskGroup
+        self._failure: Exception | None
+
+    async def __aenter__(self) -> Member:
+        self._outbox = self._join()
+        self._failure = None
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._write)
+        return Member(self._outbox)
+
+    async def __aexit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._outbox.leave()
+        if error is None and self._outbox.count and self._outbox.session.end is None:
+            self._tasks.cancel_scope.deadline = anyio.current_time() + LEAVE_TIMEOUT
+        else:
+            self._tasks.cancel_scope.cancel()
+        if error is None or not isinstance(error, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
+        else:
+            await self._tasks.__aexit__(type_, error, traceback)
+            error = None
+        if error is None and self._failure is not None:
+            raise self._failure from None
+
+    async def _write(self) -> None:
+        try:
+            await self._outbox.write()
+        except WebSocketDisconnect:
+            pass  # whoever receives will be told, after what the peer said before
+        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
+            self._failure = error
+            self._tasks.cancel_scope.cancel()
+        finally:
+            self._outbox.end()
+            if self._outbox.is_overdue and self._outbox.session.end is None:
+                await self._close()
+
+    async def _close(self) -> None:
+        # The block first: it may be what blocks a close. Whatever it does to the connection then comes after this one.
+        self._tasks.cancel_scope.cancel()
+        end = await self._outbox.session.close(CloseCode.POLICY_VIOLATION, _REASON)
+        self._outbox.closed()
+        self._failure = WebSocketDisconnect(end.code, end.reason, end.closed_by)

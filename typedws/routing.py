@@ -1,0 +1,176 @@
+"""`App`: endpoints by path, under one policy, with a lifespan. Middleware and HTTP routes are a framework's matter."""
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias, TypeVar, overload
+
+from typedws.asgi import Receive, Scope, Send
+from typedws.contract import Contract
+from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
+from typedws.paths import PathTemplate
+from typedws.plain import answer_http, answer_lifespan
+from typedws.policy import Policy
+from typedws.running import Guard, Runner
+from typedws.subprotocols import read_offer
+from typedws.websockets import WebSocket
+
+__all__ = ["App", "Lifespan", "WebSocketRoute"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Params = TypeVar("Params")
+
+Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+"""Makes a context that is entered when the server starts; what it gives is ``ws.state`` of every connection."""
+
+
+class WebSocketRoute:
+    """A path and what serves it: an `Endpoint`, or a handler of the whole `WebSocket`, as in the classic API.
+
+    A classic handler accepts and closes by itself; how it ends is decided as everywhere. It may say what it hears and
+    says: ``WebSocket[In, Out, Params]``.
+
+    :param path: a template: ``/chat/{room}``, ``{id:int}``, ``{share:float}``, ``{id:uuid}``, ``{rest:path}``
+    :raises InvalidPath: for a template that is none
+    :raises InvalidEndpoint: for a handler that cannot serve
+    """
+
+    __slots__ = ("endpoint", "path")
+
+    def __init__(
+        self,
+        path: str,
+        handler: Endpoint[Any, Any, Any] | Callable[[WebSocket[Any, Any, Any]], Awaitable[None]],
+        *,
+        policy: Policy | None = None,
+    ) -> None:
+        self.path: PathTemplate = PathTemplate(path)
+        if not isinstance(handler, Endpoint):
+            names = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what the function around defines
+            handler = made(handler, None, policy, names, is_classic=True)
+        elif policy is not None:
+            handler = Endpoint(handler.handler, handler.kind, handler.contract, policy)
+        self.endpoint: Endpoint[Any, Any, Any] = handler
+
+    def __repr__(self) -> str:
+        return f"<WebSocketRoute {self.path.template}: {self.endpoint!r}>"
+
+
+class App:
+    """An ASGI application of WebSocket endpoints: a table of paths, a policy, a lifespan. Small on purpose.
+
+    The first route whose path matches serves; where several have the same path, they are versions, of which the
+    subprotocol that the client offers first picks one, and the first serves a client that offers none. An unknown path
+    is denied with 404; a plain HTTP request gets 426 on a path of a WebSocket, else 404.
+
+    Whoever wants middleware, dependency injection and HTTP routes mounts endpoints in a framework.
+
+    :param routes: what is served; ``@app.websocket`` adds to it
+    :param policy: holds for every endpoint without one of its own; ``max_connections`` counts all of them together
+    :param lifespan: a function of the app that gives an asynchronous context manager
+    :param debug: tell the peer what a handler raised, in the denial's body or the close reason: never in production
+    """
+
+    def __init__(
+        self,
+        routes: Sequence[WebSocketRoute] = (),
+        *,
+        policy: Policy | None = None,
+        lifespan: Lifespan | None = None,
+        debug: bool = False,
+    ) -> None:
+        self.policy: Policy = policy or Policy()
+        self.debug: bool = debug
+        self._lifespan = lifespan
+        self._guard = Guard(self.policy, debug=debug)
+        self._routes: list[tuple[WebSocketRoute, Runner]] = []
+        for route in routes:
+            self._add(route)
+
+    @property
+    def routes(self) -> tuple[WebSocketRoute, ...]:
+        """What is served, in the order in which it is looked at."""
+        return tuple(route for route, _ in self._routes)
+
+    @overload
+    def websocket(self, path: str, *, policy: Policy | None = None) -> EndpointDecorator: ...
+    @overload
+    def websocket(
+        self, path: str, contract: Contract[In, Out, Params], *, policy: Policy | None = None
+    ) -> ContractDecorator[In, Out, Params]: ...
+    def websocket(
+        self, path: str, contract: Contract[Any, Any, Any] | None = None, *, policy: Policy | None = None
+    ) -> Any:
+        """Serve a handler on a path; the handler becomes an `Endpoint`.
+
+        :param path: a template, as `WebSocketRoute` takes it
+        :param contract: what is agreed on; by default what the handler's annotation says
+        :param policy: the endpoint's own, in place of the application's
+        :raises InvalidPath: for a template that is none
+        :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
+        :raises InvalidContract: for an annotation that contradicts itself
+        """
+        names = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what the function around defines
+
+        def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
+            endpoint = made(handler, contract, policy, names)
+            self._add(WebSocketRoute(path, endpoint))
+            return endpoint
+
+        return decorate
+
+    def _add(self, route: WebSocketRoute) -> None:
+        endpoint = route.endpoint
+        guard = self._guard if endpoint.policy is None else Guard(endpoint.policy, debug=self.debug)
+        self._routes.append((route, endpoint.runner(guard)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind: str = scope["type"]
+        if kind == "lifespan":
+            await answer_lifespan(scope, receive, send, self._lifespan and self._lifespan(self))
+        elif kind == "websocket":
+            await self._serve(scope, receive, send)
+        else:
+            await answer_http(send, 404 if self._find(scope) is None else 426)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = self._find(scope)
+        if found is None:
+            await WebSocket(scope, receive, send).deny(404, detail="nothing is served here")
+            return
+        runner, params = found
+        inner = {**scope, "path_params": {**scope.get("path_params", {}), **params}}
+        is_mounted = "app" in scope
+        inner.setdefault("app", self)
+        await runner.run(inner, receive, send, is_mounted=is_mounted)
+
+    def _find(self, scope: Scope) -> tuple[Runner, Mapping[str, Any]] | None:
+        path = _path_below_mount(scope)
+        found: list[tuple[WebSocketRoute, Runner, Mapping[str, Any]]] = []
+        for route, runner in self._routes:
+            if (not found or route.path == found[0][0].path) and (params := route.path.match(path)) is not None:
+                found.append((route, runner, params))
+        if not found:
+            return None
+        _, runner, params = found[0] if len(found) == 1 else _version(found, scope.get("subprotocols") or ())
+        return runner, params
+
+
+def _version(
+    found: Sequence[tuple[WebSocketRoute, Runner, Mapping[str, Any]]], offered: Sequence[str]
+) -> tuple[WebSocketRoute, Runner, Mapping[str, Any]]:
+    """Give the route whose contract speaks what the client likes best."""
+    for name in read_offer(tuple(offered)).names:
+        for each in found:
+            if name in each[0].endpoint.contract.subprotocols:
+                return each
+    return found[0]
+
+
+def _path_below_mount(scope: Scope) -> str:
+    """Give the path as this application sees it: ASGI's ``path`` includes the ``root_path`` that it is mounted at."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    below = path.removeprefix(root)
+    return (below or "/") if path.startswith(root) and below[:1] in ("", "/") else path
