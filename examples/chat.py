@@ -2,13 +2,11 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import BaseModel, Field
 
-from typedws import Connection, Handshake, InvalidMessage, Outcome, WebSocket
-from typedws.asgi import Receive, Scope, Send
+from typedws import App, ErrorReply, Group, Handshake, Outcome, Policy
 
 
 class Join(BaseModel):
     type: Literal["join"] = "join"
-    room: str
 
 
 class Say(BaseModel):
@@ -27,44 +25,32 @@ class Said(BaseModel):
     by: str
 
 
-class Refused(BaseModel):
-    type: Literal["refused"] = "refused"
-    problems: list[str]
-
-
-class User(BaseModel):
+class Room(BaseModel):
+    room: Literal["lobby", "garden"]  # from the path; the rest from the query
     name: str = "guest"
     token: str = ""
 
 
 ClientMessage = Annotated[Join | Say, Field(discriminator="type")]
-ServerMessage = Annotated[Joined | Said | Refused, Field(discriminator="type")]
+ServerMessage = Annotated[Joined | Said | ErrorReply, Field(discriminator="type")]
+
+app = App(policy=Policy(on_invalid="reply"))
+rooms: dict[str, Group[ServerMessage]] = {"lobby": Group(), "garden": Group()}
 
 
-async def decide(handshake: Handshake[ClientMessage, ServerMessage, User]) -> Outcome:
-    if handshake.params.token != "sesame":
+@app.websocket("/chat/{room}")
+async def chat(handshake: Handshake[ClientMessage, ServerMessage, Room]) -> Outcome:
+    params = handshake.params  # a Room, validated; else the client was denied with 422
+    if params.token != "sesame":
         return await handshake.deny(401, detail="token missing or wrong")
-    connection = await handshake.accept()
-    while True:
-        try:
-            await talk(connection)
-            return await connection.close()
-        except InvalidMessage as error:  # the connection is as usable as before
-            problems = [f"{where}: {kind}" for where, kind in error.locations()] or [error.problem]
-            await connection.send_model(Refused(problems=problems))
-
-
-async def talk(connection: Connection[ClientMessage, ServerMessage, User]) -> None:
-    async for message in connection:  # Join | Say, validated; ends when the client goes
-        match message:
-            case Join(room=room):
-                await connection.send_model(Joined(room=room))
-            case Say(text=text):
-                await connection.send_model(Said(text=text, by=connection.params.name))
-            case _:
-                assert_never(message)  # a new member of the union is a type error here
-
-
-async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket":
-        await decide(WebSocket[ClientMessage, ServerMessage, User](scope, receive, send))
+    ws = await handshake.accept()
+    async with rooms[params.room].joined(ws):
+        async for message in ws:  # Join | Say, validated; an invalid one is answered with an ErrorReply
+            match message:
+                case Join():
+                    await ws.send_model(Joined(room=params.room))
+                case Say(text=text):
+                    await rooms[params.room].send(Said(text=text, by=params.name))
+                case _:
+                    assert_never(message)  # a new member of the union is a type error here
+    return await ws.close()

@@ -17,7 +17,7 @@ from examples.chat import Join, Say, app
 @asynccontextmanager
 async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
     """Serve the chat while the block runs, and give its URL and the task that serves it."""
-    config = uvicorn.Config(app, port=port, ws="websockets-sansio", lifespan="off", log_level="critical")
+    config = uvicorn.Config(app, port=port, ws="websockets-sansio", log_level="critical")
     server = uvicorn.Server(config)
     listener = config.bind_socket()
     task = asyncio.create_task(server.serve(sockets=[listener]))
@@ -32,15 +32,15 @@ async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
 
 async def converse(url: str) -> None:
     """Show a conversation: valid messages, one that is not, and a handshake that is denied."""
-    async with connect(f"{url}/?name=ann&token=sesame") as client:
+    async with connect(f"{url}/chat/lobby?name=ann&token=sesame") as client:
         print(f"ann connects to {url}")
-        await ask(client, Join(room="lobby").model_dump_json())
+        await ask(client, Join().model_dump_json())
         await ask(client, Say(text="hello").model_dump_json())
         await ask(client, '{"type":"say","txt":"hello"}', remark="invalid: no text")
         await ask(client, Say(text="still here").model_dump_json())
     print(f"ann leaves: {client.close_code}")
     try:
-        async with connect(f"{url}/?name=bob"):
+        async with connect(f"{url}/chat/lobby?name=bob"):
             pass
     except InvalidStatus as denied:
         print(f"bob is denied without a token: {denied.response.status_code}")
@@ -60,7 +60,7 @@ async def main(port: int) -> None:
         await converse(url)
         if sys.stdin.isatty() and sys.stdout.isatty():
             print("\nStill serving. Talk to it from another terminal (Ctrl-C ends this one):")
-            print(f'  .venv/bin/websockets "{url}/?name=you&token=sesame"')
+            print(f'  .venv/bin/websockets "{url}/chat/lobby?name=you&token=sesame"')
             print('  > {"type": "say", "text": "hello"}', flush=True)
             await task
 

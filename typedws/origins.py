@@ -11,27 +11,13 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
-from typedws.errors import TypedWSError
+from typedws.errors import InvalidPolicy
 from typedws.url import address_from
 
-__all__ = ["InvalidPolicy", "OriginRefusal", "OriginRule", "Origins"]
+__all__ = ["OriginRefusal", "OriginRule", "Origins"]
 
 Origins: TypeAlias = Literal["same-host", "*"] | Sequence[str] | re.Pattern[str]
 """Which pages may connect: those of the request's own host; besides them some by name or by pattern; or all."""
-
-
-class InvalidPolicy(TypedWSError, ValueError):
-    """A field of a policy that cannot mean what it says: ``field`` is its name, ``hint`` says what to write."""
-
-    def __init__(self, field: str, expected: str, found: str, hint: str) -> None:
-        super().__init__(field, expected, found, hint)
-        self.field = field
-        self.expected = expected
-        self.found = found
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.field}: expected {self.expected}, found {self.found}: {self.hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +240,12 @@ def _shown(values: list[bytes]) -> str | None:
 _Field: TypeAlias = Literal["origins", "hosts"]
 
 _EXPECTED: Final[dict[_Field, str]] = {
-    "origins": '"same-host", "*", a list of origins or a pattern',
-    "hosts": "a list of host names",
+    "origins": 'origins to be "same-host", "*", a list of origins or a pattern',
+    "hosts": "hosts to be a list of host names",
 }
 _EXPECTED_ENTRY: Final[dict[_Field, str]] = {
-    "origins": 'scheme://host, scheme://host:port or "null"',
-    "hosts": "host, host:port or *.host",
+    "origins": 'each of origins to be scheme://host, scheme://host:port or "null"',
+    "hosts": "each of hosts to be host, host:port or *.host",
 }
 _EXAMPLE: Final[dict[_Field, str]] = {
     "origins": 'write Policy(origins=["https://app.example.com"])',
@@ -274,7 +260,7 @@ _WILD_EXAMPLE: Final[dict[_Field, str]] = {
 def _checked_pattern(pattern: re.Pattern[str]) -> re.Pattern[str]:
     kind: type[object] = type(pattern.pattern)
     if kind is not str:
-        raise InvalidPolicy("origins", "a pattern of text", "one of bytes", 'write re.compile(r"..."), without a b')
+        raise InvalidPolicy("origins to be a pattern of text", "one of bytes", 'write re.compile(r"..."), without a b')
     return pattern
 
 
@@ -295,7 +281,7 @@ def _named_origin(entry: str) -> str:
 def _allowed_hosts(hosts: object) -> _AllowedHosts:
     entries = _entries("hosts", hosts)
     if not entries:
-        raise InvalidPolicy("hosts", "at least one host name", "none", "leave it None, or name what Host may be")
+        raise InvalidPolicy("hosts to be at least one", "none", "leave it None, or name what Host may be")
     if "*" in entries:
         return _ANY_HOST
     parsed = [(entry.startswith("*."), _allowed_host(entry)) for entry in entries]
@@ -322,11 +308,11 @@ def _bytes(entry: str) -> bytes:
 
 def _entries(field: _Field, value: object) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise InvalidPolicy(field, _EXPECTED[field], ascii(value), _EXAMPLE[field])
+        raise InvalidPolicy(_EXPECTED[field], ascii(value), _EXAMPLE[field])
     entries: list[str] = []
     for entry in cast(Iterable[object], value):
         if not isinstance(entry, str):
-            raise InvalidPolicy(field, "text in the list", type(entry).__name__, _EXAMPLE[field])
+            raise InvalidPolicy(_EXPECTED_ENTRY[field], type(entry).__name__, _EXAMPLE[field])
         entries.append(entry)
     return entries
 
@@ -336,4 +322,4 @@ def _invalid_entry(field: _Field, entry: str) -> InvalidPolicy:
         hint = "write the name in punycode (xn--...), as browsers send it"
     else:
         hint = (_WILD_EXAMPLE if "*" in entry else _EXAMPLE)[field]
-    return InvalidPolicy(field, _EXPECTED_ENTRY[field], ascii(entry), hint)
+    return InvalidPolicy(_EXPECTED_ENTRY[field], ascii(entry), hint)

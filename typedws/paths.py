@@ -15,38 +15,9 @@ from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
-from typedws.errors import TypedWSError
+from typedws.errors import InvalidPath
 
-__all__ = ["CONVERTERS", "Converter", "InvalidPath", "InvalidPathParam", "PathTemplate"]
-
-
-class InvalidPath(TypedWSError, ValueError):
-    """A path template that cannot be read, or could be read in two ways."""
-
-    def __init__(self, template: str, expected: str, found: str, hint: str = "") -> None:
-        super().__init__(template, expected, found, hint)
-        self.template = template
-        self.expected = expected
-        self.found = found
-        self.hint = hint
-
-    def __str__(self) -> str:
-        sentence = f"path {self.template!r}: expected {self.expected}, found {self.found}"
-        return f"{sentence}: {self.hint}" if self.hint else sentence
-
-
-class InvalidPathParam(TypedWSError, ValueError):
-    """A value that a path cannot carry to its parameter ``name``: the template would not match with it."""
-
-    def __init__(self, template: str, name: str, expected: str, found: str) -> None:
-        super().__init__(template, name, expected, found)
-        self.template = template
-        self.name = name
-        self.expected = expected
-        self.found = found
-
-    def __str__(self) -> str:
-        return f"path {self.template!r}, {self.name}: expected {self.expected}, found {self.found}"
+__all__ = ["CONVERTERS", "Converter", "PathTemplate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,14 +120,14 @@ class PathTemplate:
     def render(self, /, **values: object) -> str:
         """Write the path with these values, percent-encoded (RFC 3986 section 3.3).
 
-        :raises InvalidPathParam: a value is missing, unknown, or would not come back from :meth:`match`; or it makes
+        :raises InvalidPath: a value is missing, unknown, or would not come back from :meth:`match`; or it makes
             a segment ``.`` or ``..``, which clients resolve before they send it.
         """
         for name in sorted(values.keys() - self.converters.keys()):
-            raise InvalidPathParam(self.template, name, "no such parameter", _shown(values[name]))
+            raise self._invalid(name, "left out, as there is no such parameter", _shown(values[name]))
         path = _woven(self._statics, [self._written(name, values) for name in self.names])
         if not _DOTS.isdisjoint(path.split("/")):
-            raise InvalidPathParam(self.template, ", ".join(self.names), 'no segment "." or ".."', _shown(path))
+            raise self._invalid(" and ".join(self.names), 'no segment "." or ".."', _shown(path))
         encoded = quote(path, safe=_SAFE)
         # As a reference, `//name` would be a host.
         return f"/%2F{encoded[2:]}" if encoded.startswith("//") else encoded
@@ -164,11 +135,14 @@ class PathTemplate:
     def _written(self, name: str, values: Mapping[str, object]) -> str:
         converter = self.converters[name]
         if name not in values:
-            raise InvalidPathParam(self.template, name, converter.expected, "none")
+            raise self._invalid(name, converter.expected, "none")
         text = _written(converter, values[name])
         if text is None:
-            raise InvalidPathParam(self.template, name, converter.expected, _shown(values[name]))
+            raise self._invalid(name, converter.expected, _shown(values[name]))
         return text
+
+    def _invalid(self, name: str, expected: str, found: str) -> InvalidPath:
+        return InvalidPath(f"{name} in the path {self.template!r} to be {expected}", found)
 
 
 def _written(converter: Converter, value: object) -> str | None:
@@ -195,17 +169,17 @@ def _read(template: str) -> tuple[tuple[str, ...], _Params]:
     parts = _PARAMETER.split(template)
     statics, params = tuple(parts[::2]), [_param(template, spec) for spec in parts[1::2]]
     for problem in _problems(template, statics, [name for name, _ in params]):
-        raise InvalidPath(template, *problem)
+        raise _invalid(template, *problem)
     return statics, params
 
 
 def _param(template: str, spec: str) -> tuple[str, Converter]:
     name, colon, wanted = spec.partition(":")
     if not (name.isascii() and name.isidentifier()):
-        raise InvalidPath(template, "a parameter called as in Python", repr(name), "write {room} or {id:int}")
+        raise _invalid(template, "a parameter called as in Python", repr(name), "write {room} or {id:int}")
     converter = CONVERTERS.get(wanted if colon else "str")
     if converter is None:
-        raise InvalidPath(template, f"one of the converters {', '.join(CONVERTERS)}", repr(wanted))
+        raise _invalid(template, f"one of the converters {', '.join(CONVERTERS)}", repr(wanted), "write {id:int}")
     return name, converter
 
 
@@ -234,12 +208,16 @@ def _check_separation(template: str, statics: tuple[str, ...], params: _Params) 
     for (start, (left, one)), (end, (right, other)) in combinations(enumerate(params, 1), 2):
         between = "".join(statics[start:end])
         if not any(one.cannot_hold(each) or other.cannot_hold(each) for each in between):
-            raise InvalidPath(
+            raise _invalid(
                 template,
                 f"between {{{left}}} and {{{right}}} what ends the one or the other",
                 repr(between) if between else "nothing",
                 "keep one of them" if one is other is CONVERTERS["path"] else "put a slash there",
             )
+
+
+def _invalid(template: str, expected: str, found: str, hint: str) -> InvalidPath:
+    return InvalidPath(expected, f"{found} in the path {template!r}", hint)
 
 
 def _woven(statics: Iterable[str], between: list[str]) -> str:

@@ -1,9 +1,12 @@
 """What README and docs say is so: every Python block runs, and every application in one answers as it is said to.
 
 Before a block, ``<!-- says: ... -->`` is a text message that the client sends, ``<!-- hears: ... -->`` one that it
-must get, ``<!-- header: name: value -->`` a header of its request. The blocks of a file run in order, in one module.
+must get, ``<!-- header: name: value -->`` a header of its request, ``<!-- path: /chat?name=ann -->`` what it asks for,
+``<!-- denied: 401 -->`` that it must be denied. The blocks of a file run in order, in one module; the application of a
+block is its ``app``, or the last endpoint that it defines.
 """
 
+import inspect
 import re
 import sys
 from collections.abc import Iterator
@@ -16,12 +19,12 @@ import anyio
 import pytest
 
 from tests.support import CONNECT, disconnect, scope, text, wire
-from typedws import registry
+from typedws import Endpoint, registry
 from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PART = re.compile(r"<!-- (says|hears|header): (.*?) -->|^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PART = re.compile(r"<!-- (says|hears|header|path|denied): (.*?) -->|^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass
@@ -32,6 +35,8 @@ class Block:
     says: list[str] = field(default_factory=list[str])
     hears: list[str] = field(default_factory=list[str])
     header: list[str] = field(default_factory=list[str])
+    path: list[str] = field(default_factory=list[str])
+    denied: list[str] = field(default_factory=list[str])
 
 
 def blocks(page: Path) -> Iterator[Block]:
@@ -55,24 +60,31 @@ async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: 
     monkeypatch.setattr(registry, "_codecs", dict(vars(registry)["_codecs"]))  # a page may register a codec of its own
     for number, block in enumerate(blocks(page), 1):
         namespace = module.__dict__
-        namespace.pop("app", None)
+        before = dict(namespace)
         exec(compile(block.code, f"{page.name}, block {number}", "exec"), namespace)
-        application = namespace.get("app") or namespace.get("endpoint") if block.says or block.hears else None
-        if application is not None:
-            assert await answers(application, block) == block.hears
+        if block.says or block.hears or block.denied:
+            assert await answers(application_of(namespace, before), block) == block.hears + block.denied
+
+
+def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
+    """Give what a block serves: ``app``, a handler called ``endpoint``, or the last endpoint that it makes."""
+    new = {name: value for name, value in namespace.items() if before.get(name) is not value}
+    made = [value for value in new.values() if isinstance(value, Endpoint)]
+    return new.get("app") or new.get("endpoint") or made[-1]
 
 
 async def answers(application: Any, block: Block) -> list[str]:
-    """Drive an application, and give the text messages that it sends."""
+    """Drive an application, and give the text messages that it sends, or the status that it denies with."""
     receive, send, sent = wire(CONNECT, *map(text, block.says), disconnect(1000))
     headers = [(name.encode(), value.encode()) for name, _, value in (line.partition(": ") for line in block.header)]
-    connection = scope(headers=headers)
+    path, _, query = (block.path or ["/"])[0].partition("?")
+    connection = scope(headers=headers, path=path, query_string=query.encode())
     with anyio.fail_after(5):
-        if application.__code__.co_argcount == 1:  # a framework's handler
+        if inspect.isfunction(application) and application.__code__.co_argcount == 1:  # a framework's handler
             await application(Framework(connection, receive, send))
         else:
             await application(connection, receive, send)
-    return [event["text"] for event in sent if event.get("text")]
+    return [str(event.get("text") or event["status"]) for event in sent if event.get("text") or "status" in event]
 
 
 @dataclass

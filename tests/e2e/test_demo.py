@@ -23,11 +23,11 @@ COMMAND: Final = [sys.executable, "-m", "examples.demo"]
 ENVIRONMENT: Final = {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 CONVERSATION: Final = (
-    'ann  > {"type":"join","room":"lobby"}',
+    'ann  > {"type":"join"}',
     'chat > {"type":"joined","room":"lobby"}',
     'ann  > {"type":"say","text":"hello"}',
     'chat > {"type":"said","text":"hello","by":"ann"}',
-    'chat > {"type":"refused","problems":["say.text: missing"]}',
+    'chat > {"type":"error","problem":"invalid",',
     'chat > {"type":"said","text":"still here","by":"ann"}',
     "ann leaves: 1000",
     "bob is denied without a token: 401",
