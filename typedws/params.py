@@ -98,7 +98,10 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
     :raises InvalidParams: for parameters that fail validation
     """
     query = request.query_params
-    values: dict[str, Any] = {key: query.getlist(key) if key in adapter.lists else query[key] for key in query}
+    values: dict[str, Any] = dict(query.items())
+    for name in adapter.lists:
+        if name in values:
+            values[name] = query.getlist(name)
     values.update(request.path_params)
     for field in _sourced(adapter):
         for name in field.names:

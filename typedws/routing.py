@@ -140,10 +140,9 @@ class App:
             await WebSocket(scope, receive, send).deny(404, detail="nothing is served here")
             return
         runner, params = found
-        inner = {**scope, "path_params": {**scope.get("path_params", {}), **params}}
-        is_mounted = "app" in scope
-        inner.setdefault("app", self)
-        await runner.run(inner, receive, send, is_mounted=is_mounted)
+        outer = scope.get("path_params")
+        inner = {"app": self, **scope, "path_params": {**outer, **params} if outer else params}
+        await runner.run(inner, receive, send, is_mounted="app" in scope)
 
     def _find(self, scope: Scope) -> tuple[Runner, Mapping[str, Any]] | None:
         path = _path_below_mount(scope)
@@ -172,5 +171,7 @@ def _path_below_mount(scope: Scope) -> str:
     """Give the path as this application sees it: ASGI's ``path`` includes the ``root_path`` that it is mounted at."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")
+    if not root:
+        return path
     below = path.removeprefix(root)
     return (below or "/") if path.startswith(root) and below[:1] in ("", "/") else path

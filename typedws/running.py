@@ -11,11 +11,12 @@ from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 import anyio
-from anyio import CancelScope
 
 from typedws.answering import Answering, Feed, answer_of
 from typedws.asgi import Receive, Scope, Send
+from typedws.closing import CloseCode
 from typedws.contract import Contract
+from typedws.declared import Forms
 from typedws.denial import ProblemDocument
 from typedws.endings import (
     CANCELLED,
@@ -30,14 +31,16 @@ from typedws.endings import (
     ending_of,
     origin_refused,
 )
-from typedws.errors import InvalidEndpoint, TypedWSError
+from typedws.errors import InvalidEndpoint, TypedWSError, WebSocketDisconnect
+from typedws.events import close_event
 from typedws.handlers import HandlerKind
 from typedws.origins import OriginRule
+from typedws.params import read_params
 from typedws.policy import Policy
 from typedws.session import CLOSE_TIMEOUT, Session
 from typedws.state import Application, Move
-from typedws.view import session_of
-from typedws.watchdog import watchdog
+from typedws.view import declare, session_of
+from typedws.watchdog import Interruption, interruptible, period_for, watchdog
 from typedws.websockets import WebSocket
 
 __all__ = ["Guard", "Runner"]
@@ -50,7 +53,7 @@ logger: Final = logging.getLogger("typedws.endpoint")
 class Guard:
     """A policy in force: its rules made ready, and how many connections it has let in."""
 
-    __slots__ = ("connections", "debug", "is_watching", "policy", "rule", "shortest")
+    __slots__ = ("connections", "debug", "period", "policy", "rule")
 
     def __init__(self, policy: Policy, *, debug: bool = False) -> None:
         self.policy = policy
@@ -58,7 +61,7 @@ class Guard:
         self.rule = OriginRule(policy.origins, policy.hosts)
         self.connections = 0
         timeouts = (policy.handshake_timeout, policy.idle_timeout, policy.send_timeout)
-        self.shortest: float | None = min((each for each in timeouts if each is not None), default=None)
+        self.period: float | None = min((period_for(each) for each in timeouts if each is not None), default=None)
 
     def refusal(self, scope: Scope) -> Ending | None:
         """Give how a connection ends that is not let in; ``None`` for one that is."""
@@ -90,13 +93,21 @@ class Runner:
         self._name = contract.name
         self._handler = handler
         self._is_accepting = kind == "connection"
-        self._has_params = contract.params is not None
+        self._params = contract.params
+        adapters = (contract.hears, contract.says, contract.params)
+        hears, says, params = (None if adapter is None else adapter.form for adapter in adapters)
+        self._forms: Forms = (hears, says, params)
         self._guard = guard
         self._answer = answer_of(policy, contract)
         self._most_invalid = policy.max_invalid if policy.on_invalid == "reply" else None
-        class_: type[WebSocket[Any, Any, Any]] = WebSocket if self._answer is None else Answering
+        class_: type[WebSocket[Any, Any, Any]] = WebSocket
+        self._run: Callable[[Any], Awaitable[Exception | None]] = self._handled
+        if contract.is_feed:
+            class_, self._run = Feed, self._listened_to
+        elif self._answer is not None:
+            class_, self._run = Answering, self._answered
         self._make = partial(
-            _with_types(Feed if contract.is_feed else class_, contract),
+            class_,
             mode=contract.modes[0],
             codecs=contract.codecs,
             max_message_size=policy.max_message_size,
@@ -109,22 +120,18 @@ class Runner:
         :param is_mounted: whether a framework around us wants to see what nobody foresaw
         :raises Exception: what nobody foresaw, where mounted; else it is logged
         """
-        ws: WebSocket[Any, Any, Any] = self._make(scope, receive, send)
+        ws = self._make(scope, receive, send)
         if (refusal := self._guard.refusal(scope)) is not None:
             await self._end(ws, refusal)
             return
         self._guard.connections += 1
         try:
-            await self._run_guarded(ws, is_mounted=is_mounted)
-        finally:
-            self._guard.connections -= 1
-
-    async def _run_guarded(self, ws: WebSocket[Any, Any, Any], *, is_mounted: bool) -> None:
-        try:
             found = await self._watched(ws)
         except anyio.get_cancelled_exc_class():
             await self._end(ws, CANCELLED)
             raise
+        finally:
+            self._guard.connections -= 1
         if isinstance(found, Ending):
             await self._end(ws, found)
         elif found is None:
@@ -141,25 +148,28 @@ class Runner:
 
     async def _watched(self, ws: WebSocket[Any, Any, Any]) -> Exception | Ending | None:
         """Run the handler, and give what it raised, or how it was ended for it."""
-        timeout = self._guard.shortest
-        if timeout is None:
-            return await self._listened_to(ws)
+        period = self._guard.period
+        if period is None:
+            return await self._run(ws)
         found: Exception | None = None
-        with CancelScope() as scope:
-            patience = Patience(session_of(ws), self._guard.policy, scope)
+        with interruptible() as interruption:
+            patience = Patience(session_of(ws), self._guard.policy, interruption)
             dog = watchdog()
-            dog.add(patience, timeout)
+            dog.add(patience, period)
             try:
-                found = await self._listened_to(ws)
+                found = await self._run(ws)
+                if found is None and self._guard.policy.send_timeout is not None:
+                    await _close_normally(session_of(ws))
             finally:
                 dog.discard(patience)
         return patience.verdict or found
 
-    async def _listened_to(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
-        if isinstance(ws, Answering):
-            ws.answer_with(self._answer, self._most_invalid)
-        if not isinstance(ws, Feed):
-            return await self._handled(ws)
+    async def _answered(self, ws: Answering[Any, Any, Any]) -> Exception | None:
+        ws.answer_with(self._answer, self._most_invalid)
+        return await self._handled(ws)
+
+    async def _listened_to(self, ws: Feed[Any, Any, Any]) -> Exception | None:
+        ws.answer_with(self._answer, self._most_invalid)
         found: Exception | None = None
         async with anyio.create_task_group() as group:
             ws.listen_in(group)
@@ -169,8 +179,7 @@ class Runner:
 
     async def _handled(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         try:
-            if self._has_params:
-                _ = ws.params  # validated before anything else sees them
+            declare(ws, self._forms, None if self._params is None else read_params(ws, self._params))
             if self._is_accepting:
                 await ws.accept()
             await self._handler(ws)
@@ -182,7 +191,7 @@ class Runner:
         """Deny or close, where the handler has not, and log it."""
         session = session_of(ws)
         application = session.state.application
-        done = "left as it is"
+        done = f"ended with {session.end.code}" if session.end is not None else "left as it is"
         if application is Application.CONNECTING:
             done = f"denied with {ending.status}"
         elif application is Application.CONNECTED:
@@ -211,11 +220,14 @@ async def _deny(ws: WebSocket[Any, Any, Any], ending: Ending) -> None:
         await ws.deny_with(ProblemDocument.of(ending.status))
 
 
-def _with_types(class_: type[WebSocket[Any, Any, Any]], contract: Contract[Any, Any, Any]) -> Any:
-    """Give what makes connections that know their types."""
-    forms = [object if each is None else each.form for each in (contract.hears, contract.says, contract.params)]
-    generic: Any = class_
-    return generic[tuple(forms)]
+async def _close_normally(session: Session) -> None:
+    """Close where nothing stands in the way; the caller sees to it that a peer that does not read ends it."""
+    if session.sending is None:
+        with suppress(WebSocketDisconnect):
+            await session.send(_NORMALLY)
+
+
+_NORMALLY: Final = close_event(CloseCode.NORMAL_CLOSURE, None)
 
 
 def _is_handled_outside(scope: Scope, error: Exception) -> bool:
@@ -232,19 +244,19 @@ class Patience:
     __slots__ = (
         "_asgi_receive",
         "_asgi_send",
+        "_interruption",
         "_policy",
         "_receives",
-        "_scope",
         "_seen",
         "_sends",
         "_session",
         "verdict",
     )
 
-    def __init__(self, session: Session, policy: Policy, scope: CancelScope) -> None:
+    def __init__(self, session: Session, policy: Policy, interruption: Interruption) -> None:
         self._session = session
         self._policy = policy
-        self._scope = scope
+        self._interruption = interruption
         self._sends = 0
         self._receives = 0
         self._seen: dict[str, tuple[int, float]] = {}
@@ -274,9 +286,10 @@ class Patience:
             known = before.get(what)
             since = known[1] if known is not None and known[0] == mark else now
             self._seen[what] = mark, since
-            if timeout is not None and now - since >= timeout and self.verdict is None:
+            if self.verdict is None and timeout is not None and now - since >= timeout:
                 self.verdict = ending
-                self._scope.cancel()
+        if self.verdict is not None:
+            self._interruption.cancel()
 
     def _waits(self) -> Iterator[tuple[str, int, float | None, Ending]]:
         """Give what is waited for, with a mark that changes when it comes."""

@@ -171,8 +171,16 @@ class Session:
 
     async def connect(self) -> None:
         """Receive the connect event, unless it has been: nobody speaks before."""
-        if self.state.client is Client.CONNECTING:
-            await self.receive()
+        if self.state.client is not Client.CONNECTING:
+            return
+        if self.receiving == "busy":
+            raise ConcurrentReceive
+        self.receiving = "busy"
+        try:
+            event = await self.asgi_receive()
+        finally:
+            self.receiving = self.receiving_at_rest
+        self.state.client_moves(move_of(event))
 
     # --- out ---
 
@@ -183,14 +191,18 @@ class Session:
         :raises InvalidState: for a move that is not allowed
         """
         move = move_of(event)
-        self.check(move)
-        await self._take_turn()
-        try:
+        if self.sending == "busy":
             self.check(move)
+            await self._wait_for_turn()
+        self.sending = "busy"
+        try:
+            if self.end is not None:
+                raise self.over()
             self.state.application_moves(move)
-            if self.state.application in _ENDED:
-                self.end = self._end_by(event)
-            self._set_gates()
+            if move is not Move.SEND:
+                if self.state.application in _ENDED:
+                    self.end = self._end_by(event)
+                self._set_gates()
             try:
                 await self.asgi_send(event)
             except Exception as error:
@@ -234,10 +246,7 @@ class Session:
             raise self.over()
         self.state.check_application(move)
 
-    async def _take_turn(self) -> None:
-        if self.sending != "busy":
-            self.sending = "busy"
-            return
+    async def _wait_for_turn(self) -> None:
         turn = anyio.Event()
         self.waiting = self.waiting or deque()
         self.waiting.append(turn)
@@ -275,8 +284,9 @@ class Session:
         return Closed(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason") or "", "application")
 
     def _set_gates(self) -> None:
-        self.receiving_at_rest = None if self.state.is_open and self.inbox is None else "shut"
-        self.sending_at_rest = None if self.state.is_open and self.end is None else "shut"
+        is_open = self.state.is_open
+        self.receiving_at_rest = None if is_open and self.inbox is None else "shut"
+        self.sending_at_rest = None if is_open and self.end is None else "shut"
         if self.receiving != "busy":
             self.receiving = self.receiving_at_rest
         if self.sending != "busy":

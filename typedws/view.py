@@ -7,14 +7,14 @@ from typing import Any
 from typedws.adapters import adapter_for
 from typedws.asgi import Receive, Scope, Send
 from typedws.codecs import CodecRegistry, Mode, registry
-from typedws.declared import Declared, In_co, Out_contra, Params_co, declared_by
+from typedws.declared import Declared, Forms, In_co, Out_contra, Params_co, declared_by
 from typedws.errors import UndeclaredMessageType
 from typedws.params import read_params
 from typedws.reader import Reader
 from typedws.request import HandshakeRequest
 from typedws.session import Session
 
-__all__ = ["In_co", "Out_contra", "Params_co", "View", "session_of"]
+__all__ = ["In_co", "Out_contra", "Params_co", "View", "declare", "session_of"]
 
 
 class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
@@ -24,6 +24,7 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         "__orig_class__",
         "_decode",
         "_encode",
+        "_forms",
         "_in_key",
         "_mark",
         "_max_message_size",
@@ -67,6 +68,7 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         self._mark: Any
         self._other_mark: Any
         self._params: Params_co | None = None
+        self._forms: Forms | None = None
 
     @property
     def params(self) -> Params_co:
@@ -82,10 +84,17 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
             self._params = read_params(self, adapter_for(declared))
         return self._params
 
-    def _declared(self) -> tuple[Any, Any, Any]:
-        return declared_by(type(self), getattr(self, "__orig_class__", None))
+    def _declared(self) -> Forms:
+        if self._forms is None:
+            self._forms = declared_by(type(self), getattr(self, "__orig_class__", None))
+        return self._forms
 
 
 def session_of(view: View[Any, Any, Any]) -> Session:
     """Give the traffic behind a view: for the rooms that run connections, not for their users."""
     return view._session  # noqa: SLF001 - the one door
+
+
+def declare(view: View[Any, Any, Any], forms: Forms, params: object) -> None:
+    """Tell a view what it hears and says, and its parameters, where somebody else has read all of them."""
+    view._forms, view._params = forms, params  # noqa: SLF001
