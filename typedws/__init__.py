@@ -4,7 +4,7 @@ from typedws.closing import ApplicationCloseCode, CloseCode, truncate_reason
 from typedws.codecs import BinaryJSON, Codec, CodecRegistry, TextJSON, registry
 from typedws.contract import Contract, ErrorReply, FieldProblem
 from typedws.denial import DenialResponse, ProblemDocument
-from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, endpoint
+from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, Handler, endpoint
 from typedws.errors import (
     CodecNotInstalled,
     ConcurrentReceive,
@@ -62,6 +62,7 @@ __all__ = [
     "FromHeader",
     "Group",
     "HTTPException",
+    "Handler",
     "Handshake",
     "InvalidClose",
     "InvalidContract",

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar, cast, overload
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 
 from typedws.asgi import Receive, Scope, Send
 from typedws.connection import Connection
@@ -10,12 +10,12 @@ from typedws.contract import Contract
 from typedws.errors import InvalidEndpoint
 from typedws.handlers import HandlerKind, agreed, read_signature
 from typedws.handshake import Handshake
-from typedws.outcome import Outcome
+from typedws.outcome import Closed, Outcome
 from typedws.plain import answer_http, answer_lifespan
 from typedws.policy import Policy
 from typedws.running import Guard, Runner
 
-__all__ = ["ContractDecorator", "Endpoint", "EndpointDecorator", "endpoint"]
+__all__ = ["ContractDecorator", "Endpoint", "EndpointDecorator", "Handler", "endpoint"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -62,42 +62,35 @@ class Endpoint(Generic[In, Out, Params]):
         return f"<Endpoint of {self.contract!r}>"
 
 
+Handler: TypeAlias = (
+    Callable[[Connection[In, Out, Params]], Awaitable[Closed | None]]
+    | Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]]
+)
+"""What an endpoint is made of: an asynchronous function of a `Connection`, or one of a `Handshake`, which it decides.
+
+Not two overloads: of these, checkers explain only one where a handler fits neither.
+"""
+
+
 class EndpointDecorator(Protocol):
     """Makes an `Endpoint` of a handler, whose annotation is the contract."""
 
-    @overload
-    def __call__(
-        self, handler: Callable[[Connection[In, Out, Params]], Awaitable[None]], /
-    ) -> Endpoint[In, Out, Params]: ...
-    @overload
-    def __call__(
-        self, handler: Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]], /
-    ) -> Endpoint[In, Out, Params]: ...
+    def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
+        """Make it; raises as `endpoint` does."""
+        ...
 
 
 class ContractDecorator(Protocol[In, Out, Params]):
     """Makes an `Endpoint` of a handler that agrees with a contract."""
 
-    @overload
-    def __call__(
-        self, handler: Callable[[Connection[In, Out, Params]], Awaitable[None]], /
-    ) -> Endpoint[In, Out, Params]: ...
-    @overload
-    def __call__(
-        self, handler: Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]], /
-    ) -> Endpoint[In, Out, Params]: ...
+    def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
+        """Make it; raises as `endpoint` does."""
+        ...
 
 
 @overload
 def endpoint(
-    handler: Callable[[Connection[In, Out, Params]], Awaitable[None]],
-    contract: Contract[In, Out, Params] | None = None,
-    *,
-    policy: Policy | None = None,
-) -> Endpoint[In, Out, Params]: ...
-@overload
-def endpoint(
-    handler: Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]],
+    handler: Handler[In, Out, Params],
     contract: Contract[In, Out, Params] | None = None,
     *,
     policy: Policy | None = None,

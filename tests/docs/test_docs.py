@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 
+import typedws
 from tests.support import CONNECT, disconnect, scope, text, wire
 from typedws import Endpoint, registry
 from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
@@ -68,7 +69,11 @@ async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: 
 
 def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
     """Give what a block serves: ``app``, a handler called ``endpoint``, or the last endpoint that it makes."""
-    new = {name: value for name, value in namespace.items() if before.get(name) is not value}
+    new = {
+        name: value
+        for name, value in namespace.items()
+        if before.get(name) is not value and value is not typedws.endpoint
+    }
     made = [value for value in new.values() if isinstance(value, Endpoint)]
     return new.get("app") or new.get("endpoint") or made[-1]
 

@@ -20,14 +20,27 @@ from typing import Final
 import pytest
 
 from typedws import (
+    App,
     BinaryJSON,
     CodecRegistry,
     Connection,
+    Contract,
     DenialResponse,
+    Endpoint,
+    ErrorReply,
+    FieldProblem,
+    FromCookie,
+    FromHeader,
+    Group,
     Handshake,
+    HTTPException,
+    Policy,
     TextJSON,
     WebSocket,
     WebSocketClose,
+    WebSocketException,
+    WebSocketRoute,
+    endpoint,
     truncate_reason,
 )
 
@@ -36,6 +49,19 @@ FOLDER: Final = Path(__file__).with_name("cases")
 CASES: Final = sorted(FOLDER.glob("*.py"))
 MARK: Final = re.compile(r"  # error: (.+)$")
 OWNERS: Final = (
+    App,
+    Contract,
+    Endpoint,
+    ErrorReply,
+    FieldProblem,
+    FromCookie,
+    FromHeader,
+    Group,
+    HTTPException,
+    Policy,
+    WebSocketException,
+    WebSocketRoute,
+    endpoint,
     Handshake,
     Connection,
     WebSocket,

@@ -20,6 +20,7 @@ def arguments(scope: Scope, receive: Receive, send: Send) -> None:
     WebSocket(scope, receive, send, codecs={"text": TextJSON()})  # error: TextJSON CodecRegistry
     WebSocket(scope, receive, send, max_message_size="1 MB")  # error: int
     WebSocket(scope, receive, send, max_message_size=Order())  # error: Order int
+    WebSocket(scope, receive, send, modes="text")  # error: str Mapping
     WebSocket(scope, receive, send, "text")  # error: argument
     WebSocket(scope, receive, send, modes="text")  # error: modes
     WebSocket()  # error: scope
@@ -32,9 +33,11 @@ def the_views(scope: Scope, receive: Receive, send: Send) -> None:
     Handshake(scope, receive, send, mode=Order())  # error: Order
     Handshake(scope, receive, send, codecs=Order())  # error: Order CodecRegistry
     Handshake(scope, receive, send, max_message_size=Order())  # error: Order int
+    Handshake(scope, receive, send, modes="text")  # error: str Mapping
     Connection(scope, receive, send, mode=Order())  # error: Order
     Connection(scope, receive, send, codecs=Order())  # error: Order CodecRegistry
     Connection(scope, receive, send, max_message_size=Order())  # error: Order int
+    Connection(scope, receive, send, modes="text")  # error: str Mapping
 
 
 def callables(scope: Scope, receive: Receive, send: Send, sync: Callable[[], Order]) -> None:

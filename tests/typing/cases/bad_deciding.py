@@ -15,7 +15,17 @@ from tests.typing.cases.messages import (
     Said,
     ServerMessage,
 )
-from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, Outcome, WebSocketDisconnect
+from typedws import (
+    CloseCode,
+    Closed,
+    Connection,
+    DenialResponse,
+    Denied,
+    Handshake,
+    Outcome,
+    ProblemDocument,
+    WebSocketDisconnect,
+)
 
 
 async def moves_before_the_accept(handshake: Handshake[ClientMessage, ServerMessage]) -> None:
@@ -134,6 +144,14 @@ async def arguments_of_deny(handshake: ChatHandshake, whole: ChatWebSocket) -> N
     await handshake.deny(headers=401)  # error: deny str
     await whole.deny(headers=Point(1, 2))  # error: deny Point
     await whole.deny(code=401)  # error: code
+
+
+async def arguments_of_deny_with(handshake: ChatHandshake, whole: ChatWebSocket) -> None:
+    await handshake.deny_with(401)  # error: deny_with ProblemDocument
+    await whole.deny_with(DenialResponse())  # error: deny_with DenialResponse ProblemDocument
+    await handshake.deny_with(ProblemDocument.of(401), headers=401)  # error: deny_with str
+    await handshake.deny_with()  # error: document
+    handshake.deny_with(ProblemDocument.of(401))  # error: used
 
 
 async def arguments_of_send_denial_response(handshake: ChatHandshake, theirs: starlette.websockets.WebSocket) -> None:

@@ -59,7 +59,8 @@ def looked_up(handshake: Handshake) -> None:
     pages: list[int] = handshake.query_params.getlist("page")  # error: list[str] list[int]
     session: str = handshake.cookies.get("session")  # error: None str
     port: int = handshake.url.port  # error: None int
-    print(host, token, all_of_them, page, pages, session, port, handshake.client.host)  # error: host None
+    shown: str = handshake.bearer_token  # error: None str
+    print(host, token, all_of_them, page, pages, session, port, shown, handshake.client.host)  # error: host None
     print(handshake.headers[b"host"])  # error: str
     print(handshake.query_params[1])  # error: str
     print(handshake.url.user)  # error: URL user
