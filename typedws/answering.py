@@ -19,6 +19,7 @@ from typedws.events import HeadersInput, frame_of
 from typedws.exceptions import WebSocketException
 from typedws.policy import Policy
 from typedws.reader import wrong_frame
+from typedws.session import Inbox
 from typedws.state import Application, Move
 from typedws.view import In_co, Out_contra, Params_co
 from typedws.watching import MAX_PENDING, OnOverflow
@@ -62,10 +63,14 @@ class Answering(WebSocket[In_co, Out_contra, Params_co]):
         self._most = most
         self._in_a_row = 0
 
-    async def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
+    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
+        self, form: Any = AS_DECLARED, /, mode: Mode | None = None
+    ) -> Any:
         return await self._answered(partial(super().receive_model, form, mode))
 
-    def iter_models(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
+    def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
+        self, form: Any = AS_DECLARED, /, mode: Mode | None = None
+    ) -> AsyncIterator[Any]:
         return Messages(partial(self.receive_model, form, mode))
 
     async def __anext__(self) -> Any:
@@ -105,7 +110,11 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
 
     async def accept(self, subprotocol: str | None = None, headers: HeadersInput | None = None) -> Any:
         await super().accept(subprotocol, headers)
-        self._group.start_soon(self._listen)
+        # Who receives waits at a box into which nothing is put, until the peer leaves.
+        inbox = Inbox()
+        inbox.is_fed = True
+        self._session.read_through(inbox)
+        self._group.start_soon(self._listen, inbox)
         return self
 
     def cancelled_on_disconnect(
@@ -114,11 +123,11 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
         """Do nothing: all of the handler is cancelled already."""
         return nullcontext()
 
-    async def _listen(self) -> None:
+    async def _listen(self, inbox: Inbox) -> None:
         session = self._session
         try:
             while True:
-                event = await session.receive()
+                event = await session.pull()
                 if event["type"] != Move.RECEIVE:
                     raise session.disconnected(event)
                 frame = frame_of(event)
@@ -127,3 +136,6 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
             if session.state.application is Application.CONNECTED:  # not by its own close
                 self.ended_by = error
                 self._group.cancel_scope.cancel()
+        finally:
+            inbox.is_fed = False
+            inbox.wake()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, Self, get_origin
+from typing import Any, Final, Generic, Literal, Self, cast, get_origin
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
@@ -14,6 +14,7 @@ from typedws.codecs import CodecRegistry, Mode, registry
 from typedws.coreschema import is_undiscriminated
 from typedws.declared import Declared, declared_by
 from typedws.errors import InvalidContract, InvalidMessage, MessageProblem
+from typedws.subprotocols import BEARER
 from typedws.typeforms import is_nothing, type_name
 
 __all__ = ["Contract", "ErrorReply", "FieldProblem"]
@@ -133,7 +134,7 @@ class Contract(Generic[In, Out, Params]):
             raise InvalidContract(
                 "the type of a connection", type_name(connection), "as in Connection[In, Out, Params]"
             )
-        hears, says, params = declared_by(class_, connection)
+        hears, says, params = declared_by(cast(type[Any], class_), connection)
         self.hears: MessageAdapter[Any] | None = _adapter(hears, "hears")
         self.says: MessageAdapter[Any] | None = _adapter(says, "says")
         self.params: MessageAdapter[Any] | None = None if params is None else adapter_for(params)
@@ -175,6 +176,8 @@ def _named(
         codecs.get(mode)
         if not _TOKEN.fullmatch(subprotocol):
             raise InvalidContract("a subprotocol that is a token", repr(subprotocol), "RFC 6455 section 4.1")
+        if subprotocol.lower() == BEARER:
+            raise InvalidContract("a subprotocol that is no marker", repr(subprotocol), "what follows it is a token")
     if len(dict(pairs)) < len(pairs):
         twice = next(each for each, _ in pairs if [name for name, _ in pairs].count(each) > 1)
         raise InvalidContract("one mode for each subprotocol", f"two for {twice}", "name them: modes={'chat.a': ...}")
@@ -205,7 +208,7 @@ def _checked_error(error: type[ErrorReply] | None, says: MessageAdapter[Any] | N
     members = () if says is None else tuple(says.members)
     if error is None:
         return next((member for member in members if issubclass(member, ErrorReply)), None)
-    if error not in members:
-        said = "nothing declared" if says is None else says.name
-        raise InvalidContract("an error reply that the server says", error.__name__, f"add it to {said}")
+    if error not in members or not hasattr(error, "of"):
+        hint = f"derive it from ErrorReply, and add it to {'nothing declared' if says is None else says.name}"
+        raise InvalidContract("an error reply that the server says", error.__name__, hint)
     return error

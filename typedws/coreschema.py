@@ -80,58 +80,69 @@ def words_of(node: Node) -> Iterator[str]:
 
 
 def fields_of(schema: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """Give the fields of a type that is one model, dataclass or ``TypedDict``, by name; of another type, none."""
-    definitions = {node["ref"]: node for node in nodes(schema) if isinstance(node.get("ref"), str)}
-    node: Any = schema
-    while "fields" not in node or node["type"] == "dataclass":  # whose fields are but names
-        if node.get("type") == "definition-ref":
-            node = definitions[node["schema_ref"]]
-        elif isinstance(node.get("schema"), dict):
+    """Give the fields of every model, dataclass or ``TypedDict`` that a value of the type may be, by name."""
+    definitions = _definitions(schema)
+    for structure in _structures(schema, definitions, _UNIONS):
+        node = structure
+        while isinstance(node.get("schema"), dict):  # of a dataclass too, whose own fields are but names
             node = node["schema"]
-        else:
-            return
-    if isinstance(node["fields"], dict):
-        yield from cast(dict[str, Node], node["fields"]).items()
-    else:
-        yield from ((field["name"], field) for field in cast(list[Node], node["fields"]))
+        fields: dict[str, Node] | list[Node] = node.get("fields", [])
+        pairs = fields.items() if isinstance(fields, dict) else [(field["name"], field) for field in fields]
+        yield from ((name, _resolved(field, definitions)) for name, field in pairs)
 
 
 def takes_many(field: Node) -> bool:
     """Whether a field takes several values."""
     node = field
-    while isinstance(node.get("schema"), dict):
-        node = node["schema"]
-    return node.get("type") in ("frozenset", "list", "set", "tuple")
+    while node["type"] != "json" and isinstance(inner := node.get("schema") or node.get("json_schema"), dict):
+        node = cast(Node, inner)
+    return node["type"] in ("deque", "frozenset", "generator", "list", "set", "tuple")
 
 
 def found_in(field: Node, key: str) -> Any:
-    """Give what a field's metadata has under ``key``, on the field itself or on the type inside its wrappers."""
-    node: Any = field
-    while isinstance(node, dict):
-        node = cast(Node, node)
-        if key in (metadata := node.get("metadata") or {}):
+    """Give what a field's metadata has under ``key``, on the field itself or on a type inside it."""
+    for node in nodes(field, _STRUCTURES):
+        metadata: Node = node.get("metadata") or {}
+        if key in metadata:
             return metadata[key]
-        node = node.get("schema")
     return None
 
 
 def is_undiscriminated(schema: Mapping[str, Any]) -> bool:
     """Whether a type is a union of several structures of which nothing tells which one a message is."""
-    definitions = {node["ref"]: node for node in nodes(schema) if isinstance(node.get("ref"), str)}
-    node: Any = schema
-    while node["type"] != "union":
-        if node["type"] == "definition-ref":
-            node = definitions[node["schema_ref"]]
-        elif isinstance(node.get("schema"), dict) and node["type"] not in _STRUCTURES:
-            node = node["schema"]
-        else:
-            return False
-    choices = [choice[0] if isinstance(choice, tuple) else choice for choice in node["choices"]]
-    resolved = [definitions[each["schema_ref"]] if each["type"] == "definition-ref" else each for each in choices]
-    return sum(each["type"] in _STRUCTURES for each in resolved) > 1
+    return len(list(_structures(schema, _definitions(schema), ("union",)))) > 1
 
 
+_UNIONS: Final = ("union", "tagged-union")
 _STRUCTURES: Final = frozenset({"dataclass", "model", "tagged-union", "typed-dict"})
+
+
+def _definitions(schema: Mapping[str, Any]) -> Mapping[str, Node]:
+    return {node["ref"]: node for node in nodes(schema) if isinstance(node.get("ref"), str)}
+
+
+def _structures(schema: Mapping[str, Any], definitions: Mapping[str, Node], unions: Container[str]) -> Iterator[Node]:
+    """Give the structures that a value of the type may be: inside references, wrappers, and these kinds of unions."""
+    pending: list[Any] = [schema]
+    for node in pending:
+        if node["type"] in unions:
+            choices: dict[str, Any] | list[Any] = node["choices"]
+            several: Iterable[object] = choices.values() if isinstance(choices, dict) else choices
+            pending.extend(cast(tuple[object], each)[0] if isinstance(each, tuple) else each for each in several)
+        elif node["type"] in _STRUCTURES and not node.get("root_model"):
+            yield node
+        elif isinstance(inner := _inner(node, definitions), dict) and not any(inner is each for each in pending):
+            pending.append(inner)
+
+
+def _inner(node: Node, definitions: Mapping[str, Node]) -> Node | None:
+    return definitions[node["schema_ref"]] if node["type"] == "definition-ref" else node.get("schema")
+
+
+def _resolved(node: Node, definitions: Mapping[str, Node]) -> Node:
+    """Copy a node with what it refers to put inside it, as far as it is one value."""
+    inner = None if node["type"] in _STRUCTURES else _inner(node, definitions)
+    return {**node, "schema": _resolved(inner, definitions)} if isinstance(inner, dict) else node
 
 
 def names_of(name: str, field: Node) -> Iterator[str]:

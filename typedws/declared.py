@@ -1,12 +1,14 @@
 """What the class of a connection declares: what it hears, what it says, its parameters. Nothing is built of it here."""
 
-from typing import Any, Generic, TypeAlias, get_args
+from collections.abc import Mapping
+from types import NoneType
+from typing import Any, Final, Generic, TypeAlias, get_args
 
 from typing_extensions import TypeVar
 
 from typedws.typeforms import says_nothing, type_arguments
 
-__all__ = ["Declared", "Forms", "In_co", "Out_contra", "Params_co", "declared_by"]
+__all__ = ["Declared", "Forms", "In_co", "Out_contra", "Params_co", "declared_by", "types_of"]
 
 In_co = TypeVar("In_co", covariant=True, default=object)
 Out_contra = TypeVar("Out_contra", contravariant=True, default=Any)
@@ -23,10 +25,23 @@ Forms: TypeAlias = tuple[Any, Any, Any]
 """What is heard, what is said, the parameters: type forms, ``None`` where undeclared."""
 
 
+def types_of(class_: type[Any], alias: object) -> Forms:
+    """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; what is left out is as by default."""
+    given = type_arguments(class_, get_args(alias), Declared) or tuple(_DEFAULTS)
+    hears, says, params = map(_meant, given)
+    return hears, says, params
+
+
+def _meant(argument: Any) -> Any:
+    if argument is None:
+        return NoneType  # which is heard as null
+    return _DEFAULTS.get(argument, argument) if isinstance(argument, TypeVar) else argument
+
+
+_DEFAULTS: Final[Mapping[Any, Any]] = {In_co: object, Out_contra: Any, Params_co: object}
+
+
 def declared_by(class_: type[Any], alias: object) -> Forms:
-    """Read ``[In, Out, Params]`` from the alias of a class, else from its bases."""
-    arguments = type_arguments(class_, get_args(alias), Declared)
-    hears, says, params = (
-        None if says_nothing(argument) else argument for argument in (*arguments, None, None, None)[:3]
-    )
+    """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` where undeclared."""
+    hears, says, params = (None if says_nothing(each) else each for each in types_of(class_, alias))
     return hears, says, params

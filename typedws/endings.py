@@ -13,6 +13,7 @@ from typedws.errors import (
     WebSocketDisconnect,
     WebSocketDisconnected,
 )
+from typedws.events import HeadersInput
 from typedws.origins import OriginRefusal
 
 __all__ = [
@@ -36,7 +37,7 @@ class Ending:
 
     status: int = 500
     detail: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: HeadersInput | None = None
     members: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What the problem document has besides."""
     code: int = CloseCode.INTERNAL_ERROR
@@ -100,10 +101,11 @@ def cause_of(error: Exception) -> Exception:
     """Give what a group of exceptions stands for: the gravest of them, as itself; several failures stay a group."""
     if not isinstance(error, ExceptionGroup):
         return error
-    leaves = list(_leaves(cast(ExceptionGroup[Exception], error)))
+    group = cast(ExceptionGroup[Exception], error)
+    leaves = list(_leaves(group))
     failures = [leaf for leaf in leaves if ending_of(leaf).is_failure]
     if len(failures) > 1:
-        return error
+        return group
     return failures[0] if failures else max(leaves, key=lambda leaf: ending_of(leaf).level)
 
 
@@ -117,11 +119,9 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
 
 def ending_of(error: Exception, *, debug: bool = False) -> Ending:
     """Give what becomes of a connection whose handler raised; with ``debug``, the peer is told what it was."""
-    for kind, row in _ROWS:
-        if kind(error):
-            return row(error)
-    ending = Ending(level=logging.ERROR, told=f"the handler raised {type(error).__name__}", is_failure=True)
-    if not debug:
+    row = next((row for kind, row in _ROWS if kind(error)), _failed)
+    ending: Ending = row(error)
+    if not (debug and ending.is_failure):
         return ending
     told = f"{type(error).__name__}: {error}"
     return replace(ending, detail=told, reason=truncate_reason(told))
@@ -130,13 +130,24 @@ def ending_of(error: Exception, *, debug: bool = False) -> Ending:
 # --- rows: what an exception is, what becomes of it ---
 
 
+_FRAMEWORKS: Final = frozenset({"typedws", "starlette", "fastapi", "litestar", "werkzeug"})
+"""Quart's are werkzeug's. Clients, ``websockets`` and ``http.client`` among them, have classes of the same names."""
+
+
 def _is_named(name: str) -> Callable[[Exception], bool]:
     """Recognise the exceptions of frameworks, none of which is imported here, by the name of one of their classes."""
 
     def is_named(error: Exception) -> bool:
-        return any(class_.__name__ == name for class_ in type(error).__mro__)
+        return any(
+            class_.__name__ == name and class_.__module__.partition(".")[0] in _FRAMEWORKS
+            for class_ in type(error).__mro__
+        )
 
     return is_named
+
+
+def _failed(error: Exception) -> Ending:
+    return Ending(level=logging.ERROR, told=f"the handler raised {type(error).__name__}", is_failure=True)
 
 
 def _is_used_after_close(error: Exception) -> bool:
@@ -162,12 +173,13 @@ def _invalid_params(error: Any) -> Ending:
     refused: InvalidParams = error
     problems = [{"name": name, "problem": problem} for name, problem in refused.locations()]
     told = f"invalid parameters: {refused}"
-    return Ending(refused.status_code, str(refused), members={"errors": problems}, told=told)
+    code = CloseCode.POLICY_VIOLATION
+    return Ending(refused.status_code, str(refused), members={"errors": problems}, code=code, told=told)
 
 
 def _unknown_subprotocol(error: Any) -> Ending:
     refused: UnknownSubprotocol = error
-    return Ending(refused.status_code, str(refused), told=str(refused))
+    return Ending(refused.status_code, str(refused), code=CloseCode.POLICY_VIOLATION, told=str(refused))
 
 
 def _http(error: Any) -> Ending:
@@ -180,7 +192,7 @@ def _http(error: Any) -> Ending:
     return Ending(
         int(status),
         text,
-        dict(getattr(error, "headers", None) or {}),
+        getattr(error, "headers", None),
         members,
         CloseCode.POLICY_VIOLATION,
         truncate_reason(text or ""),
@@ -192,14 +204,13 @@ def _websocket(error: Any) -> Ending:
     code: object = getattr(error, "code", None)
     if not isinstance(code, int) or not is_sendable(code):
         return _raised_wrong(error, f"a close code that may be sent, found {code!r}")
-    reason = truncate_reason(str(getattr(error, "reason", None) or ""))
+    reason = truncate_reason(str(getattr(error, "reason", None) or getattr(error, "detail", None) or ""))
     told = f"the handler raised {type(error).__name__}({int(code)})"
     return Ending(403, reason or None, code=code, reason=reason, told=told)
 
 
 def _raised_wrong(error: Exception, expected: str) -> Ending:
-    told = f"the handler raised {type(error).__name__}: expected {expected}"
-    return Ending(level=logging.ERROR, told=told, is_failure=True)
+    return replace(_failed(error), told=f"the handler raised {type(error).__name__}: expected {expected}")
 
 
 _Row: TypeAlias = tuple[Callable[[Exception], bool], Callable[[Any], Ending]]

@@ -8,12 +8,13 @@ from typedws.asgi import Receive, Scope, Send
 from typedws.connection import Connection
 from typedws.contract import Contract
 from typedws.errors import InvalidEndpoint
+from typedws.guarding import Guard
 from typedws.handlers import HandlerKind, agreed, read_signature
 from typedws.handshake import Handshake
 from typedws.outcome import Closed, Outcome
 from typedws.plain import answer_http, answer_lifespan
 from typedws.policy import Policy
-from typedws.running import Guard, Runner
+from typedws.running import Runner
 
 __all__ = ["ContractDecorator", "Endpoint", "EndpointDecorator", "Handler", "endpoint"]
 
@@ -43,6 +44,7 @@ class Endpoint(Generic[In, Out, Params]):
         """The endpoint's own policy; ``None`` where the application's holds."""
         self.kind: HandlerKind = kind
         """What the handler takes."""
+        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks call a route so
         self._runner = self.runner(Guard(policy or Policy()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,7 +118,7 @@ def endpoint(
     :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
     :raises InvalidContract: for an annotation that contradicts itself
     """
-    names = sys._getframe(1).f_locals  # noqa: SLF001 - a handler's annotations may name what its function defines
+    names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
 
     def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
         return made(handler, contract, policy, names)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 
+from typedws.closing import ApplicationCloseCode
 from typedws.errors import TypedWSError
 
 __all__ = ["HTTPException", "WebSocketException"]
@@ -26,11 +27,15 @@ class HTTPException(TypedWSError):
 
 
 class WebSocketException(TypedWSError):
-    """Close the connection with a code and a reason; before the accept the client is denied with 403."""
+    """Close the connection with a code and a reason; before the accept the client is denied with 403.
+
+    Of an `ApplicationCloseCode` the reason is its description, unless another is given.
+    """
 
     def __init__(self, code: int, reason: str | None = None) -> None:
         self.code = code
-        self.reason: str = reason or ""
+        told = code.description if isinstance(code, ApplicationCloseCode) else ""
+        self.reason: str = told if reason is None else reason
         super().__init__(code, self.reason)
 
     def __str__(self) -> str:

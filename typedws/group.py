@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 import anyio
 import anyio.lowlevel
@@ -79,7 +79,7 @@ class Member:
 
     @property
     def dropped(self) -> int:
-        """How many messages it does not hear: replaced, or too many, or pending when it left or was lost.
+        """How many messages it does not hear: replaced, or too many, or still to be sent when it left or was lost.
 
         The one that was being sent when it left or was lost counts too, though it may have arrived.
         """
@@ -121,8 +121,8 @@ class Group(Generic[Out]):
             known = ", ".join(f'"{policy}"' for policy in _OUTBOXES)
             raise ValueError(f"expected an on_overflow of {known}, found {on_overflow!r}: choose one of them")
         if (key is None) is (on_overflow == "conflate"):
-            found = f'on_overflow="{on_overflow}" {"without" if key is None else "with"} one'
-            raise ValueError(f'expected a key with on_overflow="conflate" and with no other, found {found}: pass both or neither')
+            expected = "a key" if key is None else "no key"
+            raise ValueError(f'expected {expected} with on_overflow="{on_overflow}": "conflate" alone needs one')
         self._max_pending = max_pending
         self._outbox_class = _OUTBOXES[on_overflow]
         self._key = key
@@ -399,7 +399,6 @@ class _Outbox(ABC):
                     return
                 self._idle = anyio.Event() if is_alone else self._common.news()
                 await self._idle.wait()
-                self._idle = None
                 is_alone = not self._pending  # woken for others: alone next time
 
     def take(self) -> _Event:
@@ -474,7 +473,7 @@ class _Blocking(_Outbox):
 
     def take(self) -> _Event:
         event = super().take()
-        while self._waiting and not self.is_full:
+        if self._waiting and not self.is_full:
             call, waiting = self._waiting.popitem(last=False)
             self.add(waiting, call)
             call.waits_no_more(self)
@@ -484,6 +483,7 @@ class _Blocking(_Outbox):
         super().leave()
         while self._waiting:
             self._waiting.popitem()[0].waits_no_more(self)
+            self.drop(1)
 
     def withdraw(self, call: _Call) -> None:
         """Forget an event whose sender waits no more."""
@@ -527,7 +527,7 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
             self._tasks.cancel_scope.deadline = anyio.current_time() + LEAVE_TIMEOUT
         else:
             self._tasks.cancel_scope.cancel()
-        if error is None or not isinstance(error, anyio.get_cancelled_exc_class()):
+        if not _is_cancellation(error):
             await self._tasks.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
         else:
             await self._tasks.__aexit__(type_, error, traceback)
@@ -554,3 +554,10 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
         end = await self._outbox.session.close(CloseCode.POLICY_VIOLATION, _REASON)
         self._outbox.closed()
         self._failure = WebSocketDisconnect(end.code, end.reason, end.closed_by)
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):  # what a trio nursery in the block makes of it
+        return cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1] is None
+    return isinstance(error, cancelled)

@@ -4,18 +4,19 @@ Refused here is what a checker refuses, and no more: a handler without annotatio
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from types import NoneType
+from types import GenericAlias, SimpleNamespace
 from typing import Any, Final, Literal, TypeAlias, get_origin, get_type_hints
 
 from typedws.connection import Connection
 from typedws.contract import Contract
-from typedws.declared import declared_by
+from typedws.declared import types_of
 from typedws.errors import InvalidEndpoint
 from typedws.handshake import Handshake
-from typedws.typeforms import may_be, type_name
+from typedws.outcome import Outcome
+from typedws.typeforms import may_be, type_name, unwrapped
 from typedws.websockets import WebSocket
 
 __all__ = ["HandlerKind", "Signature", "agreed", "read_signature"]
@@ -45,74 +46,105 @@ def read_signature(handler: Callable[..., Any], names: Mapping[str, Any], *, is_
 
     :raises InvalidEndpoint: for what is no asynchronous function of one connection
     """
-    function = _function_of(handler)
-    name = getattr(function, "__name__", type(handler).__name__)
-    hints = _hints(function, name, names)
-    parameter = _first_parameter(handler, name)
-    takes = hints.get(parameter)
-    takes = None if takes is Any else takes
+    target = _without_arguments(handler)
+    function = target if inspect.isroutine(target) or isinstance(target, type) else target.__call__
+    inner = inspect.unwrap(function)
+    named: object = inspect.unwrap(target)
+    name = str(getattr(named, "__name__", type(named).__name__))
+    takes = unwrapped(_hint(inner, _parameter(handler, name), name, names))
     kind = _kind(takes, name, is_classic=is_classic)
-    _check_returns(function, hints, name, kind)
-    return Signature(name, kind, takes)
+    _check_returns(function, name, names, kind)
+    return Signature(name, kind, takes if _kind_of(takes) else None)
 
 
-def _function_of(handler: Any) -> Any:
+def _without_arguments(handler: Any) -> Any:
     while isinstance(handler, partial):
         handler = handler.func
     if not callable(handler):
         raise InvalidEndpoint("an asynchronous function", repr(type(handler).__name__))
-    if inspect.isfunction(handler) or inspect.ismethod(handler) or inspect.isbuiltin(handler):
-        return inspect.unwrap(handler)
-    return type(handler).__call__
+    return handler
 
 
-def _hints(function: Any, name: str, names: Mapping[str, Any]) -> dict[str, Any]:
+def _parameter(handler: Any, name: str) -> str | None:
+    """Give the name of the parameter that takes the connection: the inner one's, where a wrapper takes anything."""
     try:
-        return get_type_hints(function, localns=dict(names), include_extras=True)
-    except NameError as error:
-        hint = "define it before the handler, outside of `if TYPE_CHECKING:`"
-        raise InvalidEndpoint("annotations that name what is defined", f"{error} at {name}", hint) from error
-    except TypeError:  # a function of C has none
-        return {}
-
-
-def _first_parameter(handler: Any, name: str) -> str:
-    parameters = list(inspect.signature(handler).parameters.values())
-    required = [each for each in parameters if each.default is each.empty and each.kind not in _VARIADIC]
-    if not parameters or len(required) > 1 or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
-        found = f"{name}({', '.join(each.name for each in required)})"
+        own, inner = (inspect.signature(handler, follow_wrapped=each) for each in (False, True))
+    except ValueError:  # a function of C may not tell
+        return None
+    if (takes := _first(own)) is None:
+        required = [each.name for each in own.parameters.values() if each.default is each.empty]
+        found = f"{name}({', '.join(required)})"
         raise InvalidEndpoint("a handler of one argument, the connection", found, _PARAMETERS)
-    return parameters[0].name
+    if takes.kind is takes.VAR_POSITIONAL and (takes := _first(inner)) is None:
+        return None
+    return takes.name
 
 
-_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+def _first(signature: inspect.Signature) -> inspect.Parameter | None:
+    """Give the parameter that takes the only argument of a call, if one does."""
+    try:
+        return signature.parameters[next(iter(signature.bind(None).arguments))]
+    except TypeError:
+        return None
+
+
 _PARAMETERS: Final = "path and query are in ws.params"
 
 
-def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
-    if takes is None:
-        return "classic" if is_classic else "connection"
+def _hint(function: Any, what: str | None, name: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate one annotation of a function; ``Any`` where there is none. The others may be for checkers only."""
+    annotations: Mapping[str, Any] = getattr(function, "__annotations__", {})
+    if what is None or what not in annotations:
+        return Any
+    own = getattr(function, "__globals__", {})
+    is_local = "<locals>" in getattr(function, "__qualname__", "")
+    local = {key: each for key, each in names.items() if is_local or key not in own}
+    alone = SimpleNamespace(__annotations__={what: annotations[what]})
+    try:
+        return get_type_hints(alone, own, local, include_extras=True)[what]
+    except (NameError, AttributeError) as error:
+        hint = "define it before the handler, outside of `if TYPE_CHECKING:`"
+        raise InvalidEndpoint("annotations that name what is defined", f"{error} at {name}", hint) from error
+
+
+def _kind_of(takes: Any) -> HandlerKind | None:
     class_ = get_origin(takes) or takes
-    kind = _KINDS.get(class_) if isinstance(class_, type) else None
-    if kind is None or (kind == "classic") is not is_classic:
-        expected = "WebSocket" if is_classic else "Connection[In, Out] or Handshake[In, Out]"
-        hint = (
-            "" if is_classic or kind is None else "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
-        )
-        raise InvalidEndpoint(f"a handler of a {expected}", f"{name}(ws: {type_name(takes)})", hint)
-    return kind
+    return _KINDS.get(class_) if isinstance(class_, type) else None
 
 
-def _check_returns(function: Any, hints: Mapping[str, Any], name: str, kind: HandlerKind) -> None:
+def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
+    kind = _kind_of(takes)
+    if kind == "classic" and not is_classic:
+        hint = "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
+    elif kind == "connection" or (kind is not None and not is_classic):
+        return kind
+    elif kind is not None or may_be(WebSocket if is_classic else Connection, takes):
+        return "classic" if is_classic else "connection"
+    else:
+        hint = ""
+    expected = "WebSocket" if is_classic else "Connection[In, Out] or Handshake[In, Out]"
+    raise InvalidEndpoint(f"a handler of a {expected}", f"{name}(ws: {type_name(takes)})", hint)
+
+
+def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: HandlerKind) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise InvalidEndpoint("an asynchronous function", f"{name}, a generator", "send with ws.send_model(...)")
-    returns = hints.get("return", Any)
-    if not inspect.iscoroutinefunction(function):
-        if inspect.isfunction(function) and returns in (NoneType, Any) and "return" in hints:
-            raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
-    elif kind == "handshake" and returns is NoneType:
-        hint = "return what deny() or close() gives, on every path"
-        raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", f"{name}(...) -> None", hint)
+    if hasattr(function, "__wrapped__"):  # whose annotations stand on the wrapper
+        return
+    try:
+        returns = function if isinstance(function, type) else _hint(function, "return", name, names)
+    except InvalidEndpoint:
+        return
+    is_async = inspect.iscoroutinefunction(function)
+    if not is_async and not may_be(returns, Awaitable):
+        raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
+    result: Any = Outcome if kind == "handshake" else None
+    if not may_be(returns, result if is_async else GenericAlias(Awaitable, result)):
+        told = f"{name}(...) -> {type_name(returns)}"
+        if kind == "handshake":
+            hint = "return what deny() or close() gives, on every path"
+            raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", told, hint)
+        raise InvalidEndpoint("a handler that returns None", told, "only a handler of a Handshake returns an Outcome")
 
 
 def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
@@ -122,17 +154,15 @@ def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
     """
     if signature.takes is None:
         return
-    takes = signature.takes
-    hears, says, params = declared_by(get_origin(takes) or takes, takes)
-    theirs = (contract.hears, contract.says, contract.params)
-    of_contract = [None if adapter is None else adapter.form for adapter in theirs]
-    pairs = (("hears", of_contract[0], hears), ("says", says, of_contract[1]), ("params", of_contract[2], params))
-    for what, narrow, wide in pairs:
-        if narrow is not None and wide is not None and not may_be(narrow, wide):
-            mine, agreed_on = (narrow, wide) if what == "says" else (wide, narrow)
-            told = {"hears": "hears", "says": "says", "params": "has the parameters"}[what]
-            expected = f"a handler that {told} {type_name(agreed_on)}, as {contract!r} does"
+    told = ("hears", "says", "has the parameters")
+    for what, mine, theirs in zip(told, _types(signature.takes), _types(contract.connection), strict=True):
+        if not (may_be(mine, theirs) if what == "says" else may_be(theirs, mine)):
+            expected = f"a handler that {what} {type_name(theirs)}, as {contract!r} does"
             raise InvalidEndpoint(expected, f"{type_name(mine)} in {signature.name}", _AGREE)
+
+
+def _types(connection: Any) -> tuple[Any, Any, Any]:
+    return types_of(get_origin(connection) or connection, connection)
 
 
 _AGREE: Final = "declare the connection once, and name it in both"

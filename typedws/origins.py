@@ -8,6 +8,7 @@ address, so that ``Origin`` and ``Host`` agree; only a list of names that are re
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -151,7 +152,16 @@ _ORIGIN: Final = re.compile(rf"([a-z][a-z0-9+.-]{{0,31}})://({_HOST})")
 _LOOPBACK: Final = re.compile(r"(?:.+\.)?localhost|\[?(?:::ffff:)?127(?:\.[0-9]{1,3}){3}\]?|::1|\[::1\]")
 
 
+_LONGEST: Final = 300
+"""Bytes; a name has at most 253 characters. What is kept of what clients send is so bounded too."""
+
+
 def _authority(value: bytes) -> _Authority | None:
+    return _parsed_authority(value) if len(value) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _parsed_authority(value: bytes) -> _Authority | None:
     found = _AUTHORITY.fullmatch(value.decode("latin-1").lower())
     return found and _checked(*found.groups())
 
@@ -175,6 +185,11 @@ _NULL: Final = _Origin("null", "", None)
 
 
 def _origin(value: bytes) -> _Origin | None:
+    return _parsed_origin(value) if len(value) <= _LONGEST else None
+
+
+@lru_cache(maxsize=256)
+def _parsed_origin(value: bytes) -> _Origin | None:
     text = value.decode("latin-1").lower()
     if text == "null":
         return _NULL

@@ -1,11 +1,12 @@
 """Answers to what is no WebSocket: a plain HTTP request on a WebSocket path, a server's lifespan. No handler is run."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
 from typedws.asgi import Receive, Scope, Send
 from typedws.denial import DenialResponse, ProblemDocument
+from typedws.errors import InvalidState
 
 __all__ = ["answer_http", "answer_lifespan"]
 
@@ -21,7 +22,7 @@ async def answer_http(send: Send, status: int) -> None:
 
 
 @asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
+async def _nothing() -> AsyncGenerator[None]:
     yield
 
 
@@ -29,18 +30,20 @@ async def answer_lifespan(
     scope: Scope,
     receive: Receive,
     send: Send,
-    context: AbstractAsyncContextManager[Mapping[str, Any] | None] | None = None,
+    make: Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]] | None = None,
 ) -> None:
-    """Enter a context when the server starts, leave it when it stops; what it gives is the state of connections.
+    """Make and enter a context when the server starts, leave it when it stops; what it gives is ``ws.state``.
 
     What the context raises fails the startup or the shutdown, and is raised, as the server logs it.
+
+    :raises InvalidState: where the context gives a state, and the server has no place for one
     """
     await receive()
     is_started = False
     try:
-        async with context or _nothing() as state:
+        async with (make or _nothing)() as state:
             if state:
-                scope["state"].update(state)
+                _state_of(scope).update(state)
             await send({"type": "lifespan.startup.complete"})
             is_started = True
             await receive()
@@ -49,3 +52,11 @@ async def answer_lifespan(
         await send({"type": f"lifespan.{phase}.failed", "message": f"{type(error).__name__}: {error}"})
         raise
     await send({"type": "lifespan.shutdown.complete"})
+
+
+def _state_of(scope: Scope) -> dict[str, Any]:
+    if "state" not in scope:
+        hint = "keep it on an object that the handlers know"
+        raise InvalidState("a server that passes on the state of a lifespan", "one that does not", hint)
+    state: dict[str, Any] = scope["state"]
+    return state

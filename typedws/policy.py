@@ -24,7 +24,8 @@ class Policy:
         ``["https://app.example.com"]`` or a pattern for the whole of an origin allows others too, ``"*"`` all. A
         client that names no origin is no browser, and passes
     :param hosts: the names that this server goes by, against DNS rebinding; ``*.example.com`` stands for all below.
-        By default any name, but only loopback names for a browser's request to a server on a loopback address
+        By default any name; but a browser's request that reaches a loopback address must be for a loopback name, unless
+        ``origins`` names its page: behind a proxy on the same machine, name your hosts
     :param on_invalid: what becomes of an invalid message in ``async for``, ``receive_model`` and ``iter_models``.
         ``"close"``: `InvalidMessage` is raised, and closes with its code where the handler does not catch it.
         ``"reply"``: the contract's error model answers, and the handler waits on. ``"drop"``: it waits on. A function

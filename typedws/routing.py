@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, overload
 
 from typedws.asgi import Receive, Scope, Send
 from typedws.contract import Contract
 from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
+from typedws.guarding import Guard
 from typedws.paths import PathTemplate
 from typedws.plain import answer_http, answer_lifespan
 from typedws.policy import Policy
-from typedws.running import Guard, Runner
+from typedws.running import Runner
 from typedws.subprotocols import read_offer
 from typedws.websockets import WebSocket
 
@@ -47,7 +49,7 @@ class WebSocketRoute:
     ) -> None:
         self.path: PathTemplate = PathTemplate(path)
         if not isinstance(handler, Endpoint):
-            names = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what the function around defines
+            names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
             handler = made(handler, None, policy, names, is_classic=True)
         elif policy is not None:
             handler = Endpoint(handler.handler, handler.kind, handler.contract, policy)
@@ -111,7 +113,7 @@ class App:
         :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
         :raises InvalidContract: for an annotation that contradicts itself
         """
-        names = sys._getframe(1).f_locals  # noqa: SLF001 - annotations may name what the function around defines
+        names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
 
         def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
             endpoint = made(handler, contract, policy, names)
@@ -128,7 +130,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind: str = scope["type"]
         if kind == "lifespan":
-            await answer_lifespan(scope, receive, send, self._lifespan and self._lifespan(self))
+            await answer_lifespan(scope, receive, send, self._lifespan and partial(self._lifespan, self))
         elif kind == "websocket":
             await self._serve(scope, receive, send)
         else:

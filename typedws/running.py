@@ -1,14 +1,15 @@
 """Running one handler for one connection: who is let in, what is watched meanwhile, how it ends.
 
-The rules are `typedws.policy`'s and `typedws.endings`'; here they meet the connection. Nothing is done for each message
-but to count sends, so that a look at the connection tells whether one of them is stuck.
+The rules are those of `typedws.policy` and `typedws.endings`, the watch is that of `typedws.guarding`; here they meet
+the connection.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import anyio
 
@@ -20,56 +21,27 @@ from typedws.declared import Forms
 from typedws.denial import ProblemDocument
 from typedws.endings import (
     CANCELLED,
-    FULL,
-    IDLE,
     RETURNED,
-    STALLED,
     UNDECIDED,
-    UNREAD,
     Ending,
     cause_of,
     ending_of,
-    origin_refused,
 )
 from typedws.errors import InvalidEndpoint, TypedWSError, WebSocketDisconnect
 from typedws.events import close_event
+from typedws.guarding import Guard, Patience
 from typedws.handlers import HandlerKind
-from typedws.origins import OriginRule
 from typedws.params import read_params
-from typedws.policy import Policy
 from typedws.session import CLOSE_TIMEOUT, Session
 from typedws.state import Application, Move
-from typedws.view import declare, session_of
-from typedws.watchdog import Interruption, interruptible, period_for, watchdog
+from typedws.view import declare, is_declared, session_of
 from typedws.websockets import WebSocket
 
-__all__ = ["Guard", "Runner"]
+__all__ = ["Runner", "is_handled_outside"]
 
 _Handlers: TypeAlias = tuple[Mapping[type[Any], Any], Mapping[Any, Any]]
 
 logger: Final = logging.getLogger("typedws.endpoint")
-
-
-class Guard:
-    """A policy in force: its rules made ready, and how many connections it has let in."""
-
-    __slots__ = ("connections", "debug", "period", "policy", "rule")
-
-    def __init__(self, policy: Policy, *, debug: bool = False) -> None:
-        self.policy = policy
-        self.debug = debug
-        self.rule = OriginRule(policy.origins, policy.hosts)
-        self.connections = 0
-        timeouts = (policy.handshake_timeout, policy.idle_timeout, policy.send_timeout)
-        self.period: float | None = min((period_for(each) for each in timeouts if each is not None), default=None)
-
-    def refusal(self, scope: Scope) -> Ending | None:
-        """Give how a connection ends that is not let in; ``None`` for one that is."""
-        limit = self.policy.max_connections
-        if limit is not None and self.connections >= limit:
-            return FULL
-        refusal = self.rule.refusal(scope["headers"], scope.get("server"))
-        return None if refusal is None else origin_refused(refusal)
 
 
 class Runner:
@@ -106,7 +78,7 @@ class Runner:
             class_, self._run = Feed, self._listened_to
         elif self._answer is not None:
             class_, self._run = Answering, self._answered
-        self._make = partial(
+        self.make: Callable[[Scope, Receive, Send], WebSocket[Any, Any, Any]] = partial(
             class_,
             mode=contract.modes[0],
             codecs=contract.codecs,
@@ -120,7 +92,7 @@ class Runner:
         :param is_mounted: whether a framework around us wants to see what nobody foresaw
         :raises Exception: what nobody foresaw, where mounted; else it is logged
         """
-        ws = self._make(scope, receive, send)
+        ws = self.make(scope, receive, send)
         if (refusal := self._guard.refusal(scope)) is not None:
             await self._end(ws, refusal)
             return
@@ -132,37 +104,55 @@ class Runner:
             raise
         finally:
             self._guard.connections -= 1
+        raised = await self.finish(ws, found, is_mounted=is_mounted)
+        if raised is not None:
+            raise raised
+
+    def declare(self, ws: WebSocket[Any, Any, Any]) -> None:
+        """Tell a connection what it hears and says, and its parameters.
+
+        :raises InvalidParams: for parameters that fail validation
+        """
+        declare(ws, self._forms, None if self._params is None else read_params(ws, self._params))
+
+    async def handle(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
+        """Accept where the handler does not, and run it; give what it raised.
+
+        For integrations, which have declared the connection, watch it and finish it.
+        """
+        return await self._run(ws)
+
+    async def finish(
+        self, ws: WebSocket[Any, Any, Any], found: Exception | Ending | None, *, is_mounted: bool
+    ) -> Exception | None:
+        """End a connection as its handler ended, and give what the framework around us wants to see of that."""
         if isinstance(found, Ending):
             await self._end(ws, found)
         elif found is None:
-            is_undecided = session_of(ws).state.application is Application.CONNECTING
+            session = session_of(ws)
+            is_undecided = session.state.application is Application.CONNECTING and session.end is None
             await self._end(ws, UNDECIDED if is_undecided else RETURNED)
-        elif is_mounted and _is_handled_outside(ws.scope, found):
-            raise found
+        elif is_mounted and is_handled_outside(ws.scope, found):
+            return found
         else:
             ending = ending_of(found, debug=self._guard.debug)
             is_raised = is_mounted and ending.is_failure
-            await self._end(ws, ending, None if is_raised else found)
-            if is_raised:
-                raise found
+            if is_raised:  # who sees it logs the error; some frameworks do not by default
+                await self._end(ws, replace(ending, level=logging.WARNING))
+                return found
+            await self._end(ws, ending, found)
+        return None
 
     async def _watched(self, ws: WebSocket[Any, Any, Any]) -> Exception | Ending | None:
         """Run the handler, and give what it raised, or how it was ended for it."""
-        period = self._guard.period
-        if period is None:
+        if self._guard.period is None:
             return await self._run(ws)
         found: Exception | None = None
-        with interruptible() as interruption:
-            patience = Patience(session_of(ws), self._guard.policy, interruption)
-            dog = watchdog()
-            dog.add(patience, period)
-            try:
-                found = await self._run(ws)
-                if found is None and self._guard.policy.send_timeout is not None:
-                    await _close_normally(session_of(ws))
-            finally:
-                dog.discard(patience)
-        return patience.verdict or found
+        with Patience(session_of(ws), self._guard) as patience:
+            found = await self._run(ws)
+            if found is None and patience.verdict is None and self._guard.policy.send_timeout is not None:
+                await _close_normally(session_of(ws))
+        return _gravest(found, patience.verdict)
 
     async def _answered(self, ws: Answering[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
@@ -175,24 +165,29 @@ class Runner:
             ws.listen_in(group)
             found = await self._handled(ws)
             group.cancel_scope.cancel()
-        return ws.ended_by or found
+        return _gravest(found, ws.ended_by)
 
     async def _handled(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         try:
-            declare(ws, self._forms, None if self._params is None else read_params(ws, self._params))
+            if not is_declared(ws):
+                self.declare(ws)
             if self._is_accepting:
                 await ws.accept()
             await self._handler(ws)
         except Exception as error:  # noqa: BLE001 - what becomes of it is a row of typedws.endings
             return cause_of(error)
+        except BaseExceptionGroup as group:
+            return _failure_beside_cancellation(group)
         return None
 
     async def _end(self, ws: WebSocket[Any, Any, Any], ending: Ending, error: Exception | None = None) -> None:
         """Deny or close, where the handler has not, and log it."""
         session = session_of(ws)
         application = session.state.application
-        done = f"ended with {session.end.code}" if session.end is not None else "left as it is"
-        if application is Application.CONNECTING:
+        done = "left as it is"
+        if session.end is not None:
+            done = f"ended with {session.end.code}"
+        elif application is Application.CONNECTING:
             done = f"denied with {ending.status}"
         elif application is Application.CONNECTED:
             done = f"closed with {int(ending.code)}"
@@ -207,7 +202,8 @@ class Runner:
         elif application is Application.CONNECTED:
             await session.close(ending.code, ending.reason)
         elif application is Application.RESPONSE:
-            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(TypedWSError):
+            with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Exception):
+                # Servers may refuse to end what is shorter than it said.
                 await session.send({"type": Move.RESPONSE_END, "body": b""})
 
 
@@ -215,9 +211,39 @@ async def _deny(ws: WebSocket[Any, Any, Any], ending: Ending) -> None:
     try:
         document = ProblemDocument.of(ending.status, ending.detail, **ending.members)
         await ws.deny_with(document, headers=ending.headers)
-    except TypedWSError as error:  # a handler's HTTPException may say what cannot be sent
-        logger.warning("the denial could not be sent as it was: %s", error)
+    except Exception as error:
+        if session_of(ws).state.application is not Application.CONNECTING:
+            raise
+        # A handler's HTTPException may say what cannot be sent. What pydantic says of it repeats it.
+        told = error if isinstance(error, TypedWSError) else type(error).__name__
+        logger.warning("the denial could not be sent as it was: %s", told)
         await ws.deny_with(ProblemDocument.of(ending.status))
+
+
+E = TypeVar("E", Exception, Ending)
+
+
+def _gravest(found: Exception | None, ended_by: E | None) -> Exception | E | None:
+    """Give what the handler was cancelled for, rather than what it raised then, unless that is a failure."""
+    return found if found is not None and ending_of(found).is_failure else ended_by or found
+
+
+def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Exception:
+    """Give the failure that trio tells in one group with the cancellation of the task; without one, be cancelled.
+
+    :raises BaseException: for a group of anything else
+    """
+    raised, others = group.split(Exception)
+    cancelled, exits = (None, None) if others is None else others.split(anyio.get_cancelled_exc_class())
+    if cancelled is None or exits is not None:
+        raise group
+    cause = None if raised is None else cause_of(raised)
+    if cause is not None and ending_of(cause).is_failure:
+        return cause
+    leaf: Any = cancelled
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = cast(BaseExceptionGroup[BaseException], leaf).exceptions[0]
+    raise leaf
 
 
 async def _close_normally(session: Session) -> None:
@@ -230,73 +256,18 @@ async def _close_normally(session: Session) -> None:
 _NORMALLY: Final = close_event(CloseCode.NORMAL_CLOSURE, None)
 
 
-def _is_handled_outside(scope: Scope, error: Exception) -> bool:
-    """Whether the application around has a handler of its own for an exception, as Starlette's and FastAPI's tell."""
+def is_handled_outside(scope: Scope, error: Exception) -> bool:
+    """Whether the application around has a handler of its own for an exception, as it tells in the scope.
+
+    Starlette and FastAPI do; for other frameworks their integration here does.
+    """
+    handles: Callable[[Exception], bool] | None = scope.get("typedws.handles")
+    if handles is not None:
+        return handles(error)
     by_class, by_status = cast(_Handlers, scope.get("starlette.exception_handlers") or ({}, {}))
-    covering = [by_class[class_] for class_ in type(error).__mro__ if class_ in by_class]
-    handler = by_status.get(getattr(error, "status_code", None)) or next(iter(covering), None)
+    classes = type(error).__mro__
+    covering = [by_class[class_] for class_ in classes if class_ in by_class]
+    # The handler of a status is asked for Starlette's own exceptions only.
+    has_status = any(each.__name__ == "HTTPException" and each.__module__ == "starlette.exceptions" for each in classes)
+    handler = (has_status and by_status.get(cast(Any, error).status_code)) or next(iter(covering), None)
     return handler is not None and handler.__module__.partition(".")[0] not in ("starlette", "fastapi")
-
-
-class Patience:
-    """Looks at one connection: is it undecided, is its peer silent, is a message unread, for too long?"""
-
-    __slots__ = (
-        "_asgi_receive",
-        "_asgi_send",
-        "_interruption",
-        "_policy",
-        "_receives",
-        "_seen",
-        "_sends",
-        "_session",
-        "verdict",
-    )
-
-    def __init__(self, session: Session, policy: Policy, interruption: Interruption) -> None:
-        self._session = session
-        self._policy = policy
-        self._interruption = interruption
-        self._sends = 0
-        self._receives = 0
-        self._seen: dict[str, tuple[int, float]] = {}
-        self.verdict: Ending | None = None
-        """How the connection is to end, if patience was lost with it."""
-        if policy.send_timeout is not None:
-            self._asgi_send = session.asgi_send
-            session.asgi_send = self._send
-        if policy.idle_timeout is not None:
-            self._asgi_receive = session.asgi_receive
-            session.asgi_receive = self._receive
-
-    # Neither is a coroutine of its own: that would cost each message more.
-
-    def _send(self, event: Any) -> Awaitable[None]:
-        self._sends += 1
-        return self._asgi_send(event)
-
-    def _receive(self) -> Awaitable[Mapping[str, Any]]:
-        self._receives += 1
-        return self._asgi_receive()
-
-    def look(self, now: float) -> None:
-        """Cancel the handler where the same thing has been waited for since too long."""
-        before, self._seen = self._seen, {}
-        for what, mark, timeout, ending in self._waits():
-            known = before.get(what)
-            since = known[1] if known is not None and known[0] == mark else now
-            self._seen[what] = mark, since
-            if self.verdict is None and timeout is not None and now - since >= timeout:
-                self.verdict = ending
-        if self.verdict is not None:
-            self._interruption.cancel()
-
-    def _waits(self) -> Iterator[tuple[str, int, float | None, Ending]]:
-        """Give what is waited for, with a mark that changes when it comes."""
-        session, policy = self._session, self._policy
-        if session.state.application is Application.CONNECTING:
-            yield "decision", 0, policy.handshake_timeout, STALLED
-        if session.sending == "busy":
-            yield "send", self._sends, policy.send_timeout, UNREAD
-        if session.receiving == "busy":
-            yield "receive", self._receives, policy.idle_timeout, IDLE

@@ -5,9 +5,10 @@ A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in a
 
 import sys
 import typing
+from collections import deque
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from enum import Enum
+from enum import Enum, EnumType
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -26,7 +27,7 @@ from typing import (
     get_origin,
 )
 
-from pydantic import BaseModel, Discriminator
+from pydantic import BaseModel, Discriminator, Tag
 from pydantic.fields import FieldInfo
 from typing_extensions import TypeAliasType
 
@@ -43,6 +44,7 @@ __all__ = [
     "says_nothing",
     "type_arguments",
     "type_name",
+    "unwrapped",
 ]
 
 _UNIONS: Final = (Union, UnionType)
@@ -64,56 +66,93 @@ def is_nothing(form: object) -> bool:
 def may_be(narrow: object, wide: object) -> bool:
     """Whether a checker could take the one type for the other, as far as can be told: never false without a reason.
 
-    ``Annotated`` adds nothing, the order of a union does not count, and what is no class, union or literal is compared
-    by equality of what it is made of.
+    ``Annotated`` and aliases add nothing, the order of a union does not count; what is no class, union or literal, and
+    what only a structure tells, is taken.
     """
-    narrow, wide = _bare(narrow), _bare(wide)
-    if wide is Any or wide is object or narrow is Any or is_nothing(narrow) or _is_open(narrow) or _is_open(wide):
+    try:
+        return _may_be(narrow, wide)
+    except RecursionError:  # two aliases that name themselves
+        return True
+
+
+def _may_be(narrow: object, wide: object) -> bool:
+    narrow, wide = unwrapped(narrow), unwrapped(wide)
+    if narrow == wide or narrow is Any or wide is Any or wide is object or is_nothing(narrow):
+        return True
+    if _is_open(narrow) or _is_open(wide):
         return True
     if get_origin(narrow) in _UNIONS:
-        return all(may_be(each, wide) for each in get_args(narrow))
+        return all(_may_be(each, wide) for each in get_args(narrow))
+    if get_origin(wide) in _UNIONS and any(_may_be(narrow, each) for each in get_args(wide)):
+        return True
+    if get_origin(narrow) is Literal or get_origin(wide) in (*_UNIONS, Literal):
+        values = _values_of(narrow)
+        return bool(values) and all(_is_one_of(value, wide) for value in values)
+    if isinstance(narrow, NewType):
+        return _may_be(narrow.__supertype__, wide)
+    return not is_nothing(wide) and not isinstance(wide, NewType) and _class_may_be(narrow, wide)
+
+
+def _values_of(form: object) -> tuple[object, ...]:
+    """Give the values of a type that has but a few, which a checker counts."""
+    if get_origin(form) is Literal:
+        return get_args(form)
+    if isinstance(form, EnumType):
+        return tuple(form)
+    return {bool: (True, False), NoneType: (None,)}.get(cast(type, form), ())
+
+
+def _is_one_of(value: object, wide: object) -> bool:
+    wide = unwrapped(wide)
     if get_origin(wide) in _UNIONS:
-        return any(may_be(narrow, each) for each in get_args(wide))
-    if get_origin(narrow) is Literal:
-        return _literal_may_be(narrow, wide)
+        return any(_is_one_of(value, each) for each in get_args(wide))
+    if get_origin(wide) is Literal:
+        return _value_identity(value) in map(_value_identity, get_args(wide))
+    return _may_be(type(value), wide)
+
+
+def _class_may_be(narrow: object, wide: object) -> bool:
     origin, other = get_origin(narrow) or narrow, get_origin(wide) or wide
     if not isinstance(origin, type) or not isinstance(other, type):
-        return narrow == wide
+        return True
     if not _is_subclass(origin, other):
         return False
     arguments, others = get_args(narrow), get_args(wide)
+    if origin is tuple and Ellipsis in others:
+        others = others[:1] * len(arguments)
     # Of a subclass, or of another number of arguments, checkers know more than can be told here.
     if origin is not other or len(arguments) != len(others):
         return True
+    pairs = [pair for pair in zip(arguments, others, strict=True) if Ellipsis not in pair]
     return all(
-        _bare(each) == Ellipsis or may_be(each, argument) for each, argument in zip(arguments, others, strict=True)
+        _may_be(each, argument) and (origin not in _INVARIANT or _may_be(argument, each)) for each, argument in pairs
     )
 
 
-def _bare(form: object) -> object:
-    while get_origin(form) is Annotated or isinstance(form, _ALIASES):
-        form = _aliased(form) if isinstance(form, _ALIASES) else get_args(form)[0]
-    return NoneType if form is None else form
+def unwrapped(form: object) -> object:
+    """Give what ``Annotated`` and aliases stand for; ``NoneType`` for ``None``."""
+    while True:
+        if get_origin(form) is Annotated:
+            form = get_args(form)[0]
+        elif isinstance(alias := get_origin(form) or form, _ALIASES):
+            parameters: tuple[Any, ...] = cast(Any, alias).__type_params__
+            form = _substituted(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
+        else:
+            return NoneType if form is None else form
 
 
 def _is_open(form: object) -> bool:
-    return isinstance(form, TypeVar | ForwardRef | str | NewType | list)
-
-
-def _literal_may_be(narrow: object, wide: object) -> bool:
-    if get_origin(wide) is Literal:
-        allowed = set(map(_value_identity, get_args(wide)))
-        return all(_value_identity(value) in allowed for value in get_args(narrow))
-    return all(may_be(type(value), wide) for value in get_args(narrow))
+    return isinstance(form, TypeVar | ForwardRef | str | list)
 
 
 # What a checker takes for another type, though it is no subclass (PEP 484, the numeric tower).
 _PROMOTED: Final[Mapping[type[Any], tuple[type[Any], ...]]] = {int: (float, complex), float: (complex,)}
+_INVARIANT: Final = frozenset({list, set, dict, deque})
 
 
 def _is_subclass(narrow: type[Any], wide: type[Any]) -> bool:
     try:
-        return issubclass(narrow, wide) or wide in _PROMOTED.get(narrow, ())
+        return issubclass(narrow, wide) or any(wide in _PROMOTED.get(base, ()) for base in narrow.__mro__)
     except TypeError:  # a protocol with data members
         return True
 
@@ -226,7 +265,7 @@ _HARMLESS_FIELD: Final = frozenset(
 def _only_discriminates(metadata: object) -> bool:
     if isinstance(metadata, FieldInfo):
         return all(name in _HARMLESS_FIELD for name, _ in metadata.__repr_args__())
-    return isinstance(metadata, Discriminator | str)
+    return isinstance(metadata, Discriminator | Tag | str)
 
 
 def home_of(form: object) -> type[Any] | None:

@@ -14,7 +14,7 @@ from typedws.reader import Reader
 from typedws.request import HandshakeRequest
 from typedws.session import Session
 
-__all__ = ["In_co", "Out_contra", "Params_co", "View", "declare", "session_of"]
+__all__ = ["In_co", "Out_contra", "Params_co", "View", "declare", "is_declared", "session_of"]
 
 
 class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
@@ -98,3 +98,8 @@ def session_of(view: View[Any, Any, Any]) -> Session:
 def declare(view: View[Any, Any, Any], forms: Forms, params: object) -> None:
     """Tell a view what it hears and says, and its parameters, where somebody else has read all of them."""
     view._forms, view._params = forms, params  # noqa: SLF001
+
+
+def is_declared(view: View[Any, Any, Any]) -> bool:
+    """Whether somebody has told the view already."""
+    return view._forms is not None  # noqa: SLF001

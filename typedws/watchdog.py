@@ -6,6 +6,7 @@ A deadline for each message would cost several times the message; a look at ever
 import asyncio
 import sys
 from contextlib import AbstractContextManager
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Protocol, Self
 from weakref import WeakKeyDictionary
@@ -13,7 +14,7 @@ from weakref import WeakKeyDictionary
 from anyio import CancelScope
 from anyio.lowlevel import RunVar
 
-__all__ = ["Interruption", "Watchdog", "Watched", "interruptible", "period_for", "watchdog"]
+__all__ = ["Interruption", "Watchdog", "Watched", "period_for", "watchdog"]
 
 _LONGEST: Final = 1.0
 _SHORTEST: Final = 0.01
@@ -32,84 +33,6 @@ class Watched(Protocol):
     def look(self, now: float) -> None:
         """Look, and act on what is found; ``now`` is the time of the event loop, in seconds. Must not raise."""
         ...
-
-
-class Watchdog:
-    """The clock of one event loop; it ticks while there is something to look at, and once more."""
-
-    def __init__(self) -> None:
-        self._watched: dict[Watched, float] = {}
-        self._period: float = _LONGEST
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_running: bool = False
-
-    def add(self, watched: Watched, period: float) -> None:
-        """Look at it from now on, at least once in ``period`` seconds."""
-        self._watched[watched] = period
-        if not self._is_running:
-            self._period = period
-            self._start()
-        elif period < self._period:
-            self._period = period
-            if self._timer is not None:
-                self._timer.cancel()
-                self._wait(asyncio.get_running_loop())
-
-    def discard(self, watched: Watched) -> None:
-        """Look at it no more."""
-        self._watched.pop(watched, None)
-
-    def _start(self) -> None:
-        self._is_running = True
-        if trio := _trio():
-            trio.lowlevel.spawn_system_task(self._run, trio.sleep, trio.current_time, name="typedws.watchdog")
-        else:
-            self._wait(asyncio.get_running_loop())
-
-    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_later(self._period, self._tick, loop)
-
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._look(loop.time())
-        if self._watched:
-            self._wait(loop)
-        else:
-            self._timer, self._is_running = None, False
-
-    async def _run(self, sleep: Any, current_time: Any) -> None:
-        while self._watched:
-            await sleep(self._period)
-            self._look(current_time())
-        self._is_running = False
-
-    def _look(self, now: float) -> None:
-        for watched in tuple(self._watched):
-            watched.look(now)
-        self._period = min(self._watched.values(), default=_LONGEST)
-
-
-def _trio() -> Any:
-    """Give trio if it runs us: it is not imported, for it need not be installed."""
-    trio: Any = sys.modules.get("trio")
-    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
-
-
-_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog]] = WeakKeyDictionary()
-_of_trio: Final[RunVar[Watchdog]] = RunVar("typedws.watchdog")
-
-
-def watchdog() -> Watchdog:
-    """Give the watchdog of the running event loop."""
-    if _trio():
-        try:
-            return _of_trio.get()
-        except LookupError:
-            _of_trio.set(made := Watchdog())
-            return made
-    loop = asyncio.get_running_loop()
-    if (found := _of_loops.get(loop)) is None:
-        found = _of_loops[loop] = Watchdog()
-    return found
 
 
 class Interruption(Protocol):
@@ -149,6 +72,80 @@ class _TaskInterruption:
         return is_ours and kind is not None and issubclass(kind, asyncio.CancelledError)
 
 
-def interruptible() -> AbstractContextManager[Interruption, bool | None]:
-    """Make a context whose block can be cancelled from elsewhere."""
-    return CancelScope() if _trio() else _TaskInterruption()
+class Watchdog:
+    """The clock of one event loop; it ticks while there is something to look at, and once more."""
+
+    # It keeps no timer: that would know its loop, which then were never forgotten.
+
+    def __init__(self) -> None:
+        self._trio = _trio()
+        self._watched: dict[Watched, float] = {}
+        self._period: float = inf
+        self._round: int = 0
+        """Which of the clocks that were started is in use: the last one. The others stop."""
+
+    def add(self, watched: Watched, period: float) -> None:
+        """Look at it from now on, at least once in ``period`` seconds."""
+        self._watched[watched] = period
+        if period < self._period:
+            self._period = period
+            self._start()
+
+    def discard(self, watched: Watched) -> None:
+        """Look at it no more."""
+        self._watched.pop(watched, None)
+
+    def interruptible(self) -> AbstractContextManager[Interruption, bool | None]:
+        """Make a context whose block can be cancelled by who looks."""
+        return CancelScope() if self._trio else _TaskInterruption()
+
+    def _start(self) -> None:
+        self._round += 1
+        if self._trio:
+            self._trio.lowlevel.spawn_system_task(self._run, self._trio, self._round, name="typedws.watchdog")
+        else:
+            self._wait(asyncio.get_running_loop(), self._round)
+
+    def _wait(self, loop: asyncio.AbstractEventLoop, round_: int) -> None:
+        loop.call_later(self._period, self._tick, loop, round_)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop, round_: int) -> None:
+        if round_ == self._round and self._look(loop.time()):
+            self._wait(loop, round_)
+
+    async def _run(self, trio: Any, round_: int) -> None:
+        is_needed = True
+        while is_needed:
+            await trio.sleep(self._period)
+            is_needed = round_ == self._round and self._look(trio.current_time())
+
+    def _look(self, now: float) -> bool:
+        """Look at all, and tell whether anything is left to look at."""
+        for watched in tuple(self._watched):
+            watched.look(now)
+        self._period = min(self._watched.values(), default=inf)
+        return bool(self._watched)
+
+
+def _trio() -> Any:
+    """Give trio if it runs us: it is not imported, for it need not be installed."""
+    trio: Any = sys.modules.get("trio")
+    return trio if trio is not None and trio.lowlevel.in_trio_run() else None
+
+
+_of_loops: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog]] = WeakKeyDictionary()
+_of_trio: Final[RunVar[Watchdog]] = RunVar("typedws.watchdog")
+
+
+def watchdog() -> Watchdog:
+    """Give the watchdog of the running event loop."""
+    if _trio():
+        try:
+            return _of_trio.get()
+        except LookupError:
+            _of_trio.set(made := Watchdog())
+            return made
+    loop = asyncio.get_running_loop()
+    if (found := _of_loops.get(loop)) is None:
+        found = _of_loops[loop] = Watchdog()
+    return found

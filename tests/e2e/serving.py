@@ -32,11 +32,10 @@ Mount: TypeAlias = Callable[[Handler[None]], ASGIApp]
 """Makes an ASGI application of a handler."""
 
 
-class Server:
-    """A running server, whose application each test chooses."""
+class Host:
+    """A running server of any make, whose application each test chooses."""
 
-    def __init__(self, implementation: Implementation) -> None:
-        self.implementation: Implementation = implementation
+    def __init__(self) -> None:
         self.port = 0
         self.app: ASGIApp | None = None
         self.stop: Callable[[], None] = lambda: None
@@ -44,6 +43,14 @@ class Server:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.app is not None, "a client connects to a server that serves nothing"
         await self.app(scope, receive, send)
+
+
+class Server(Host):
+    """uvicorn, running."""
+
+    def __init__(self, implementation: Implementation) -> None:
+        super().__init__()
+        self.implementation: Implementation = implementation
 
 
 class _Uvicorn(uvicorn.Server):
@@ -65,14 +72,13 @@ class _Uvicorn(uvicorn.Server):
 async def running(implementation: Implementation, **options: Any) -> AsyncGenerator[Server]:
     """Run uvicorn on a free port of the loopback interface while the block runs."""
     server = Server(implementation)
+    options = {"log_level": "critical", "timeout_graceful_shutdown": 1, **options}
     config = uvicorn.Config(
         server,
         port=0,
         ws=implementation,
         lifespan="off",
         log_config=None,  # the logging of the test run is not uvicorn's to configure
-        log_level="critical",
-        timeout_graceful_shutdown=1,
         **options,
     )
     uvicorn_server = _Uvicorn(config)

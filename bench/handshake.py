@@ -1,0 +1,200 @@
+"""What one connection without messages costs: typedws against the routes of Starlette and FastAPI, interleaved.
+
+``python -m bench.handshake``, with ``--profile`` for where the time of an endpoint goes. A connection is: connect,
+accept, the handler returns, close, in process with stubbed callables. The small ones have no parameters; the others
+validate one path parameter and two of the query: typedws and Starlette's handler by the same model, FastAPI by the
+parameters of its function. The work is not the same: the request has an ``Origin``, which only typedws checks, and only
+typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import platform
+import pstats
+import time
+from statistics import median
+from typing import Annotated, Any, Final
+
+import fastapi
+from pydantic import BaseModel, ValidationError
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute as ClassicRoute
+from starlette.websockets import WebSocket as ClassicWebSocket
+
+from bench.floor import SCOPE, Say
+from typedws import App, Connection, Handshake, Outcome, Policy, WebSocket, endpoint
+
+
+class Params(BaseModel):
+    room: str
+    since: int
+    token: str = ""
+
+
+HEADERS: Final = [
+    (b"host", b"localhost"),
+    (b"connection", b"Upgrade"),
+    (b"upgrade", b"websocket"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
+    (b"origin", b"http://localhost"),
+    (b"sec-websocket-version", b"13"),
+    (b"sec-websocket-key", b"c2l4dGVlbiBieXRlcy4uLg=="),
+]
+REQUEST: Final = {
+    **SCOPE,
+    "path": "/rooms/lobby",
+    "raw_path": b"/rooms/lobby",
+    "query_string": b"since=7&token=sesame",
+    "headers": HEADERS,
+    "extensions": {"websocket.http.response": {}},
+}
+ROUTED: Final = {**REQUEST, "path_params": {"room": "lobby"}}
+"""The request as a framework's router hands it to an endpoint alone."""
+
+
+# --- typedws ---
+
+
+async def bare(scope: Any, receive: Any, send: Any) -> None:
+    ws = WebSocket[Say, Say](scope, receive, send)
+    await ws.accept()
+    await ws.close()
+
+
+async def handler(ws: Connection[Say, Say]) -> None:
+    pass
+
+
+async def handler_of_params(ws: Connection[Say, Say, Params]) -> None:
+    assert ws.params.since == 7
+
+
+async def handler_that_decides(handshake: Handshake[Say, Say, Params]) -> Outcome:
+    assert handshake.params.since == 7
+    ws = await handshake.accept()
+    return await ws.close()
+
+
+app = App()
+app.websocket("/rooms/{room}")(handler_of_params)
+plain_app = App()
+plain_app.websocket("/rooms/{room}")(handler)
+NO_TIMEOUTS: Final = Policy(handshake_timeout=None, send_timeout=None)
+
+
+# --- the others ---
+
+
+async def starlette_handler(websocket: ClassicWebSocket) -> None:
+    await websocket.accept()
+    await websocket.close()
+
+
+async def starlette_handler_of_params(websocket: ClassicWebSocket) -> None:
+    try:
+        params = Params.model_validate({**websocket.query_params, **websocket.path_params})
+    except ValidationError:
+        await websocket.close(1008)
+        return
+    assert params.since == 7
+    await websocket.accept()
+    await websocket.close()
+
+
+fast = fastapi.FastAPI()
+
+
+@fast.websocket("/rooms/{room}")
+async def fastapi_handler_of_params(
+    websocket: fastapi.WebSocket, room: str, since: int, token: Annotated[str, fastapi.Query()] = ""
+) -> None:
+    assert since == 7
+    await websocket.accept()
+    await websocket.close()
+
+
+plain_fast = fastapi.FastAPI()
+
+
+@plain_fast.websocket("/rooms/{room}")
+async def fastapi_handler(websocket: fastapi.WebSocket) -> None:
+    await websocket.accept()
+    await websocket.close()
+
+
+SMALL: Final[dict[str, tuple[Any, Any]]] = {
+    "typedws, endpoint": (endpoint(handler), REQUEST),
+    "typedws, bare class": (bare, REQUEST),
+    "typedws, no timeouts": (endpoint(handler, policy=NO_TIMEOUTS), REQUEST),
+    "typedws, App": (plain_app, REQUEST),
+    "Starlette, app": (Starlette(routes=[ClassicRoute("/rooms/{room}", starlette_handler)]), REQUEST),
+    "FastAPI, app": (plain_fast, REQUEST),
+}
+WITH_PARAMS: Final[dict[str, tuple[Any, Any]]] = {
+    "typedws, endpoint": (endpoint(handler_of_params), ROUTED),
+    "typedws, Handshake": (endpoint(handler_that_decides), ROUTED),
+    "typedws, App": (app, REQUEST),
+    "Starlette, app": (Starlette(routes=[ClassicRoute("/rooms/{room}", starlette_handler_of_params)]), REQUEST),
+    "FastAPI, app": (fast, REQUEST),
+}
+
+
+async def connection(candidate: Any, scope: Any) -> None:
+    """Run one connection, and see to it that it was accepted and closed normally."""
+    sent: list[Any] = []
+    events = iter(({"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}))
+
+    async def receive() -> Any:
+        return next(events)
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await candidate(dict(scope), receive, send)
+    assert [event["type"] for event in sent] == ["websocket.accept", "websocket.close"], sent
+    assert sent[1]["code"] == 1000
+
+
+async def cost(candidate: Any, scope: Any, count: int) -> float:
+    """Give microseconds of the processor a connection: who else is at work on the machine does not count."""
+    started = time.process_time()
+    for _ in range(count):
+        await connection(candidate, scope)
+    return (time.process_time() - started) / count * 1e6
+
+
+async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int) -> None:
+    costs = [{name: await cost(*way, count) for name, way in ways.items()} for _ in range(rounds)]
+    print(title)
+    for name in ways:
+        ratios = "".join(
+            f"  / {other}: {median(each[name] / each[other] for each in costs):.2f}"
+            for other in ("Starlette, app", "FastAPI, app")
+            if name.startswith("typedws")
+        )
+        print(f"  {name:21s} {median(each[name] for each in costs):7.1f} us{ratios}")
+
+
+async def compare_all(rounds: int, count: int) -> None:
+    await compare("without parameters", SMALL, rounds, count)
+    await compare("with parameters", WITH_PARAMS, rounds, count)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--connections", type=int, default=1_000)
+    parser.add_argument("--profile", choices=WITH_PARAMS, help="profile one way, with parameters, in place of all")
+    options = parser.parse_args()
+    if options.profile:
+        with cProfile.Profile() as profile:
+            asyncio.run(cost(*WITH_PARAMS[options.profile], 20_000))
+        pstats.Stats(profile).sort_stats("tottime").print_stats(30)
+        return
+    print(f"Python {platform.python_version()}, medians of {options.rounds} interleaved rounds")
+    asyncio.run(compare_all(options.rounds, options.connections))
+
+
+if __name__ == "__main__":
+    main()

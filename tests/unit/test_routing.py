@@ -1,0 +1,413 @@
+"""`App`: which route serves, under which policy, with which state; and what is answered where none does."""
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import anyio
+import pytest
+from pydantic import BaseModel, Field
+
+from tests.support import CONNECT, Event, disconnect, scope, text, wire
+from typedws.asgi import ASGIApp
+from typedws.contract import Contract, ErrorReply
+from typedws.endpoints import Endpoint, endpoint
+from typedws.errors import InvalidEndpoint, InvalidPath
+from typedws.exceptions import HTTPException
+from typedws.outcome import Outcome
+from typedws.policy import Policy
+from typedws.routing import App, WebSocketRoute
+from typedws.routing import App as Starlette
+from typedws.websockets import Connection, Handshake, WebSocket
+
+pytestmark = pytest.mark.anyio
+
+
+class Say(BaseModel):
+    text: str
+
+
+Chat = Connection[Say, Say]
+
+
+async def run(app: ASGIApp, /, *events: Event, **overrides: Any) -> list[Event]:
+    receive, send, sent = wire(CONNECT, *events)
+    with anyio.fail_after(5):
+        await app(scope(**overrides), receive, send)
+    return sent
+
+
+def status(sent: list[Event]) -> int | None:
+    """Give the status of a denial, ``None`` where it was accepted."""
+    if sent[0]["type"] == "websocket.accept":
+        return None
+    found: int = sent[0]["status"]
+    return found
+
+
+def said(sent: list[Event]) -> list[str]:
+    return [json.loads(event["text"])["text"] for event in sent if event["type"] == "websocket.send"]
+
+
+Handler = Callable[[Chat], Awaitable[None]]
+
+
+def say(what: str) -> Handler:
+    async def say(ws: Chat) -> None:
+        await ws.send_model(Say(text=what))
+
+    return say
+
+
+def saying(what: str, contract: Contract[Any, Any, Any] | None = None) -> Endpoint[Any, Any, Any]:
+    return endpoint(say(what), contract)
+
+
+# --- which route ---
+
+
+async def test_the_first_route_that_matches_serves() -> None:
+    app = App([WebSocketRoute("/a/{x:int}", saying("int")), WebSocketRoute("/a/{x}", saying("str"))])
+
+    @app.websocket("/a/b")
+    async def never(ws: Chat) -> None:
+        raise AssertionError
+
+    assert said(await run(app, path="/a/1")) == ["int"]
+    assert said(await run(app, path="/a/b")) == ["str"]
+    assert [route.path.template for route in app.routes] == ["/a/{x:int}", "/a/{x}", "/a/b"]
+    assert never is app.routes[-1].endpoint
+
+
+async def test_what_the_path_says_is_converted_for_the_handler_and_its_parameters() -> None:
+    class Place(BaseModel):
+        room: str
+        id: int
+        key: UUID
+        rest: str
+        page: int = 1
+
+    seen: list[Any] = []
+    key = UUID("12345678-1234-5678-1234-567812345678")
+    app = App()
+
+    @app.websocket("/{room}/{id:int}/{key:uuid}/{rest:path}")
+    async def talk(ws: Connection[Say, Say, Place]) -> None:
+        seen.append((ws.params, dict(ws.path_params)))
+
+    await run(app, path=f"/lobby/7/{key}/a/b", query_string=b"page=2&room=other")
+    place = Place(room="lobby", id=7, key=key, rest="a/b", page=2)
+    assert seen == [(place, {"room": "lobby", "id": 7, "key": key, "rest": "a/b"})]
+
+
+async def test_parameters_of_the_mount_are_kept_and_those_of_the_route_count() -> None:
+    seen: list[Any] = []
+    app = App()
+
+    @app.websocket("/{room}")
+    async def talk(ws: Chat) -> None:
+        seen.append(dict(ws.path_params))
+
+    outer = {"tenant": "t", "room": "outer"}
+    await run(app, path="/inner", path_params=outer)
+    assert seen == [{"tenant": "t", "room": "inner"}]
+    assert outer == {"tenant": "t", "room": "outer"}
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "is_found"),
+    [
+        ("", "/chat", True),
+        ("/api", "/api/chat", True),
+        ("/api/", "/api/chat", True),
+        ("/", "/chat", True),
+        ("/api", "/chat", True),  # a server that leaves it out
+        ("/api", "/apichat", False),
+        ("/api", "/api", False),
+        ("/chat", "/chat", False),
+    ],
+)
+async def test_routes_are_below_where_the_application_is_mounted(root: str, path: str, is_found: bool) -> None:
+    app = App([WebSocketRoute("/chat", saying("a"))])
+    assert (status(await run(app, root_path=root, path=path)) is None) is is_found
+
+
+async def test_the_mount_itself_is_the_root() -> None:
+    app = App([WebSocketRoute("/", saying("a"))])
+    assert said(await run(app, root_path="/chat", path="/chat")) == ["a"]
+
+
+async def test_versions_of_a_contract_serve_one_path_side_by_side() -> None:
+    first, second = (Contract("chat", Chat, version=version) for version in ("1.0.0", "2.0.0"))
+    app = App(
+        [
+            WebSocketRoute("/{room}", saying("one", first)),
+            WebSocketRoute("/chat", saying("other path")),
+            WebSocketRoute("/{room}", saying("two", second)),
+        ]
+    )
+    cases = {
+        (): "one",
+        ("chat.v1.json",): "one",
+        ("chat.v2.json",): "two",
+        ("chat.v2.json", "chat.v1.json"): "two",
+        ("other", "chat.v2.json"): "two",
+        ("bearer", "chat.v2.json", "chat.v1.json"): "one",
+    }
+    for offered, expected in cases.items():
+        assert said(await run(app, path="/chat", subprotocols=list(offered))) == [expected]
+    assert said(await run(app, path="/chat", subprotocols=None)) == ["one"]
+    assert status(await run(app, path="/chat", subprotocols=["chat.v3.json"])) == 400
+
+
+async def test_an_unknown_path_is_denied_with_404() -> None:
+    sent = await run(App(), path="/nowhere")
+    assert status(sent) == 404
+    assert json.loads(sent[1]["body"])["detail"] == "nothing is served here"
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/chat/1", 426), ("/chat/a", 404), ("/", 404)])
+async def test_plain_http_is_told_what_is_there(path: str, expected: int) -> None:
+    app = App([WebSocketRoute("/chat/{id:int}", saying("a"))])
+    receive, send, sent = wire({"type": "http.request", "body": b"", "more_body": False})
+    await app(scope(type="http", path=path), receive, send)
+    assert sent[0]["status"] == expected
+    assert json.loads(sent[1]["body"])["status"] == expected
+
+
+async def test_an_application_is_what_its_handlers_find() -> None:
+    seen: list[Any] = []
+
+    async def talk(ws: WebSocket) -> None:
+        seen.append(ws.app)
+        await ws.close()
+
+    app = App([WebSocketRoute("/", talk)])
+    await run(app)
+    around = object()
+    await run(app, app=around)
+    assert seen == [app, around]
+
+
+# --- classic routes ---
+
+
+async def test_a_classic_handler_does_all_by_itself() -> None:
+    async def talk(websocket: WebSocket) -> None:
+        await websocket.accept("two")
+        await websocket.send_text(await websocket.receive_text())
+        await websocket.close()
+
+    sent = await run(App([WebSocketRoute("/", talk)]), text("a"), subprotocols=["one", "two"])
+    assert (sent[0]["subprotocol"], sent[1]["text"], sent[2]["code"]) == ("two", "a", 1000)
+
+
+async def test_a_classic_handler_may_say_its_types() -> None:
+    class Local(BaseModel):
+        room: int
+
+    heard: list[Any] = []
+
+    async def talk(ws: "WebSocket[Say, Say, Local]") -> None:
+        await ws.accept()
+        async for message in ws:
+            heard.append((message, ws.params.room))
+
+    app = App([WebSocketRoute("/{room}", talk)])
+    await run(app, text('{"text":"a"}'), disconnect(), path="/5")
+    assert heard == [(Say(text="a"), 5)]
+    assert status(await run(app, path="/x")) == 422
+
+
+def test_a_route_tells_what_it_is() -> None:
+    assert repr(WebSocketRoute("/a", saying("a"))) == "<WebSocketRoute /a: <Endpoint of <Contract say 1.0.0>>>"
+
+
+def test_what_cannot_be_served_is_refused_when_it_is_said() -> None:
+    with pytest.raises(InvalidPath):
+        WebSocketRoute("no slash", saying("a"))
+    with pytest.raises(InvalidPath):
+        App().websocket("/{a:nothing}")(say("a"))
+
+    async def talk(ws: WebSocket, room: str) -> None: ...
+
+    no_handler: Any = talk
+    with pytest.raises(InvalidEndpoint):
+        WebSocketRoute("/", no_handler)
+
+
+# --- policies ---
+
+
+def busy(started: anyio.Event) -> Handler:
+    async def wait(ws: Chat) -> None:
+        started.set()
+        await anyio.sleep_forever()
+
+    return wait
+
+
+async def test_the_applications_connections_are_counted_together_and_an_endpoints_own_apart() -> None:
+    app = App(policy=Policy(max_connections=1))
+    started = anyio.Event()
+    app.websocket("/a")(busy(started))
+    app.websocket("/b")(say("b"))
+    app.websocket("/own", policy=Policy())(say("own"))
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(run, app, path="/a"))
+        with anyio.fail_after(5):
+            await started.wait()
+        assert status(await run(app, path="/b")) == 503
+        assert said(await run(app, path="/own")) == ["own"]
+        group.cancel_scope.cancel()
+    assert said(await run(app, path="/b")) == ["b"]
+
+
+@pytest.mark.parametrize("how", ["decorator", "route", "endpoint", "application"])
+async def test_the_policy_that_is_nearest_replaces_the_others(how: str) -> None:
+    widened = Policy(origins="*")
+    page = [(b"host", b"chat.example"), (b"origin", b"https://other.example")]
+    app = App(policy=widened if how == "application" else Policy())
+    if how == "decorator":
+        app.websocket("/", policy=widened)(say("a"))
+    elif how == "route":
+        app = App([WebSocketRoute("/", endpoint(say("a"), policy=Policy()), policy=widened)])
+    elif how == "endpoint":
+        app = App([WebSocketRoute("/", endpoint(say("a"), policy=widened))])
+    else:
+        app.websocket("/")(say("a"))
+    assert said(await run(app, headers=page)) == ["a"]
+    assert status(await run(App([WebSocketRoute("/", saying("a"))]), headers=page)) == 403
+
+
+async def test_a_classic_route_has_a_policy_too() -> None:
+    async def talk(ws: WebSocket) -> None:
+        await ws.accept()
+
+    page = [(b"host", b"chat.example"), (b"origin", b"https://other.example")]
+    assert status(await run(App([WebSocketRoute("/", talk)]), headers=page)) == 403
+    assert status(await run(App([WebSocketRoute("/", talk, policy=Policy(origins="*"))]), headers=page)) is None
+
+
+def test_an_application_that_replies_needs_error_models() -> None:
+    app = App(policy=Policy(on_invalid="reply"))
+    with pytest.raises(InvalidEndpoint):
+        app.websocket("/")(say("a"))
+    assert app.routes == ()
+
+
+async def test_a_contract_is_shared_by_the_decorator() -> None:
+    class Tagged(BaseModel):
+        type: Literal["say"] = "say"
+        text: str
+
+    contract = Contract("chat", Connection[Say, Annotated[Tagged | ErrorReply, Field(discriminator="type")]])
+    app = App(policy=Policy(on_invalid="reply"))
+
+    @app.websocket("/", contract)
+    async def talk(ws: "Connection[Say, Annotated[Tagged | ErrorReply, Field(discriminator='type')]]") -> None:
+        async for _ in ws:
+            pass
+
+    assert talk.contract is contract
+    sent = await run(app, text("{"), disconnect(), subprotocols=["chat.v1.json"])
+    assert sent[0]["subprotocol"] == "chat.v1.json"
+    assert json.loads(sent[1]["text"])["type"] == "error"
+
+
+@pytest.mark.parametrize("debug", [False, True])
+async def test_debug_holds_for_every_endpoint(debug: bool) -> None:
+    async def fail(handshake: Handshake[Say, Say]) -> Outcome:
+        raise ValueError("told")
+
+    app = App(debug=debug)
+    app.websocket("/app")(fail)
+    app.websocket("/own", policy=Policy())(fail)
+    for path in ("/app", "/own"):
+        sent = await run(app, path=path)
+        assert status(sent) == 500
+        assert json.loads(sent[1]["body"]).get("detail") == ("ValueError: told" if debug else None)
+
+
+# --- the lifespan ---
+
+
+async def test_the_state_of_the_lifespan_is_the_connections_state() -> None:
+    seen: list[Any] = []
+    events: list[str] = []
+
+    @asynccontextmanager
+    async def lifespan(app: App) -> AsyncGenerator[Mapping[str, Any]]:
+        events.append(f"in {len(app.routes)}")
+        yield {"pool": "p"}
+        events.append("out")
+
+    app = App(lifespan=lifespan)
+
+    @app.websocket("/")
+    async def talk(ws: Chat) -> None:
+        seen.append(ws.state.pool)
+
+    state: dict[str, Any] = {}
+    receive, send, sent = wire({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    await app({"type": "lifespan", "state": state}, receive, send)
+    await run(app, state=dict(state))
+    assert (seen, events) == (["p"], ["in 1", "out"])
+    assert [event["type"] for event in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_without_a_lifespan_an_application_starts_and_stops() -> None:
+    receive, send, sent = wire({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    await App()({"type": "lifespan"}, receive, send)
+    assert [event["type"] for event in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_a_lifespan_that_cannot_be_made_fails_the_startup() -> None:
+    def lifespan() -> None: ...
+
+    wrong: Any = lifespan
+    receive, send, sent = wire({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    with pytest.raises(TypeError):
+        await App(lifespan=wrong)({"type": "lifespan"}, receive, send)
+    assert [event["type"] for event in sent] == ["lifespan.startup.failed"]
+
+
+# --- the reference's last example, imports aside ---
+
+
+def is_authorized(subprotocols: list[str]):  # type: ignore[no-untyped-def]
+    if len(subprotocols) != 2:
+        return False
+    if subprotocols[0] != "Authorization":
+        return False
+    # Here we are hard coding the token, in a real application you would validate the token
+    # against a database or an external service.
+    if subprotocols[1] != "token":  # noqa: SIM103 - as it is written there
+        return False
+    return True
+
+
+async def websocket_endpoint(websocket: WebSocket):  # type: ignore[no-untyped-def]
+    subprotocols = websocket.scope["subprotocols"]
+    if not is_authorized(subprotocols):
+        raise HTTPException(status_code=401, detail="Unauthorized")
+    await websocket.accept("Authorization")
+    await websocket.send_text("Hello, world!")
+    await websocket.close()
+
+
+app = Starlette(debug=True, routes=[WebSocketRoute("/ws", websocket_endpoint)])
+
+
+async def test_the_references_last_example_works_as_written(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "typedws.endpoint")
+    denied = await run(app, path="/ws")
+    assert status(denied) == 401
+    assert json.loads(denied[1]["body"])["detail"] == "Unauthorized"
+    sent = await run(app, path="/ws", subprotocols=["Authorization", "token"])
+    assert (sent[0]["subprotocol"], sent[1]["text"], sent[2]["code"]) == ("Authorization", "Hello, world!", 1000)
+    assert len(caplog.records) == 1

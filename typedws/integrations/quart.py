@@ -1,0 +1,168 @@
+"""Endpoints as websocket views of Quart: its sessions, its authentication, its blueprints and hooks are active.
+
+A view has no ``receive`` and ``send`` of ASGI, but Quart's own; between the two stands the bridge in this file.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent, ASGISendCallable
+from quart import Response, current_app, websocket
+from quart.asgi import ASGIWebsocketConnection
+from quart.wrappers import Websocket, base
+from werkzeug.datastructures import Headers
+from werkzeug.exceptions import HTTPException
+
+from typedws.endpoints import Endpoint
+from typedws.routing import App
+
+__all__ = ["WebsocketConnection", "view"]
+
+View: TypeAlias = Callable[..., Awaitable[Response | None]]
+
+_DISCONNECT: Final = "typedws.disconnect"
+"""The key of the scope for the event with which the client left, ``None`` before. Quart's own class sets none."""
+
+_Left: Final[type[Exception]] = getattr(base, "ClientDisconnectedError", OSError)
+"""What Quart raises when the client has left, from 0.23 on."""
+
+
+class WebsocketConnection(ASGIWebsocketConnection):
+    """Quart's own, but for two things: a view learns the close code of its client, and an empty message is survived.
+
+    ``app.asgi_websocket_class = WebsocketConnection`` sets it, for all websockets of an application.
+    """
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        scope: Any = self.scope
+        scope[_DISCONNECT] = None
+        await super().__call__(partial(self._receive, receive), send)
+
+    async def _receive(self, receive: ASGIReceiveCallable) -> ASGIReceiveEvent:
+        event: Any = await receive()
+        if event["type"] == "websocket.disconnect":
+            scope: Any = self.scope
+            scope[_DISCONNECT] = event
+            self._closed = True  # or Quart closes a connection that is over, when its view fails
+        elif event.get("bytes") == b"":  # which Quart takes for none
+            event = {**event, "text": b""}
+        found: ASGIReceiveEvent = event
+        return found
+
+
+def view(app: Endpoint[Any, Any, Any] | App, *, name: str | None = None) -> View:
+    """Make a view of an endpoint: ``app.add_websocket("/chat/<room>", view_func=view(talk))``.
+
+    The parts of Quart's rule are path parameters. ``quart.session``, ``quart.g`` and ``current_user`` work in the
+    handler as in any view. When the client leaves, Quart cancels its views; the handler is not cancelled, but told by
+    a disconnect, and the view lasts until the handler has ended.
+
+    :param name: Quart's name of the endpoint, for ``url_for``; by default the handler's
+    """
+
+    async def serve(**params: Any) -> Response | None:
+        return await _Bridge(websocket, params).run(app)
+
+    handler: object = app.handler if isinstance(app, Endpoint) else app
+    serve.__name__ = name or str(getattr(handler, "__name__", type(handler).__name__))
+    return serve
+
+
+class _Bridge:
+    """One connection of Quart's as ASGI."""
+
+    def __init__(self, websocket: Websocket, params: Mapping[str, Any]) -> None:
+        self._websocket: Any = websocket  # whose dictionaries say not of what
+        self._params = params
+        self._inbox: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
+        self._inbox.put_nowait({"type": "websocket.connect"})
+        self._pump: asyncio.Task[None] | None = None
+        self._denial: Response | None = None
+
+    async def run(self, app: Endpoint[Any, Any, Any] | App) -> Response | None:
+        """Run an application, and give the response that denies, where it did."""
+        # A task of its own, as Quart cancels the view's as soon as the client leaves. Its context is the view's.
+        handling = asyncio.create_task(app(self._scope(), self._inbox.get, self._send))
+        try:
+            await asyncio.wait([handling])
+        except asyncio.CancelledError:
+            await self._ended(handling)
+            raise
+        finally:
+            if self._pump is not None:
+                self._pump.cancel()
+        handling.result()
+        return self._denial
+
+    async def _ended(self, handling: "asyncio.Task[None]") -> None:
+        """Tell that the client has left, and wait: under no server is a handler cancelled for that."""
+        gone: Mapping[str, Any] | None = self._websocket.scope.get(_DISCONNECT, {"type": "websocket.disconnect"})
+        try:
+            if gone is not None:
+                self._inbox.put_nowait(gone)
+                await asyncio.wait([handling])
+        finally:  # by now it has ended, or it is the server that does not wait
+            if not handling.cancelling():  # twice would cancel the close too
+                handling.cancel()
+            await asyncio.wait([handling])
+        handling.result()
+
+    def _scope(self) -> dict[str, Any]:
+        scope: Mapping[str, Any] = self._websocket.scope
+        app: Any = current_app
+        return {
+            **scope,
+            "app": app._get_current_object(),  # noqa: SLF001 - werkzeug's way from a proxy to what it stands for
+            "path_params": {**scope.get("path_params", {}), **self._params},
+            "extensions": {**(scope.get("extensions") or {}), "websocket.http.response": {}},  # or Quart makes it a 403
+            "typedws.handles": self._is_handled,
+        }
+
+    def _is_handled(self, error: Exception) -> bool:
+        """Whether the application has an ``errorhandler`` for an exception, and can still answer with what it gives."""
+        if self._pump is not None:
+            return False
+        code: int | None = error.code if isinstance(error, HTTPException) else None
+        by_owner = [current_app.error_handler_spec.get(owner, {}) for owner in (*self._websocket.blueprints, None)]
+        by_class = [by_code.get(each, {}) for by_code in by_owner for each in (code, None)]
+        return any(class_ in handlers for handlers in by_class for class_ in type(error).__mro__)
+
+    async def _receive_all(self) -> None:
+        with suppress(_Left):
+            while True:
+                data: str | bytes | None = await self._websocket.receive()
+                if isinstance(data, str):
+                    self._inbox.put_nowait({"type": "websocket.receive", "text": data})
+                else:  # an empty binary message may come as `None`
+                    self._inbox.put_nowait({"type": "websocket.receive", "bytes": data or b""})
+
+    async def _send(self, event: Mapping[str, Any]) -> None:
+        try:
+            await self._pass_on(event)
+        except _Left as error:
+            raise ConnectionResetError from error  # as ASGI has it
+
+    async def _pass_on(self, event: Mapping[str, Any]) -> None:
+        match event["type"]:
+            case "websocket.send":
+                text: str | None = event.get("text")
+                await self._websocket.send(event["bytes"] if text is None else text)
+            case "websocket.accept":
+                await self._websocket.accept(_headers(event), event.get("subprotocol"))
+                self._pump = asyncio.create_task(self._receive_all())
+            case "websocket.close" if self._pump is not None:
+                await self._websocket.close(event.get("code", 1000), event.get("reason") or "")
+            case "websocket.close":
+                self._denial = Response("", 403)
+            case "websocket.http.response.start":
+                self._denial = Response(b"", event["status"], _headers(event))
+            case _:
+                assert self._denial is not None, event["type"]  # noqa: S101 - there is only "websocket.http.response.body"
+                self._denial.set_data(await self._denial.get_data(as_text=False) + event.get("body", b""))
+
+
+def _headers(event: Mapping[str, Any]) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.get("headers") or ()])
