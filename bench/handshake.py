@@ -4,7 +4,8 @@
 accept, the handler returns, close, in process with stubbed callables. The small ones have no parameters; the others
 validate one path parameter and two of the query: typedws and Starlette's handler by the same model, FastAPI by the
 parameters of its function. The work is not the same: the request has an ``Origin``, which only typedws checks, and only
-typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing.
+typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing. "Starlette, checked" is a handler
+that does by hand what an endpoint does before it runs: compares ``Origin`` and ``Host``, bounds the time.
 """
 
 import argparse
@@ -15,7 +16,9 @@ import pstats
 import time
 from statistics import median
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
+import anyio
 import fastapi
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
@@ -102,6 +105,27 @@ async def starlette_handler_of_params(websocket: ClassicWebSocket) -> None:
     await websocket.close()
 
 
+def is_same_host(websocket: ClassicWebSocket) -> bool:
+    origin = websocket.headers.get("origin")
+    return origin is None or urlsplit(origin.lower()).netloc == websocket.headers.get("host", "").lower()
+
+
+async def checked_starlette_handler(websocket: ClassicWebSocket) -> None:
+    if not is_same_host(websocket):
+        await websocket.close()
+        return
+    with anyio.move_on_after(10):
+        await starlette_handler(websocket)
+
+
+async def checked_starlette_handler_of_params(websocket: ClassicWebSocket) -> None:
+    if not is_same_host(websocket):
+        await websocket.close()
+        return
+    with anyio.move_on_after(10):
+        await starlette_handler_of_params(websocket)
+
+
 fast = fastapi.FastAPI()
 
 
@@ -129,6 +153,7 @@ SMALL: Final[dict[str, tuple[Any, Any]]] = {
     "typedws, no timeouts": (endpoint(handler, policy=NO_TIMEOUTS), REQUEST),
     "typedws, App": (plain_app, REQUEST),
     "Starlette, app": (Starlette(routes=[ClassicRoute("/rooms/{room}", starlette_handler)]), REQUEST),
+    "Starlette, checked": (Starlette(routes=[ClassicRoute("/rooms/{room}", checked_starlette_handler)]), REQUEST),
     "FastAPI, app": (plain_fast, REQUEST),
 }
 WITH_PARAMS: Final[dict[str, tuple[Any, Any]]] = {
@@ -136,6 +161,10 @@ WITH_PARAMS: Final[dict[str, tuple[Any, Any]]] = {
     "typedws, Handshake": (endpoint(handler_that_decides), ROUTED),
     "typedws, App": (app, REQUEST),
     "Starlette, app": (Starlette(routes=[ClassicRoute("/rooms/{room}", starlette_handler_of_params)]), REQUEST),
+    "Starlette, checked": (
+        Starlette(routes=[ClassicRoute("/rooms/{room}", checked_starlette_handler_of_params)]),
+        REQUEST,
+    ),
     "FastAPI, app": (fast, REQUEST),
 }
 
@@ -170,7 +199,7 @@ async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, cou
     for name in ways:
         ratios = "".join(
             f"  / {other}: {median(each[name] / each[other] for each in costs):.2f}"
-            for other in ("Starlette, app", "FastAPI, app")
+            for other in ("Starlette, app", "Starlette, checked", "FastAPI, app")
             if name.startswith("typedws")
         )
         print(f"  {name:21s} {median(each[name] for each in costs):7.1f} us{ratios}")

@@ -184,7 +184,7 @@ class Runner:
         """Deny or close, where the handler has not, and log it."""
         session = session_of(ws)
         application = session.state.application
-        done = "left as it is"
+        done = "left as it was"
         if session.end is not None:
             done = f"ended with {session.end.code}"
         elif application is Application.CONNECTING:

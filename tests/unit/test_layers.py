@@ -18,13 +18,22 @@ GROUND = (
     "endings events headers origins params paths query reader request sendable state subprotocols typeforms url"
 ).split()
 SHELL = (
-    "answering connection endpoints group handlers handshake plain policy routing running session view watchdog watching "
+    "answering connection endpoints group guarding handlers handshake plain policy routing running session view watchdog watching "
     "websockets"
 ).split()
+GUESTS = "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart".split()
 FRONT_DOOR = "__init__"
 
 CORE_LIBRARIES = {"anyio", "orjson", "pydantic", "pydantic_core", "typing_extensions"}
-OPTIONAL_LIBRARIES = {"cbor2": "codecs.cbor", "ormsgpack": "codecs.msgpack"}
+OPTIONAL_LIBRARIES = {
+    "cbor2": "codecs.cbor",
+    "fastapi": "integrations.fastapi",
+    "litestar": "integrations.litestar",
+    "ormsgpack": "codecs.msgpack",
+    "quart": "integrations.quart",
+    "hypercorn": "integrations.quart",  # which Quart stands on
+    "werkzeug": "integrations.quart",
+}
 
 
 def modules() -> dict[str, ast.Module]:
@@ -59,7 +68,7 @@ def foreign(name: str) -> set[str]:
 
 
 def test_every_module_has_its_floor() -> None:
-    assert sorted([*CELLAR, *GROUND, *SHELL, FRONT_DOOR]) == sorted(MODULES)
+    assert sorted([*CELLAR, *GROUND, *SHELL, *GUESTS, FRONT_DOOR]) == sorted(MODULES)
 
 
 @pytest.mark.parametrize("name", CELLAR)
@@ -79,6 +88,11 @@ def test_pure_rules_import_no_shell_and_await_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", SHELL)
 def test_the_shell_stands_on_both(name: str) -> None:
     assert own(name) <= {*CELLAR, *GROUND, *SHELL}
+
+
+@pytest.mark.parametrize("name", sorted(set(MODULES) - set(GUESTS)))
+def test_nothing_imports_a_guest_room(name: str) -> None:
+    assert not own(name) & set(GUESTS)
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
