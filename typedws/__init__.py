@@ -30,7 +30,7 @@ from typedws.errors import (
     WebSocketDisconnected,
 )
 from typedws.exceptions import HTTPException, WebSocketException
-from typedws.group import Group
+from typedws.group import Group, GroupStatistics, Member
 from typedws.outcome import Closed, Denied, Outcome
 from typedws.params import FromCookie, FromHeader
 from typedws.policy import Policy
@@ -61,6 +61,7 @@ __all__ = [
     "FromCookie",
     "FromHeader",
     "Group",
+    "GroupStatistics",
     "HTTPException",
     "Handler",
     "Handshake",
@@ -76,6 +77,7 @@ __all__ = [
     "InvalidPath",
     "InvalidPolicy",
     "InvalidState",
+    "Member",
     "Outcome",
     "Policy",
     "ProblemDocument",

@@ -209,18 +209,18 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises as `send_model` does."""
-        await self._session.send(text_event(data))
+        await self._session.send_message(text_event(data))
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a binary message. Raises as `send_model` does."""
-        await self._session.send(binary_event(data))
+        await self._session.send_message(binary_event(data))
 
     async def send_json(self, data: Any, mode: Mode | None = None) -> None:
         """Send plain values, or whatever JSON can say of a value: models, dataclasses, times, UUIDs, sets, ...
 
         Raises as `send_model` does; a non-finite number is refused, in every mode alike.
         """
-        await self._session.send(_data_event(self._codec(mode).encode(data)))
+        await self._session.send_message(_data_event(self._codec(mode).encode(data)))
 
     def _model_event(self, message: Any, mode: Mode | None) -> Mapping[str, object]:
         encode = self._encode if mode is None else None

@@ -140,7 +140,7 @@ def made(
         takes = signature.takes or Connection
         contract = Contract[Any, Any, Any].unnamed(signature.name, takes)
     elif not isinstance(cast(object, contract), Contract):
-        raise InvalidEndpoint("a Contract", repr(contract), "give the policy as policy=...")
+        raise InvalidEndpoint("a Contract", f"a {type(contract).__name__}", "give the policy as policy=...")
     else:
         agreed(signature, contract)
     return Endpoint(handler, signature.kind, contract, policy)

@@ -5,17 +5,14 @@ into all outboxes without waiting for anybody, so that a member that reads slowl
 the memory of one process and belongs to one event loop.
 """
 
-from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from typedws.adapters import adapter_for
@@ -23,22 +20,19 @@ from typedws.closing import CloseCode
 from typedws.connection import Connection
 from typedws.errors import InvalidState, WebSocketDisconnect
 from typedws.events import binary_event, text_event
+from typedws.outbox import OUTBOXES, Call, Common, Encode, Event, Outbox, Overflow
 from typedws.session import Session
 from typedws.view import session_of
+from typedws.watching import is_cancellation
 
-__all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member", "Overflow"]
+__all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member"]
 
 Out = TypeVar("Out")
-
-Overflow: TypeAlias = Literal["close", "drop_oldest", "drop_newest", "conflate", "block"]
-"""What happens when a message comes for a member for whom as many wait as may; see `Group`."""
 
 LEAVE_TIMEOUT: Final = 5.0
 """Seconds that a member which leaves by itself is given to hear what is pending for it."""
 
 _REASON: Final = "reads too slowly"
-
-_Event: TypeAlias = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +58,7 @@ class Member:
 
     __slots__ = ("_outbox",)
 
-    def __init__(self, outbox: "_Outbox") -> None:
+    def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     @property
@@ -117,17 +111,17 @@ class Group(Generic[Out]):
     ) -> None:
         if max_pending < 1:
             raise ValueError(f"expected a max_pending of at least 1, found {max_pending}: nothing could be sent")
-        if on_overflow not in _OUTBOXES:
-            known = ", ".join(f'"{policy}"' for policy in _OUTBOXES)
+        if on_overflow not in OUTBOXES:
+            known = ", ".join(f'"{policy}"' for policy in OUTBOXES)
             raise ValueError(f"expected an on_overflow of {known}, found {on_overflow!r}: choose one of them")
         if (key is None) is (on_overflow == "conflate"):
             expected = "a key" if key is None else "no key"
             raise ValueError(f'expected {expected} with on_overflow="{on_overflow}": "conflate" alone needs one')
         self._max_pending = max_pending
-        self._outbox_class = _OUTBOXES[on_overflow]
+        self._outbox_class = OUTBOXES[on_overflow]
         self._key = key
-        self._members: dict[Connection[object, Out], _Outbox] = {}
-        self._common = _Common()
+        self._members: dict[Connection[object, Out], Outbox] = {}
+        self._common = Common()
 
     def joined(self, ws: Connection[object, Out]) -> AbstractAsyncContextManager[Member, None]:
         """Make a connection a member for the length of a block; gives what is counted of it.
@@ -164,7 +158,7 @@ class Group(Generic[Out]):
         """
         outboxes = self._addressed(to, exclude)
         events = _encoded(message, outboxes)
-        call = _Call(object() if self._key is None else self._key(message))
+        call = Call(object() if self._key is None else self._key(message))
         for outbox in outboxes:
             outbox.put(events[outbox.form], call)
         await call.completed()
@@ -186,7 +180,7 @@ class Group(Generic[Out]):
         pending = sum(outbox.count for outbox in self._members.values())
         return GroupStatistics(len(self), pending, self._common.sent, self._common.dropped, self._common.closed)
 
-    def _join(self, ws: Connection[object, Out]) -> "_Outbox":
+    def _join(self, ws: Connection[object, Out]) -> Outbox:
         session, form, encode = _voice_of(ws)
         session.check_accepted()
         if session.end is not None:
@@ -206,16 +200,13 @@ class Group(Generic[Out]):
         self,
         to: Connection[object, Out] | Iterable[Connection[object, Out]] | None,
         exclude: Connection[object, Out] | Iterable[Connection[object, Out]],
-    ) -> "list[_Outbox]":
+    ) -> list[Outbox]:
         members, excluded = self._members, _several(exclude)
         if to is not None:
             return [members[ws] for ws in _several(to) if ws in members and ws not in excluded]
         if excluded:
             return [outbox for ws, outbox in members.items() if ws not in excluded]
         return list(members.values())
-
-
-_Encode: TypeAlias = Callable[[Any], str | bytes]
 
 
 def _several(given: Connection[object, Out] | Iterable[Connection[object, Out]]) -> dict[Connection[object, Out], None]:
@@ -225,7 +216,7 @@ def _several(given: Connection[object, Out] | Iterable[Connection[object, Out]])
     return dict.fromkeys(given)
 
 
-def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, _Encode]:
+def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, Encode]:
     """Give a connection's session, a form that is equal for all that encode what they say alike, and how they do."""
     codec = ws._codec(None)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     declared = ws._declared()[1]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
@@ -239,264 +230,14 @@ def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, _Encode]:
     return session_of(ws), codec, encode_by_class
 
 
-def _encoded(message: object, outboxes: "Iterable[_Outbox]") -> dict[object, _Event]:
+def _encoded(message: object, outboxes: Iterable[Outbox]) -> dict[object, Event]:
     """Encode a message once for each form in which these members speak."""
-    events: dict[object, _Event] = {}
+    events: dict[object, Event] = {}
     for outbox in outboxes:
         if outbox.form not in events:
             data = outbox.encode(message)
             events[outbox.form] = text_event(data) if isinstance(data, str) else binary_event(data)
     return events
-
-
-class _Common:
-    """What the members of a group have in common: what is counted of all that ever were, and what wakes the idle."""
-
-    __slots__ = ("_news", "closed", "dropped", "sent")
-
-    def __init__(self) -> None:
-        self.sent = 0
-        self.dropped = 0
-        self.closed = 0
-        self._news: anyio.Event | None = None
-
-    def news(self) -> anyio.Event:
-        """Give an event to wait for. One for all members: to make one for each doubles what a message to all costs."""
-        if self._news is None or self._news.is_set():
-            self._news = anyio.Event()
-        return self._news
-
-    def forget_news(self) -> None:
-        """Let the next member be on another event loop."""
-        self._news = None
-
-
-class _Call:
-    """One call of ``send``: for how many members it is queued, and which outboxes are too full for it."""
-
-    __slots__ = ("_room", "full", "key", "queued")
-
-    def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.queued = 0
-        self.full: set[_Blocking] = set()
-        self._room: anyio.Event | None = None
-
-    def waits_no_more(self, outbox: "_Blocking") -> None:
-        self.full.remove(outbox)
-        if not self.full and self._room is not None:
-            self._room.set()
-
-    async def completed(self) -> None:
-        """Wait for room; where there is no need, let others run all the same: the tasks that empty the outboxes."""
-        if not self.full:
-            await anyio.lowlevel.checkpoint()
-            return
-        self._room = anyio.Event()
-        try:
-            await self._room.wait()
-        finally:
-            for outbox in self.full:
-                outbox.withdraw(self)
-
-
-# --- outboxes ---
-
-
-async def _say(session: Session, event: _Event) -> None:
-    """Send as ``send_model`` does: by the short way, where nobody else sends."""
-    if session.sending is not None:
-        await session.send(event)
-        return
-    session.sending = "busy"
-    try:
-        await session.asgi_send(event)
-    except Exception as error:
-        session.failed(error)
-        raise
-    finally:
-        if session.waiting is None:
-            session.sending = session.sending_at_rest
-        else:
-            session.pass_turn()
-
-
-class _Outbox(ABC):
-    """What one member has still to hear. What happens when it is full, each policy's own class says."""
-
-    def __init__(
-        self,
-        session: Session,
-        form: object,
-        encode: _Encode,
-        max_pending: int,
-        common: _Common,
-        resign: Callable[[], None],
-    ) -> None:
-        self.session = session
-        self.form = form
-        self.encode = encode
-        self.sent = 0
-        self.dropped = 0
-        self.is_overdue = False
-        """Whether the connection is to be closed, because the peer reads too slowly."""
-        self._pending: OrderedDict[Hashable, _Event] = OrderedDict()
-        self._max_pending = max_pending
-        self._common = common
-        self._resign = resign
-        self._is_member = True
-        self._is_writing = False
-        self._writing = anyio.CancelScope()
-        self._idle: anyio.Event | None = None
-
-    @property
-    def count(self) -> int:
-        return len(self._pending) + self._is_writing
-
-    @property
-    def is_full(self) -> bool:
-        # While nothing is being written, it is this member's task that had no turn yet: no fault of the peer.
-        return self._is_writing and len(self._pending) >= self._max_pending
-
-    # --- in ---
-
-    def put(self, event: _Event, call: _Call) -> None:
-        """Queue an event, or do what the policy says."""
-        if self.is_full:
-            self.overflow(event, call)
-        else:
-            self.add(event, call)
-
-    @abstractmethod
-    def overflow(self, event: _Event, call: _Call) -> None:
-        """Do what the policy says with an event for which there is no room."""
-
-    def add(self, event: _Event, call: _Call) -> None:
-        self._pending[call.key] = event
-        call.queued += 1
-        if self._idle is not None:
-            self._idle.set()
-            self._idle = None
-
-    def drop(self, count: int) -> None:
-        self.dropped += count
-        self._common.dropped += count
-
-    # --- out ---
-
-    async def write(self) -> None:
-        """Send what is pending, in order, for as long as the member stays."""
-        is_alone = False
-        with self._writing:
-            while True:
-                while self._pending:
-                    self._is_writing = True
-                    await _say(self.session, self.take())
-                    self._is_writing = False
-                    self.sent += 1
-                    self._common.sent += 1
-                if not self._is_member:
-                    return
-                self._idle = anyio.Event() if is_alone else self._common.news()
-                await self._idle.wait()
-                is_alone = not self._pending  # woken for others: alone next time
-
-    def take(self) -> _Event:
-        return self._pending.popitem(last=False)[1]
-
-    # --- the end ---
-
-    def leave(self) -> None:
-        """Cease to be a member: what is pending is the last."""
-        if self._is_member:
-            self._is_member = False
-            self._resign()
-
-    def give_up(self) -> None:
-        """Leave, because the peer reads too slowly: cancel what is being written, so that a close has its turn."""
-        self.leave()
-        self.discard()
-        self.is_overdue = True
-        self._writing.cancel()
-
-    def discard(self) -> None:
-        self.drop(len(self._pending))
-        self._pending.clear()
-
-    def end(self) -> None:
-        """Leave for good, after the last write; one that was cut short counts as dropped."""
-        self.leave()
-        self.discard()
-        self.drop(self._is_writing)
-        self._is_writing = False
-
-    def closed(self) -> None:
-        self._common.closed += 1
-
-
-class _Closing(_Outbox):
-    def overflow(self, event: _Event, call: _Call) -> None:
-        self.drop(1)
-        self.give_up()
-
-
-class _Conflating(_Closing):
-    def put(self, event: _Event, call: _Call) -> None:
-        if call.key in self._pending:
-            self.drop(1)
-            self.add(event, call)  # at the place of the old one
-        else:
-            super().put(event, call)
-
-
-class _DroppingOldest(_Outbox):
-    def overflow(self, event: _Event, call: _Call) -> None:
-        while self.is_full:  # after a burst there may be several too many
-            self.take()
-            self.drop(1)
-        self.add(event, call)
-
-
-class _DroppingNewest(_Outbox):
-    def overflow(self, event: _Event, call: _Call) -> None:
-        self.drop(1)
-
-
-class _Blocking(_Outbox):
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._waiting: OrderedDict[_Call, _Event] = OrderedDict()
-
-    def overflow(self, event: _Event, call: _Call) -> None:
-        self._waiting[call] = event
-        call.full.add(self)
-
-    def take(self) -> _Event:
-        event = super().take()
-        if self._waiting and not self.is_full:
-            call, waiting = self._waiting.popitem(last=False)
-            self.add(waiting, call)
-            call.waits_no_more(self)
-        return event
-
-    def leave(self) -> None:
-        super().leave()
-        while self._waiting:
-            self._waiting.popitem()[0].waits_no_more(self)
-            self.drop(1)
-
-    def withdraw(self, call: _Call) -> None:
-        """Forget an event whose sender waits no more."""
-        del self._waiting[call]
-
-
-_OUTBOXES: Final[dict[Overflow, type[_Outbox]]] = {
-    "close": _Closing,
-    "drop_oldest": _DroppingOldest,
-    "drop_newest": _DroppingNewest,
-    "conflate": _Conflating,
-    "block": _Blocking,
-}
 
 
 # --- membership ---
@@ -505,9 +246,9 @@ _OUTBOXES: Final[dict[Overflow, type[_Outbox]]] = {
 class _Membership(AbstractAsyncContextManager[Member, None]):
     """Empty a member's outbox beside a block; cancel the block where that ends the connection."""
 
-    def __init__(self, join: Callable[[], _Outbox]) -> None:
+    def __init__(self, join: Callable[[], Outbox]) -> None:
         self._join = join
-        self._outbox: _Outbox
+        self._outbox: Outbox
         self._tasks: TaskGroup
         self._failure: Exception | None
 
@@ -527,7 +268,7 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
             self._tasks.cancel_scope.deadline = anyio.current_time() + LEAVE_TIMEOUT
         else:
             self._tasks.cancel_scope.cancel()
-        if not _is_cancellation(error):
+        if not is_cancellation(error):
             await self._tasks.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
         else:
             await self._tasks.__aexit__(type_, error, traceback)
@@ -554,10 +295,3 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
         end = await self._outbox.session.close(CloseCode.POLICY_VIOLATION, _REASON)
         self._outbox.closed()
         self._failure = WebSocketDisconnect(end.code, end.reason, end.closed_by)
-
-
-def _is_cancellation(error: BaseException | None) -> bool:
-    cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):  # what a trio nursery in the block makes of it
-        return cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1] is None
-    return isinstance(error, cancelled)

@@ -15,7 +15,7 @@ from typedws.contract import Contract
 from typedws.declared import types_of
 from typedws.errors import InvalidEndpoint
 from typedws.handshake import Handshake
-from typedws.outcome import Outcome
+from typedws.outcome import Closed, Outcome
 from typedws.typeforms import may_be, type_name, unwrapped
 from typedws.websockets import WebSocket
 
@@ -138,13 +138,16 @@ def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: Han
     is_async = inspect.iscoroutinefunction(function)
     if not is_async and not may_be(returns, Awaitable):
         raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
-    result: Any = Outcome if kind == "handshake" else None
+    result = _RESULTS[kind]
     if not may_be(returns, result if is_async else GenericAlias(Awaitable, result)):
         told = f"{name}(...) -> {type_name(returns)}"
         if kind == "handshake":
             hint = "return what deny() or close() gives, on every path"
             raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", told, hint)
         raise InvalidEndpoint("a handler that returns None", told, "only a handler of a Handshake returns an Outcome")
+
+
+_RESULTS: Final[Mapping[HandlerKind, Any]] = {"connection": Closed | None, "handshake": Outcome, "classic": None}
 
 
 def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
@@ -157,7 +160,7 @@ def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
     told = ("hears", "says", "has the parameters")
     for what, mine, theirs in zip(told, _types(signature.takes), _types(contract.connection), strict=True):
         if not (may_be(mine, theirs) if what == "says" else may_be(theirs, mine)):
-            expected = f"a handler that {what} {type_name(theirs)}, as {contract!r} does"
+            expected = f"a handler that {what} {type_name(theirs)}, as the contract {contract.name!r} does"
             raise InvalidEndpoint(expected, f"{type_name(mine)} in {signature.name}", _AGREE)
 
 

@@ -24,7 +24,9 @@ _KEY = "typedws.params"
 
 @dataclass(frozen=True, slots=True)
 class FromHeader:
-    """Mark a field of the parameters as a header of the request; every value of it where the field takes several.
+    """Mark a field of the parameters as a header of the request.
+
+    It is the first of its values, or all where the field takes several.
 
     :param name: the header's name, in any case; by default the field's, with ``-`` for ``_``
     """

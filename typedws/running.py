@@ -61,7 +61,9 @@ class Runner:
         policy = guard.policy
         if policy.on_invalid == "reply" and contract.error is None:
             hint = "say an ErrorReply, or name one in Contract(error=...)"
-            raise InvalidEndpoint('an error model for Policy(on_invalid="reply")', f"none in {contract!r}", hint)
+            raise InvalidEndpoint(
+                'an error model for Policy(on_invalid="reply")', f"none in the contract {contract.name!r}", hint
+            )
         self._name = contract.name
         self._handler = handler
         self._is_accepting = kind == "connection"

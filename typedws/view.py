@@ -92,14 +92,14 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
 
 def session_of(view: View[Any, Any, Any]) -> Session:
     """Give the traffic behind a view: for the rooms that run connections, not for their users."""
-    return view._session  # noqa: SLF001 - the one door
+    return view._session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one door
 
 
 def declare(view: View[Any, Any, Any], forms: Forms, params: object) -> None:
     """Tell a view what it hears and says, and its parameters, where somebody else has read all of them."""
-    view._forms, view._params = forms, params  # noqa: SLF001
+    view._forms, view._params = forms, params  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
 def is_declared(view: View[Any, Any, Any]) -> bool:
     """Whether somebody has told the view already."""
-    return view._forms is not None  # noqa: SLF001
+    return view._forms is not None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

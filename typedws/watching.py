@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, cast
 
 import anyio
 
@@ -11,7 +11,7 @@ from typedws.errors import ConcurrentReceive, WebSocketDisconnect
 from typedws.session import Inbox, Session
 from typedws.state import Client
 
-__all__ = ["MAX_PENDING", "OnOverflow", "Watch"]
+__all__ = ["MAX_PENDING", "OnOverflow", "Watch", "is_cancellation"]
 
 OnOverflow: TypeAlias = Literal["close", "discard"]
 """What happens to a peer that says more than is kept: it is closed with 1008, or what it says is lost."""
@@ -46,7 +46,7 @@ class Watch(AbstractAsyncContextManager[None, None]):
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._group.cancel_scope.cancel()
-        if error is None or not isinstance(error, anyio.get_cancelled_exc_class()):
+        if not is_cancellation(error):
             await self._group.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
         else:
             await self._group.__aexit__(type_, error, traceback)
@@ -75,3 +75,11 @@ class Watch(AbstractAsyncContextManager[None, None]):
             elif self._on_overflow == "close":
                 await self._session.close(CloseCode.POLICY_VIOLATION, "too many messages unread")
                 return self._session.disconnected(event)
+
+
+def is_cancellation(error: BaseException | None) -> bool:
+    """Whether a block was left by its cancellation, and by nothing else."""
+    cancelled = anyio.get_cancelled_exc_class()
+    if isinstance(error, BaseExceptionGroup):  # what a trio nursery in the block makes of it
+        return cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1] is None
+    return isinstance(error, cancelled)

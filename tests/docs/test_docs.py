@@ -74,7 +74,7 @@ def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
         for name, value in namespace.items()
         if before.get(name) is not value and value is not typedws.endpoint
     }
-    made = [value for value in new.values() if isinstance(value, Endpoint)]
+    made: list[Any] = [value for value in new.values() if isinstance(value, Endpoint)]
     return new.get("app") or new.get("endpoint") or made[-1]
 
 

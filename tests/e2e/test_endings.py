@@ -578,14 +578,14 @@ ROWS: Final[dict[str, Row]] = {
         end=lambda: before(secret),
         mount=in_starlette,
         sees=Denial(500),
-        logs=(("DEBUG", "denied with 500: the handler raised ValueError"),),
+        logs=(("WARNING", "denied with 500: the handler raised ValueError"),),
         raises=ValueError,
     ),
     "another exception in Starlette, after the accept": Row(
         end=lambda: after(secret),
         mount=in_starlette,
         sees=Closure(1011),
-        logs=(("DEBUG", "closed with 1011: the handler raised ValueError"),),
+        logs=(("WARNING", "closed with 1011: the handler raised ValueError"),),
         raises=ValueError,
     ),
     "an HTTPException in Starlette, before the accept": Row(

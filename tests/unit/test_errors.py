@@ -18,20 +18,27 @@ from typedws.errors import (
     ConcurrentReceive,
     DenialResponseUnsupported,
     InvalidClose,
+    InvalidContract,
+    InvalidDeclaration,
+    InvalidEndpoint,
     InvalidHandshake,
     InvalidInput,
     InvalidMessage,
     InvalidMessageType,
     InvalidParams,
+    InvalidPath,
+    InvalidPolicy,
     InvalidState,
     MessageProblem,
     TypedWSError,
     UndeclaredMessageType,
     UnknownMode,
+    UnknownSubprotocol,
     UnsendableMessage,
     WebSocketDisconnect,
     WebSocketDisconnected,
 )
+from typedws.exceptions import HTTPException, WebSocketException
 
 GOLDEN = Path(__file__).parent / "golden" / "sentences.txt"
 
@@ -95,6 +102,15 @@ SENTENCES: list[TypedWSError] = [
     InvalidMessageType("Order", "it names types that are not defined"),
     UnknownMode("yaml", registry),
     CodecNotInstalled("cbor", "cbor"),
+    UnknownSubprotocol(["chat.v1.json", "chat.v1.msgpack"]),
+    UnknownSubprotocol([]),
+    InvalidContract("a name that is a token", "'my chat'", "take letters, digits, '.', '-' and '_'"),
+    InvalidEndpoint("an asynchronous function", "talk, which is none", "write async def"),
+    InvalidPath("a slash at its start", "'c' in the path 'chat'", "write '/chat'"),
+    InvalidPolicy("idle_timeout to be above zero", "0", "None is no limit"),
+    HTTPException(401),
+    HTTPException(499, "no", {"x-why": "because"}),
+    WebSocketException(4001, "bye"),
 ]
 
 
@@ -106,7 +122,7 @@ def test_the_sentences_are_those_that_were_reviewed() -> None:
 def test_every_exception_has_a_sentence() -> None:
     public = {getattr(typedws.errors, name) for name in typedws.errors.__all__}
     classes = {each for each in public if isinstance(each, type) and issubclass(each, TypedWSError)}
-    assert classes - {type(error) for error in SENTENCES} == {TypedWSError, InvalidInput}
+    assert classes - {type(error) for error in SENTENCES} == {TypedWSError, InvalidInput, InvalidDeclaration}
 
 
 def copied(error: TypedWSError) -> TypedWSError:
@@ -164,6 +180,7 @@ def test_invalid_parameters_carry_the_status_that_answers_them() -> None:
         (InvalidHandshake, ValueError),
         (InvalidClose, ValueError),
         (InvalidMessageType, TypeError),
+        (InvalidDeclaration, ValueError),
         (UnknownMode, RuntimeError),
     ],
 )

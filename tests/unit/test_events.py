@@ -189,3 +189,39 @@ def test_events_of_the_applications_own_are_held_to_the_same_rules(
 )
 def test_what_a_server_raises_tells_whether_the_peer_is_gone(error: Exception, tells: bool) -> None:
     assert tells_disconnect(error) is tells
+
+
+TOKEN = "s3cr3t-t0k3n"
+
+
+@pytest.mark.parametrize(
+    ("offered", "answer"),
+    [
+        (("bearer", TOKEN), "bearer"),
+        (("BEARER", TOKEN), "BEARER"),
+        (("bearer", TOKEN, "v1"), "v1"),
+        (("v1", "bearer", TOKEN), "bearer"),
+        (("bearer", "v1", "v1"), "v1"),
+        (("bearer",), "bearer"),
+    ],
+)
+def test_beside_a_token_its_marker_and_the_others_may_be_answered(offered: tuple[str, ...], answer: str) -> None:
+    assert accept_event(answer, None, offered).get("subprotocol") == answer
+
+
+@pytest.mark.parametrize(
+    ("offered", "answer"),
+    [
+        (("bearer", TOKEN), TOKEN),
+        (("v1", "Bearer", TOKEN), TOKEN),
+        (("bearer", TOKEN), "v1"),
+        (("bearer", TOKEN), TOKEN.upper()),
+        (("bearer", "v1"), "v1"),
+    ],
+)
+def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str) -> None:
+    event: Event = {"type": "websocket.accept", "subprotocol": answer}
+    for attempt in (lambda: accept_event(answer, None, offered), lambda: check_event(event, offered)):
+        with pytest.raises(InvalidHandshake, match="subprotocol: expected one") as caught:
+            attempt()
+        assert TOKEN not in str(caught.value) + repr(caught.value) + repr(caught.value.args)

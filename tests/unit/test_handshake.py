@@ -1,5 +1,6 @@
 """`Handshake`: accepting and denying, whatever the server can and whenever the client leaves."""
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ from litestar.response.base import ASGIResponse
 from pydantic import BaseModel
 
 from tests.support import CONNECT, Event, connecting, scope, text, wire
-from typedws.denial import DenialResponse
+from typedws.codecs import Mode, TextJSON
+from typedws.denial import DenialResponse, ProblemDocument
 from typedws.errors import (
     DenialResponseUnsupported,
     InvalidHandshake,
     InvalidParams,
     InvalidState,
     UndeclaredMessageType,
+    UnknownSubprotocol,
     WebSocketDisconnect,
     WebSocketDisconnected,
 )
@@ -97,6 +100,60 @@ async def test_an_accept_after_the_client_left_tells_so() -> None:
     assert ws.application_state is WebSocketState.DISCONNECTED
 
 
+# --- the mode that the client chooses ---
+
+CODEC = TextJSON("mine")
+MODES: dict[str, Mode] = {"chat.v1.json": "text", "chat.v1.binary": "binary", "mine": CODEC}
+JOINED: Event = {"type": "websocket.send", "text": '{"room":"lobby","limit":10}'}
+JOINED_BINARY: Event = {"type": "websocket.send", "bytes": b'{"room":"lobby","limit":10}'}
+
+
+@pytest.mark.parametrize(
+    ("offered", "given", "answer", "said"),
+    [
+        ([], None, None, JOINED_BINARY),
+        (["chat.v1.json"], None, "chat.v1.json", JOINED),
+        (["chat.v1.binary", "chat.v1.json"], None, "chat.v1.binary", JOINED_BINARY),
+        (["other", "mine"], None, "mine", JOINED),
+        (["bearer", "s3cr3t"], None, "bearer", JOINED_BINARY),
+        (["chat.v1.json", "bearer", "s3cr3t"], None, "chat.v1.json", JOINED),
+        (["bearer", "chat.v1.json"], None, "bearer", JOINED_BINARY),
+        (["chat.v1.binary", "chat.v1.json"], "chat.v1.json", "chat.v1.json", JOINED),
+        (["chat.v1.json", "its-own"], "its-own", "its-own", JOINED_BINARY),
+        (["bearer", "s3cr3t", "chat.v1.json"], "bearer", "bearer", JOINED_BINARY),
+    ],
+)
+async def test_accept_answers_with_the_subprotocol_and_speaks_its_mode(
+    offered: list[str], given: str | None, answer: str | None, said: Event
+) -> None:
+    receive, send, sent = wire(CONNECT)
+    ws = WebSocket(scope(subprotocols=offered), receive, send, mode="binary", modes=MODES)
+    await ws.accept(given)
+    await ws.send_model(Room(room="lobby"))
+    assert sent == [{**ACCEPT, "subprotocol": answer}, said]
+
+
+@pytest.mark.parametrize("modes", [MODES, {}])
+async def test_an_offer_of_only_unknown_subprotocols_is_not_accepted_unless_by_name(modes: dict[str, Mode]) -> None:
+    receive, send, sent = wire(CONNECT)
+    ws = WebSocket(scope(subprotocols=["other", "bearer", "s3cr3t"]), receive, send, modes=modes)
+    with pytest.raises(UnknownSubprotocol) as caught:
+        await ws.accept()
+    assert (caught.value.status_code, caught.value.known, sent) == (400, tuple(modes), [])
+    assert "s3cr3t" not in str(caught.value)
+    with pytest.raises(InvalidHandshake) as refused:
+        await ws.accept("s3cr3t")
+    assert "s3cr3t" not in str(refused.value)
+    await ws.accept("other")
+    assert sent == [{**ACCEPT, "subprotocol": "other"}]
+
+
+async def test_without_modes_an_offer_is_answered_by_name_only() -> None:
+    receive, send, sent = wire(CONNECT)
+    await WebSocket(scope(subprotocols=["chat.v1.json"]), receive, send).accept()
+    assert sent == [ACCEPT]
+
+
 # --- deny ---
 
 
@@ -138,6 +195,32 @@ async def test_a_bad_denial_sends_nothing_wherever_it_runs(arguments: Any, suppo
     with pytest.raises(InvalidHandshake):
         await ws.deny(**arguments)
     assert sent == []
+
+
+async def test_a_problem_document_of_ones_own_denies_under_its_status() -> None:
+    document = ProblemDocument.of(404, "look", errors=[{"name": "room"}])
+    ws, sent = connecting(WebSocket)
+    assert await ws.deny_with(document, headers={"Retry-After": "5"}) == Denied(404)
+    assert sent[0]["status"] == 404
+    assert (b"retry-after", b"5") in sent[0]["headers"]
+    assert (b"content-type", b"application/problem+json") in sent[0]["headers"]
+    assert json.loads(body_of(sent)) == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "look",
+        "errors": [{"name": "room"}],
+    }
+
+
+@pytest.mark.parametrize("supported", [True, False])
+async def test_a_document_whose_status_denies_nothing_is_not_sent(supported: bool) -> None:
+    receive, send, sent = wire(CONNECT)
+    ws = WebSocket(scope(extensions={"websocket.http.response": {}} if supported else None), receive, send)
+    with pytest.raises(InvalidHandshake):
+        await ws.deny_with(ProblemDocument.of(200))
+    assert sent == []
+    assert await ws.deny_with(ProblemDocument.of(404)) == Denied(404 if supported else 403)
 
 
 async def accept(ws: WebSocket) -> None:

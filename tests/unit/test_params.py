@@ -1,6 +1,7 @@
 """`read_params`: the path and the query of a handshake, validated as one value."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum
@@ -12,13 +13,23 @@ import pydantic.dataclasses
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import AliasChoices, AliasPath, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from typing_extensions import TypedDict, TypeVar
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    RootModel,
+    model_validator,
+)
+from typing_extensions import TypeAliasType, TypedDict, TypeVar
 
 from tests.support import scope
 from typedws.adapters import adapter_for
 from typedws.errors import InvalidInput, InvalidParams, TypedWSError
-from typedws.params import read_params
+from typedws.params import FromCookie, FromHeader, read_params
 from typedws.request import HandshakeRequest
 
 T = TypeVar("T")
@@ -366,3 +377,235 @@ def test_what_a_validator_says_is_in_errors_only() -> None:
     assert SECRET in caught.value.errors()[0]["msg"]
     assert SECRET not in str(caught.value)
     assert params(Checked, "low=1&high=2") == Checked(low=1, high=2)
+
+
+# --- headers and cookies ---
+
+
+class FromAll(BaseModel):
+    room: str = ""
+    x_tenant: Annotated[str, FromHeader()] = "nobody"
+    agent: Annotated[str | None, FromHeader("User-Agent")] = None
+    age: Annotated[int, FromHeader("Age")] = 0
+    tags: Annotated[list[str], FromHeader("X-Tag")] = []
+    sizes: Annotated[set[int] | None, FromHeader("X-Size")] = None
+    several: Annotated[Sequence[int], FromHeader("X-Several")] = ()
+    colour: Annotated[Colour, FromCookie()] = Colour.RED
+    session: Annotated[UUID | None, FromCookie("sid")] = None
+    crumbs: Annotated[list[str], FromCookie()] = []
+
+
+Header = TypeAliasType("Header", Annotated[str, FromHeader()])
+
+
+class Inherited(FromAll):
+    host: Annotated[str, FromHeader()]
+
+
+class Overridden(FromAll):
+    x_tenant: str = "nobody"
+
+
+class Renamed(BaseModel):
+    token: Annotated[str, FromHeader("X-Token")] = Field(alias="t")
+    size: Annotated[int, FromHeader()] = Field(default=0, validation_alias=AliasChoices("s", "sz"))
+    flag: str = Field(default="", alias="f")
+
+
+class Assigned(BaseModel):
+    token: str = Field(default="", json_schema_extra={"a": 1})
+    outer: Annotated[Annotated[str, FromHeader("x-outer")], Field(min_length=1)] = "-"
+    inner: Annotated[str, FromHeader("x-inner")] | None = None
+    listed: list[Annotated[str, FromHeader("x-listed")]] = []
+    either: Annotated[str, FromHeader("x-either")] | int = 0
+    checked: Annotated[str, BeforeValidator(str.upper), FromHeader("x-checked")] = ""
+    one: Header = ""
+    other: Header = ""
+
+
+class HeaderKeys(TypedDict):
+    x_tenant: Annotated[str, FromHeader()]
+    age: NotRequired[Annotated[int, FromHeader()]]
+
+
+@dataclass
+class HeaderPlain:
+    x_tenant: Annotated[str, FromHeader()]
+    sid: Annotated[str, FromCookie()] = ""
+
+
+@pydantic.dataclasses.dataclass
+class HeaderChecked:
+    x_tenant: Annotated[str, FromHeader()]
+    sid: Annotated[str, FromCookie()] = ""
+
+
+class Admin(BaseModel):
+    kind: Literal["admin"]
+    user: Annotated[str, FromHeader("x-user")]
+
+
+class Guest(BaseModel):
+    kind: Literal["guest"]
+    user: Annotated[str, FromHeader("x-user")] = "guest"
+
+
+class GuestRoot(RootModel[Guest]):
+    pass
+
+
+def sourced(
+    form: Any, headers: Sequence[tuple[str, str]] = (), query: str = "", path: Mapping[str, Any] | None = None
+) -> Any:
+    """Read the parameters of a handshake with these headers."""
+    raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+    request = HandshakeRequest(scope(headers=raw, query_string=query.encode(), path_params=path or {}))
+    return read_params(request, adapter_for(form))
+
+
+SID = "00000000-0000-0000-0000-000000000005"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], {}),
+        ([("X-Tenant", "acme")], {"x_tenant": "acme"}),
+        ([("X_Tenant", "acme")], {}),
+        ([("User-Agent", "")], {"agent": ""}),
+        ([("Age", "3")], {"age": 3}),
+        ([("X-Tenant", "first"), ("x-tenant", "second")], {"x_tenant": "first"}),
+        ([("X-Tag", "a")], {"tags": ["a"]}),
+        ([("X-Tag", "a"), ("Age", "1"), ("X-Tag", "b, c")], {"tags": ["a", "b, c"], "age": 1}),
+        ([("X-Size", "1"), ("X-Size", "1")], {"sizes": {1}}),
+        ([("X-Several", "1"), ("X-Several", "2")], {"several": [1, 2]}),
+        ([("X-Tenant", "caf\u00e9")], {"x_tenant": "caf\u00e9"}),
+        ([("Cookie", f"sid={SID}; crumbs=a")], {"session": UUID(SID), "crumbs": ["a"]}),
+        ([("Cookie", "colour=red"), ("Cookie", "crumbs=b; session=x")], {"crumbs": ["b"]}),
+    ],
+    ids=str,
+)
+def test_a_field_that_says_so_is_a_header_or_a_cookie(headers: list[tuple[str, str]], expected: dict[str, Any]) -> None:
+    assert sourced(FromAll, headers) == FromAll(**expected)
+    assert sourced(FromAll, headers, "room=a").room == "a"
+
+
+@pytest.mark.parametrize("routed", [True, False])
+def test_path_and_query_are_never_taken_for_a_header_or_a_cookie(routed: bool) -> None:
+    forged = {"x_tenant": SECRET, "x-tenant": SECRET, "tags": SECRET, "X-Tag": SECRET, "session": SID, "sid": SID}
+    query, path = ("", forged) if routed else (urlencode(forged), None)
+    assert sourced(FromAll, [], query, path) == FromAll()
+    assert sourced(FromAll, [("x-tenant", "acme")], query, path) == FromAll(x_tenant="acme")
+    for form in (HeaderKeys, HeaderPlain, HeaderChecked):
+        with pytest.raises(InvalidParams) as caught:
+            sourced(form, [], query, path)
+        assert caught.value.locations() == [("x_tenant", "missing")]
+
+
+@pytest.mark.parametrize("name", ["token", "t", "size", "s", "sz"])
+def test_no_name_of_a_header_field_lets_the_query_in(name: str) -> None:
+    assert sourced(Renamed, [("x-token", "real"), ("size", "3")], f"{name}=7&f=a") == (
+        Renamed.model_validate({"t": "real", "s": 3, "f": "a"})
+    )
+    with pytest.raises(InvalidParams) as caught:
+        sourced(Renamed, [], f"{name}=7")
+    assert caught.value.locations() == [("t", "missing")]
+
+
+@pytest.mark.parametrize(
+    "form", [Admin | Guest, Annotated[Admin | Guest, Field(discriminator="kind")], Guest | None, GuestRoot]
+)
+def test_a_header_field_of_any_alternative_is_no_query_parameter(form: Any) -> None:
+    for headers, user in (([("x-user", "ann")], "ann"), ([], "guest")):
+        found = sourced(form, headers, f"kind=guest&user={SECRET}")
+        assert found in (Guest(kind="guest", user=user), GuestRoot(Guest(kind="guest", user=user)))
+
+
+def test_a_mark_is_found_wherever_it_stands_on_the_field() -> None:
+    query = urlencode(dict.fromkeys(Assigned.model_fields, SECRET))
+    assert sourced(Assigned, [], query) == Assigned(token=SECRET)
+    names = ["x-outer", "x-inner", "x-listed", "x-either", "x-checked", "one", "other"]
+    found = sourced(Assigned, [(name, f"v-{name}") for name in names], query)
+    assert found == Assigned(
+        token=SECRET,
+        outer="v-x-outer",
+        inner="v-x-inner",
+        listed=["v-x-listed"],
+        either="v-x-either",
+        checked="V-X-CHECKED",
+        one="v-one",
+        other="v-other",
+    )
+
+
+@pytest.mark.parametrize("form", [HeaderPlain, HeaderChecked])
+def test_dataclasses_have_headers_and_cookies(form: Any) -> None:
+    assert sourced(form, [("x-tenant", "acme"), ("cookie", "sid=5")], "sid=6") == form("acme", "5")
+
+
+def test_typed_dictionaries_have_headers() -> None:
+    assert sourced(HeaderKeys, [("x-tenant", "acme"), ("age", "5")], "age=6") == {"x_tenant": "acme", "age": 5}
+    assert sourced(HeaderKeys, [("x-tenant", "acme")], "age=6") == {"x_tenant": "acme"}
+
+
+def test_marks_are_inherited_until_they_are_overridden() -> None:
+    headers = [("host", "example.org"), ("x-tenant", "acme")]
+    assert sourced(Inherited, headers, "x_tenant=a&host=b") == Inherited(host="example.org", x_tenant="acme")
+    assert sourced(Overridden, headers, "x_tenant=a") == Overridden(x_tenant="a")
+
+
+def test_postponed_annotations_are_marks_too() -> None:
+    names: dict[str, Any] = {"__name__": __name__}
+    exec(
+        "from __future__ import annotations\n"
+        "from typing import Annotated\n"
+        "from pydantic import BaseModel\n"
+        "from typedws import FromHeader\n"
+        "class Postponed(BaseModel):\n"
+        "    tenant: Annotated[str, FromHeader('x-tenant')] = ''\n",
+        names,
+    )
+    form = names["Postponed"]
+    form.model_rebuild(_types_namespace=names)
+    assert sourced(form, [("x-tenant", "acme")], "tenant=a").tenant == "acme"
+
+
+@pytest.mark.parametrize(
+    ("headers", "where"),
+    [
+        ([("age", SECRET)], [("age", "int_parsing")]),
+        ([("x-size", "1"), ("x-size", SECRET)], [("sizes.1", "int_parsing")]),
+        ([("cookie", f"sid={SECRET}; colour={SECRET}")], [("colour", "enum"), ("session", "uuid_parsing")]),
+    ],
+    ids=str,
+)
+def test_a_header_that_fails_validation_is_told_by_the_name_of_its_field(
+    headers: list[tuple[str, str]], where: list[tuple[str, str]]
+) -> None:
+    with pytest.raises(InvalidParams) as caught:
+        sourced(FromAll, headers)
+    assert caught.value.locations() == where
+    assert SECRET not in str(caught.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["x-tenant", "age", "x-tag", "cookie"]), st.binary(max_size=12))))
+def test_every_header_is_read_or_refused(headers: list[tuple[str, bytes]]) -> None:
+    raw = [(name.encode(), value) for name, value in headers]
+    try:
+        found = read_params(HandshakeRequest(scope(headers=raw)), adapter_for(FromAll))
+    except InvalidParams as error:
+        assert error.locations()  # noqa: PT017
+    else:
+        assert found.tags == [value.decode("latin-1") for name, value in headers if name == "x-tag"]
+
+
+class Quoted(BaseModel):
+    numbers: Json[list[int]] = []
+    names: Sequence[str] = ()
+    last: deque[str] = deque()
+
+
+def test_what_takes_several_values_is_told_from_what_parses_them() -> None:
+    found = params(Quoted, "numbers=[1,2]&names=a&names=b&last=c")
+    assert (found.numbers, list(found.names), found.last) == ([1, 2], ["a", "b"], deque(["c"]))

@@ -168,3 +168,34 @@ def test_a_state_that_is_not_initialised_yet_has_no_attributes() -> None:
         _ = State.__new__(State).user
     with pytest.raises(AttributeError):
         copy.copy(State({"user": "me"}))
+
+
+@pytest.mark.parametrize(
+    ("authorization", "subprotocols", "token"),
+    [
+        (None, [], None),
+        (b"Bearer abc", [], "abc"),
+        (b"bearer abc", [], "abc"),
+        (b"BEARER   abc ", [], "abc"),
+        (b"Bearer a b", [], "a b"),
+        (b"Bearer", [], None),
+        (b"Bearer ", [], None),
+        (b"", [], None),
+        (b"Basic YTpi", [], None),
+        (b"Bearerabc", [], None),
+        (None, ["bearer", "abc"], "abc"),
+        (None, ["chat.v1.json", "BEARER", "abc"], "abc"),
+        (None, ["bearer", "abc", "chat.v1.json", "bearer", "other"], "abc"),
+        (None, ["bearer"], None),
+        (None, ["chat.v1.json", "bearer"], None),
+        (None, ["chat.v1.json"], None),
+        (b"Bearer abc", ["bearer", "other"], "abc"),
+        (b"Basic YTpi", ["bearer", "other"], "other"),
+        (b"Bearer ", ["bearer", "other"], "other"),
+    ],
+)
+def test_a_bearer_token_is_read_from_the_header_or_the_offer(
+    authorization: bytes | None, subprotocols: list[str], token: str | None
+) -> None:
+    headers = [] if authorization is None else [(b"authorization", authorization)]
+    assert HandshakeRequest(scope_of(headers=headers, subprotocols=subprotocols)).bearer_token == token

@@ -22,6 +22,8 @@ from typing import (
 import annotated_types
 import pydantic.dataclasses
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -42,10 +44,12 @@ from typedws.typeforms import (
     identity,
     is_class,
     is_nothing,
+    may_be,
     plain_members,
     says_nothing,
     type_arguments,
     type_name,
+    unwrapped,
 )
 
 T = TypeVar("T")
@@ -102,10 +106,13 @@ class Number(enum.IntEnum):
 
 AorB = TypeAliasType("AorB", A | B)
 ListOf = TypeAliasType("ListOf", list[T], type_params=(T,))
+Noted = TypeAliasType("Noted", Annotated[AorB, "x"])
+Of = TypeAliasType("Of", ListOf[U], type_params=(U,))
 Recursive = TypeAliasType("Recursive", "int | list[Recursive]")
 UserId = NewType("UserId", int)
 NOTED: Any = Annotated[list[A], "x"]
 OLD_LIST: Any = typing.List[A]  # noqa: UP006
+OLD_UNION_OF: Any = Union
 OLD_UNION: Any = Union[A, B]  # noqa: UP007
 OLD_OPTIONAL: Any = Optional[A]  # noqa: UP045
 WITH_NONE: Any = Literal["a", 1, None]  # noqa: PYI061
@@ -304,7 +311,8 @@ MEMBERS: list[tuple[Any, list[Any]]] = [
     (Annotated[A, AfterValidator(function)], []),
     (Annotated[A | B, PlainSerializer(function)], []),
     (Annotated[A, PlainSerializer(function)] | B, [B]),
-    (Annotated[A, Tag("a")] | B, [B]),
+    (Annotated[A, Tag("a")] | B, [A, B]),
+    (Annotated[Annotated[A, Tag("a")] | Annotated[B, Tag("b")], Discriminator(function)], [A, B]),
     (Annotated[A, Field(default=None)], []),
     (Annotated[A, Field(exclude=True)], []),
     (Annotated[A, 1], []),
@@ -500,3 +508,70 @@ def test_type_arguments_are_followed_to_a_base(
     class_: type[Any], arguments: tuple[Any, ...], expected: tuple[Any, ...]
 ) -> None:
     assert type_arguments(class_, arguments, Base) == expected
+
+
+# --- what an alias stands for; `may_be` is tried with the checkers, in test_handlers ---
+
+UNWRAPPED: list[tuple[Any, Any]] = [
+    (A, A),
+    (None, type(None)),
+    (Annotated[A, "x"], A),
+    (AorB, A | B),
+    (Annotated[AorB, "x"], A | B),
+    (ListOf[A], list[A]),
+    (Noted, A | B),
+    (Of[int], list[int]),
+    (list[AorB], list[AorB]),
+]
+
+
+@pytest.mark.parametrize(("form", "meant"), UNWRAPPED, ids=written)
+def test_an_alias_stands_for_what_it_names(form: Any, meant: Any) -> None:
+    assert unwrapped(form) == meant
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
+def test_the_type_statement_makes_an_alias_with_parameters_too() -> None:
+    names: dict[str, Any] = {"A": A, "B": B}
+    exec("type Pair[X] = tuple[X, X]\ntype Two = Pair[A | B]", names)
+    assert unwrapped(names["Two"]) == tuple[A | B, A | B]
+    assert may_be(names["Two"], tuple[A | B, ...])
+    assert not may_be(names["Two"], tuple[A, ...])
+
+
+GENERIC: dict[str, Any] = {"list": list, "dict": dict, "tuple": tuple, "annotated": Annotated, "optional": Optional}
+OF: list[Callable[[Any], Any]] = [
+    lambda one: GENERIC["list"][one],
+    lambda one: GENERIC["dict"][str, one],
+    lambda one: GENERIC["tuple"][one, ...],
+    lambda one: GENERIC["annotated"][one, "a note"],
+    lambda one: GENERIC["optional"][one],
+]
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    unions = st.tuples(inner, inner).map(lambda both: OLD_UNION_OF[both])
+    return st.one_of(unions, *map(inner.map, OF))
+
+
+LEAVES: list[Any] = [A, B, SubA, int, str, bool, None, Literal["a"], Colour, UserId, Keys, Any, Never, AorB]
+forms: st.SearchStrategy[Any] = st.recursive(st.sampled_from(LEAVES), nested, max_leaves=6)
+
+
+@given(forms, forms)
+def test_a_type_may_be_itself_a_union_with_another_and_anything(one: Any, other: Any) -> None:
+    assert may_be(one, one)
+    assert may_be(one, Annotated[one, "another note"])
+    assert may_be(one, OLD_UNION_OF[other, one])
+    assert may_be(OLD_UNION_OF[one, other], OLD_UNION_OF[other, one])
+    assert may_be(list[one], list[Annotated[one, "another note"]])
+    assert may_be(Never, one)
+    assert may_be(one, object)
+    assert may_be(one, Any)
+
+
+def test_what_is_too_deep_to_tell_is_taken() -> None:
+    deep: list[Any] = [int, str]
+    for _ in range(3_000):
+        deep = [GENERIC["list"][each] for each in deep]
+    assert may_be(*deep)
