@@ -25,7 +25,7 @@ from typedws.session import Session
 from typedws.view import session_of
 from typedws.watching import is_cancellation
 
-__all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member"]
+__all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member", "Overflow"]
 
 Out = TypeVar("Out")
 

@@ -169,7 +169,7 @@ def test_replying_needs_an_error_model_when_the_endpoint_is_made() -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         endpoint(echo, policy=policy)
     assert str(caught.value) == (
-        'expected an error model for Policy(on_invalid="reply"), found none in <Contract echo 1.0.0>: '
+        "expected an error model for Policy(on_invalid=\"reply\"), found none in the contract 'echo': "
         "say an ErrorReply, or name one in Contract(error=...)"
     )
 
@@ -186,7 +186,7 @@ def no_such(*arguments: Any, **options: Any) -> InvalidEndpoint:
 
 def test_a_policy_in_the_place_of_the_contract_is_told() -> None:
     error = no_such(echo, Policy())
-    assert str(error).startswith("expected a Contract, found Policy(")
+    assert str(error).startswith("expected a Contract, found a Policy")
     assert error.hint == "give the policy as policy=..."
 
 
