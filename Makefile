@@ -35,6 +35,9 @@ schemas: .venv/.demo
 
 bench: .venv/.bench
 	$(BIN)/python -m bench.echo
+	$(BIN)/python -m bench.endpoint
+	$(BIN)/python -m bench.handshake
+	$(BIN)/python -m bench.group
 	$(BIN)/python -m bench.headers
 
 clean:

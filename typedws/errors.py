@@ -231,8 +231,8 @@ class UnknownSubprotocol(TypedWSError):
         return f"expected an offer of the subprotocol {' or '.join(self.known)}, found only others"
 
 
-class InvalidState(TypedWSError, RuntimeError):
-    """A move that the connection's state does not allow; it changed nothing."""
+class _Expectation(TypedWSError):
+    """What was expected, what was found, and perhaps what to do."""
 
     def __init__(self, expected: str, found: str, hint: str = "") -> None:
         super().__init__(expected, found, hint)
@@ -242,6 +242,10 @@ class InvalidState(TypedWSError, RuntimeError):
 
     def __str__(self) -> str:
         return f"expected {self.expected}, found {self.found}" + (f": {self.hint}" if self.hint else "")
+
+
+class InvalidState(_Expectation, RuntimeError):
+    """A move that the connection's state does not allow; it changed nothing."""
 
 
 class ConcurrentReceive(InvalidState):
@@ -332,17 +336,8 @@ class InvalidMessageType(TypedWSError, TypeError):
         return f"expected a message type that pydantic can build, found {self.found}: {self.problem}"
 
 
-class InvalidDeclaration(TypedWSError, ValueError):
+class InvalidDeclaration(_Expectation, ValueError):
     """Something that is declared once, before anybody connects, contradicts itself: see its kinds."""
-
-    def __init__(self, expected: str, found: str, hint: str = "") -> None:
-        super().__init__(expected, found, hint)
-        self.expected = expected
-        self.found = found
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"expected {self.expected}, found {self.found}" + (f": {self.hint}" if self.hint else "")
 
 
 class InvalidContract(InvalidDeclaration):

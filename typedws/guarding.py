@@ -21,10 +21,10 @@ class Guard:
     __slots__ = ("connections", "debug", "period", "policy", "rule")
 
     def __init__(self, policy: Policy, *, debug: bool = False) -> None:
-        self.policy = policy
-        self.debug = debug
-        self.rule = OriginRule(policy.origins, policy.hosts)
-        self.connections = 0
+        self.policy: Policy = policy
+        self.debug: bool = debug
+        self.rule: OriginRule = OriginRule(policy.origins, policy.hosts)
+        self.connections: int = 0
         timeouts = (policy.handshake_timeout, policy.idle_timeout, policy.send_timeout)
         self.period: float | None = min((period_for(each) for each in timeouts if each is not None), default=None)
 

@@ -27,9 +27,9 @@ class Common:
     __slots__ = ("_news", "closed", "dropped", "sent")
 
     def __init__(self) -> None:
-        self.sent = 0
-        self.dropped = 0
-        self.closed = 0
+        self.sent: int = 0
+        self.dropped: int = 0
+        self.closed: int = 0
         self._news: anyio.Event | None = None
 
     def news(self) -> anyio.Event:
@@ -49,8 +49,8 @@ class Call:
     __slots__ = ("_room", "full", "key", "queued")
 
     def __init__(self, key: Hashable) -> None:
-        self.key = key
-        self.queued = 0
+        self.key: Hashable = key
+        self.queued: int = 0
         self.full: set[Blocking] = set()
         self._room: anyio.Event | None = None
 
@@ -84,12 +84,12 @@ class Outbox(ABC):
         common: Common,
         resign: Callable[[], None],
     ) -> None:
-        self.session = session
-        self.form = form
-        self.encode = encode
-        self.sent = 0
-        self.dropped = 0
-        self.is_overdue = False
+        self.session: Session = session
+        self.form: object = form
+        self.encode: Encode = encode
+        self.sent: int = 0
+        self.dropped: int = 0
+        self.is_overdue: bool = False
         """Whether the connection is to be closed, because the peer reads too slowly."""
         self._pending: OrderedDict[Hashable, Event] = OrderedDict()
         self._max_pending = max_pending
