@@ -338,3 +338,15 @@ async def test_after_our_close_nothing_is_received_even_where_messages_were_unde
         assert (caught.value.code, caught.value.closed_by) == (4000, "application")
     assert [message async for message in ws] == []
     assert await ws.receive() == text('"late"'), "the raw events still tell all that the server does"
+
+
+async def test_a_second_task_does_not_accept_while_the_first_waits_for_the_client() -> None:
+    receive, send, sent = wire()  # the client never connects
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ws.accept)
+        await anyio.wait_all_tasks_blocked()
+        with anyio.fail_after(1), pytest.raises(ConcurrentReceive):
+            await ws.accept()
+        tasks.cancel_scope.cancel()
+    assert sent == []
