@@ -20,6 +20,7 @@
     ├── InvalidDeclaration                     made with a contradiction     (ValueError too)
     │   ├── InvalidContract
     │   ├── InvalidEndpoint                    a handler that no connection fits
+    │   ├── InvalidGroup
     │   ├── InvalidPath                        a path template, or a value for one
     │   └── InvalidPolicy
     ├── UnknownMode                            no codec has that name        (RuntimeError too)
@@ -46,6 +47,7 @@ __all__ = [
     "InvalidContract",
     "InvalidDeclaration",
     "InvalidEndpoint",
+    "InvalidGroup",
     "InvalidHandshake",
     "InvalidInput",
     "InvalidMessage",
@@ -346,6 +348,10 @@ class InvalidContract(InvalidDeclaration):
 
 class InvalidEndpoint(InvalidDeclaration):
     """A handler that cannot serve, or does not agree with its contract or its policy."""
+
+
+class InvalidGroup(InvalidDeclaration):
+    """A group whose outboxes could not work."""
 
 
 class InvalidPath(InvalidDeclaration):

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from typedws.adapters import adapter_for
 from typedws.closing import CloseCode
 from typedws.connection import Connection
-from typedws.errors import InvalidState, WebSocketDisconnect
+from typedws.errors import InvalidGroup, InvalidState, WebSocketDisconnect
 from typedws.events import binary_event, text_event
 from typedws.outbox import OUTBOXES, Call, Common, Encode, Event, Outbox, Overflow
 from typedws.session import Session
@@ -98,7 +98,7 @@ class Group(Generic[Out]):
           that changes all the time has its turn as every other; as ``"close"`` where more keys wait
         - ``"block"``: `send` waits until there is room; other members have the message by then
     :param key: for ``"conflate"`` what a message is about, of which only the newest matters
-    :raises ValueError: for ``max_pending`` below 1, an unknown policy, ``"conflate"`` without a ``key`` or a ``key``
+    :raises InvalidGroup: for ``max_pending`` below 1, an unknown policy, ``"conflate"`` without a ``key`` or a ``key``
         without ``"conflate"``
     """
 
@@ -110,13 +110,13 @@ class Group(Generic[Out]):
         key: Callable[[Out], Hashable] | None = None,
     ) -> None:
         if max_pending < 1:
-            raise ValueError(f"expected a max_pending of at least 1, found {max_pending}: nothing could be sent")
+            raise InvalidGroup("a max_pending of at least 1", str(max_pending), "nothing could be sent")
         if on_overflow not in OUTBOXES:
             known = ", ".join(f'"{policy}"' for policy in OUTBOXES)
-            raise ValueError(f"expected an on_overflow of {known}, found {on_overflow!r}: choose one of them")
+            raise InvalidGroup(f"an on_overflow of {known}", repr(on_overflow), "choose one of them")
         if (key is None) is (on_overflow == "conflate"):
-            expected = "a key" if key is None else "no key"
-            raise ValueError(f'expected {expected} with on_overflow="{on_overflow}": "conflate" alone needs one')
+            expected, found = ("a key", "none") if key is None else ("no key", "one")
+            raise InvalidGroup(f'{expected} with on_overflow="{on_overflow}"', found, '"conflate" alone needs one')
         self._max_pending = max_pending
         self._outbox_class = OUTBOXES[on_overflow]
         self._key = key
