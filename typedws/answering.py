@@ -131,7 +131,7 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
                 if event["type"] != Move.RECEIVE:
                     raise session.disconnected(event)
                 frame = frame_of(event)
-                await self._answer_one(InvalidMessage("wrong_frame", "no message", wrong_frame("", frame).found))
+                await self._answer_one(wrong_frame("no message", frame))
         except Exception as error:  # noqa: BLE001 - the handler ends by it
             if session.state.application is Application.CONNECTED:  # not by its own close
                 self.ended_by = error

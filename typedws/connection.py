@@ -13,17 +13,16 @@ from typing import Any, Final, Self, cast, overload
 from typing_extensions import TypeForm, TypeVar
 
 from typedws.adapters import adapter_for
-from typedws.asgi import BinarySendEvent, TextSendEvent
 from typedws.codecs import AnyCodec, Codec, Mode
 from typedws.errors import InvalidMessage, UndeclaredMessageType, WebSocketDisconnect
-from typedws.events import binary_event, frame_of, text_event
+from typedws.events import binary_event, frame_of, message_event, text_event
 from typedws.outcome import Closed
 from typedws.reader import Reader, wrong_frame
 from typedws.state import Move
 from typedws.view import In_co, Out_contra, Params_co, View
 from typedws.watching import MAX_PENDING, OnOverflow, Watch
 
-__all__ = ["AS_DECLARED", "Connection", "Messages"]
+__all__ = ["AS_DECLARED", "Connection", "Messages", "encoder_for"]
 
 T = TypeVar("T")
 
@@ -220,17 +219,17 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
 
         Raises as `send_model` does; a non-finite number is refused, in every mode alike.
         """
-        await self._session.send_message(_data_event(self._codec(mode).encode(data)))
+        await self._session.send_message(message_event(self._codec(mode).encode(data)))
 
     def _model_event(self, message: Any, mode: Mode | None) -> Mapping[str, object]:
         encode = self._encode if mode is None else None
         if encode is None:
             codec, declared = self._codec(mode), self._declared()[1]
-            encode = _encoder_by_class(codec) if declared is None else codec.encoder(adapter_for(declared))
+            encode = encoder_for(codec, declared)
             if mode is None:
                 self._encode = encode
                 self._quick_encoders = None if declared is None else codec.quick_encoders(adapter_for(declared))
-        return _data_event(encode(message))
+        return message_event(encode(message))
 
     # --- the end ---
 
@@ -284,11 +283,11 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         return declared
 
 
-def _data_event(data: str | bytes) -> TextSendEvent | BinarySendEvent:
-    return text_event(data) if isinstance(data, str) else binary_event(data)
+def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
+    """Give what encodes messages as their declared type says; ``None``: as the class of each says."""
+    if declared is not None:
+        return codec.encoder(adapter_for(declared))
 
-
-def _encoder_by_class(codec: AnyCodec) -> Callable[[Any], str | bytes]:
     def encode(message: object) -> str | bytes:
         return codec.encoder(adapter_for(type(message)))(message)
 

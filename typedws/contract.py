@@ -3,17 +3,18 @@
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, Self, cast, get_origin
+from typing import Any, Final, Generic, Literal, Self, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from typedws.adapters import MessageAdapter, adapter_for
-from typedws.closing import ApplicationCloseCode
+from typedws.closing import ApplicationCloseCode, Reconnect
 from typedws.codecs import CodecRegistry, Mode, registry
 from typedws.coreschema import is_undiscriminated
 from typedws.declared import Declared, declared_by
 from typedws.errors import InvalidContract, InvalidMessage, MessageProblem
+from typedws.events import is_token
 from typedws.subprotocols import BEARER
 from typedws.typeforms import is_nothing, type_name
 
@@ -102,7 +103,7 @@ class Contract(Generic[In, Out, Params]):
         error: type[ErrorReply] | None = None,
         codecs: CodecRegistry = registry,
     ) -> None:
-        if not _TOKEN.fullmatch(name):
+        if not is_token(name.encode(errors="replace")):
             raise InvalidContract("a name that is a token", repr(name), "take letters, digits, '.', '-' and '_'")
         if not _VERSION.fullmatch(version):
             raise InvalidContract("a version of three numbers", repr(version), 'as in "1.0.0"')
@@ -148,7 +149,6 @@ class Contract(Generic[In, Out, Params]):
         return f"<Contract {self.name} {self.version}>"
 
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 _VERSION: Final = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)", re.ASCII)
 _NO_NAMES: Final[Mapping[str, Mode]] = MappingProxyType({})
 _LABELS: Final[Mapping[str, str]] = {"text": "json"}
@@ -174,7 +174,7 @@ def _named(
     pairs = list(modes.items()) if isinstance(modes, Mapping) else [(_subprotocol(name, version, m), m) for m in modes]
     for subprotocol, mode in pairs:
         codecs.get(mode)
-        if not _TOKEN.fullmatch(subprotocol):
+        if not is_token(subprotocol.encode(errors="replace")):
             raise InvalidContract("a subprotocol that is a token", repr(subprotocol), "RFC 6455 section 4.1")
         if subprotocol.lower() == BEARER:
             raise InvalidContract("a subprotocol that is no marker", repr(subprotocol), "what follows it is a token")
@@ -196,12 +196,9 @@ def _checked_closes(closes: type[ApplicationCloseCode] | None) -> type[Applicati
             raise InvalidContract("close codes from 4000 to 4999", found, "RFC 6455 section 7.4.2")
         if member.name != name:
             raise InvalidContract("one name for each close code", f"{found} and {member.name}")
-        if member.reconnect not in _RECONNECT:
-            raise InvalidContract(f"one of {', '.join(_RECONNECT)}", f"{member.reconnect!r} of {name}")
+        if member.reconnect not in get_args(Reconnect):
+            raise InvalidContract(f"one of {', '.join(get_args(Reconnect))}", f"{member.reconnect!r} of {name}")
     return closes
-
-
-_RECONNECT: Final = ("never", "resume", "backoff")
 
 
 def _checked_error(error: type[ErrorReply] | None, says: MessageAdapter[Any] | None) -> type[ErrorReply] | None:

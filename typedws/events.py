@@ -23,6 +23,8 @@ __all__ = [
     "disconnect_of",
     "frame_of",
     "header_list",
+    "is_token",
+    "message_event",
     "tells_disconnect",
     "text_event",
 ]
@@ -76,6 +78,11 @@ def tells_disconnect(error: Exception) -> bool:
     return isinstance(error, OSError | RuntimeError) or any(
         class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
     )
+
+
+def message_event(data: str | bytes) -> TextSendEvent | BinarySendEvent:
+    """Make the event that sends a message, in the kind of frame that fits; raises as `text_event` does."""
+    return text_event(data) if isinstance(data, str) else binary_event(data)
 
 
 def text_event(data: str) -> TextSendEvent:
@@ -157,9 +164,14 @@ def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
     return [(_name(name), _value(value)) for name, value in pairs]
 
 
+def is_token(name: bytes) -> bool:
+    """Whether a name is a token, as the names of headers and of subprotocols are (RFC 9110 section 5.6.2)."""
+    return _TOKEN.fullmatch(name) is not None
+
+
 def _name(name: str | bytes) -> bytes:
     encoded = name.encode(errors="replace") if isinstance(name, str) else name
-    if not _TOKEN.fullmatch(encoded):
+    if not is_token(encoded):
         raise InvalidHandshake("headers", "a header name that is a token", repr(name))
     return encoded.lower()
 

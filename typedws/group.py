@@ -15,15 +15,14 @@ from typing import Any, Final, Generic, TypeVar
 import anyio
 from anyio.abc import TaskGroup
 
-from typedws.adapters import adapter_for
 from typedws.closing import CloseCode
-from typedws.connection import Connection
+from typedws.connection import Connection, encoder_for
 from typedws.errors import InvalidGroup, InvalidState, WebSocketDisconnect
-from typedws.events import binary_event, text_event
+from typedws.events import message_event
 from typedws.outbox import OUTBOXES, Call, Common, Encode, Event, Outbox, Overflow
 from typedws.session import Session
 from typedws.view import session_of
-from typedws.watching import is_cancellation
+from typedws.watching import leave
 
 __all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member", "Overflow"]
 
@@ -220,14 +219,8 @@ def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, Encode]:
     """Give a connection's session, a form that is equal for all that encode what they say alike, and how they do."""
     codec = ws._codec(None)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     declared = ws._declared()[1]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-    if declared is not None:
-        encoder = codec.encoder(adapter_for(declared))
-        return session_of(ws), encoder, encoder
-
-    def encode_by_class(message: object) -> str | bytes:
-        return codec.encoder(adapter_for(type(message)))(message)
-
-    return session_of(ws), codec, encode_by_class
+    encode = encoder_for(codec, declared)
+    return session_of(ws), codec if declared is None else encode, encode
 
 
 def _encoded(message: object, outboxes: Iterable[Outbox]) -> dict[object, Event]:
@@ -235,8 +228,7 @@ def _encoded(message: object, outboxes: Iterable[Outbox]) -> dict[object, Event]
     events: dict[object, Event] = {}
     for outbox in outboxes:
         if outbox.form not in events:
-            data = outbox.encode(message)
-            events[outbox.form] = text_event(data) if isinstance(data, str) else binary_event(data)
+            events[outbox.form] = message_event(outbox.encode(message))
     return events
 
 
@@ -268,12 +260,7 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
             self._tasks.cancel_scope.deadline = anyio.current_time() + LEAVE_TIMEOUT
         else:
             self._tasks.cancel_scope.cancel()
-        if not is_cancellation(error):
-            await self._tasks.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
-        else:
-            await self._tasks.__aexit__(type_, error, traceback)
-            error = None
-        if error is None and self._failure is not None:
+        if await leave(self._tasks, type_, error, traceback) and self._failure is not None:
             raise self._failure from None
 
     async def _write(self) -> None:

@@ -11,6 +11,7 @@ from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
 
 from typedws.adapters import MessageAdapter
+from typedws.codecs.base import kept
 from typedws.coreschema import fields_of, found_in, names_of, takes_many
 from typedws.errors import InvalidParams
 from typedws.request import HandshakeRequest
@@ -78,13 +79,14 @@ class _Field:
 
 
 def _sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
-    known: tuple[_Field, ...] | None = adapter.decoders.get(_sourced)
-    if known is None:
-        known = adapter.decoders[_sourced] = tuple(_find_sourced(adapter))
-    return known
+    return kept(adapter.decoders, _sourced, _find_sourced, adapter)
 
 
-def _find_sourced(adapter: MessageAdapter[Any]) -> Iterator[_Field]:
+def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
+    return tuple(_sourced_fields(adapter))
+
+
+def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[_Field]:
     for name, field in fields_of(adapter.core_schema):
         if (source := found_in(field, _KEY)) is not None:
             names = list(names_of(name, field))

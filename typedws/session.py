@@ -1,7 +1,7 @@
 """One connection's traffic: events in and out, in order, each checked against the state. Messages are not read here.
 
 Everything that awaits the server's ``receive`` and ``send`` passes here, but for the two fast paths of
-`typedws.websockets`, which pass the gates that this module keeps.
+`typedws.connection`, which pass the gates that this module keeps.
 """
 
 from collections import deque

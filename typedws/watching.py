@@ -5,13 +5,14 @@ from types import TracebackType
 from typing import Final, Literal, TypeAlias, cast
 
 import anyio
+from anyio.abc import TaskGroup
 
 from typedws.closing import CloseCode
 from typedws.errors import ConcurrentReceive, WebSocketDisconnect
 from typedws.session import Inbox, Session
 from typedws.state import Client
 
-__all__ = ["MAX_PENDING", "OnOverflow", "Watch", "is_cancellation"]
+__all__ = ["MAX_PENDING", "OnOverflow", "Watch", "leave"]
 
 OnOverflow: TypeAlias = Literal["close", "discard"]
 """What happens to a peer that says more than is kept: it is closed with 1008, or what it says is lost."""
@@ -46,12 +47,7 @@ class Watch(AbstractAsyncContextManager[None, None]):
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._group.cancel_scope.cancel()
-        if not is_cancellation(error):
-            await self._group.__aexit__(None, None, None)  # an exception of the block passes as it is, in no group
-        else:
-            await self._group.__aexit__(type_, error, traceback)
-            error = None
-        if error is None and self._failure is not None:
+        if await leave(self._group, type_, error, traceback) and self._failure is not None:
             raise self._failure from None
 
     async def _watch(self) -> None:
@@ -77,8 +73,21 @@ class Watch(AbstractAsyncContextManager[None, None]):
                 return self._session.disconnected(event)
 
 
-def is_cancellation(error: BaseException | None) -> bool:
-    """Whether a block was left by its cancellation, and by nothing else."""
+async def leave(
+    tasks: TaskGroup, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+) -> bool:
+    """Leave a task group that was entered for a block; an exception of the block passes as it is, in no group.
+
+    Give whether there is none, but perhaps the cancellation of the block: then another may be raised.
+    """
+    if not _is_cancellation(error):
+        await tasks.__aexit__(None, None, None)
+        return error is None
+    await tasks.__aexit__(type_, error, traceback)
+    return True
+
+
+def _is_cancellation(error: BaseException | None) -> bool:
     cancelled = anyio.get_cancelled_exc_class()
     if isinstance(error, BaseExceptionGroup):  # what a trio nursery in the block makes of it
         return cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1] is None
