@@ -324,9 +324,21 @@ async def test_a_server_that_does_not_wait_cancels_the_handler(events: list[Even
     app = application()
     app.add_websocket("/<room>", view_func=view(leaving.endpoint))
     receive, send, sent = wire(CONNECT, *events)
+    accepted = asyncio.Event()
+
+    async def receive_in_turn() -> Event:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":  # the client leaves a connection that it has
+            await accepted.wait()
+        return event
+
+    async def send_and_tell(event: Any) -> None:
+        await send(event)
+        accepted.set()
+
     before = asyncio.all_tasks()
     serve: Any = app
-    task = asyncio.ensure_future(serve(scope(path="/lobby", query_string=b"how=busy"), receive, send))
+    task = asyncio.ensure_future(serve(scope(path="/lobby", query_string=b"how=busy"), receive_in_turn, send_and_tell))
     await wait_all_tasks_blocked()
     assert not task.done()
     async with asyncio.timeout(LIMIT):
