@@ -37,7 +37,13 @@ from typedws.state import Application, Move
 from typedws.view import declare, is_declared, session_of
 from typedws.websockets import WebSocket
 
-__all__ = ["Runner", "is_handled_outside"]
+__all__ = ["OBSERVER", "Observer", "Runner", "is_handled_outside"]
+
+OBSERVER: Final = "typedws.observer"
+"""Where a scope has an `Observer`, if it has one: a test's."""
+
+Observer: TypeAlias = Callable[[str, Exception | None], None]
+"""Is told how an endpoint ended a connection, in words, and what nobody foresaw, if that ended it."""
 
 _Handlers: TypeAlias = tuple[Mapping[type[Any], Any], Mapping[Any, Any]]
 
@@ -140,7 +146,7 @@ class Runner:
             ending = ending_of(found, debug=self._guard.debug)
             is_raised = is_mounted and ending.is_failure
             if is_raised:  # who sees it logs the error; some frameworks do not by default
-                await self._end(ws, replace(ending, level=logging.WARNING))
+                await self._end(ws, replace(ending, level=logging.WARNING), found)
                 return found
             await self._end(ws, ending, found)
         return None
@@ -194,10 +200,12 @@ class Runner:
         elif application is Application.CONNECTED:
             done = f"closed with {int(ending.code)}"
         if logger.isEnabledFor(ending.level):
-            is_failure = ending.is_failure and error is not None
+            has_traceback = ending.is_failure and ending.level >= logging.ERROR
             logger.log(
-                ending.level, "%s: %s: %s", self._name, done, ending.told, exc_info=error if is_failure else None
+                ending.level, "%s: %s: %s", self._name, done, ending.told, exc_info=error if has_traceback else None
             )
+        if (observe := cast(Observer | None, ws.scope.get(OBSERVER))) is not None:
+            observe(f"{done}: {ending.told}", error if ending.is_failure else None)
         if application is Application.CONNECTING:
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await _deny(ws, ending)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from typedws.asgi import Receive, Send, WebSocketReceiveEvent, WebSocketSendEvent
 from typedws.closing import CloseCode
@@ -126,7 +127,9 @@ class Session:
         :raises WebSocketDisconnected: ever after, and after our own close
         :raises InvalidState: before the accept
         """
-        self.check_accepted()
+        if self.state.application is not Application.CONNECTED:
+            await anyio.lowlevel.checkpoint()  # so that who asks again and again does not block everybody
+            self.check_accepted()
         event = await self.receive()
         if event["type"] != Move.RECEIVE:
             raise self.disconnected(event)
@@ -144,6 +147,7 @@ class Session:
     async def pull(self) -> Mapping[str, Any]:
         """Give the server's next event, past the inbox; for who feeds it."""
         if self.state.client is Client.DISCONNECTED:
+            await anyio.lowlevel.checkpoint()
             raise self.over()
         event = await self.asgi_receive()
         if event["type"] == Move.DISCONNECT:
@@ -182,6 +186,12 @@ class Session:
             self.receiving = self.receiving_at_rest
         self.state.client_moves(move_of(event))
 
+    def establish(self) -> None:
+        """Stand where both parties do after an accept: for an end whose handshake went elsewhere."""
+        self.state.client_moves(Move.CONNECT)
+        self.state.application_moves(Move.ACCEPT)
+        self._set_gates()
+
     # --- out ---
 
     async def send(self, event: Mapping[str, Any]) -> None:
@@ -197,6 +207,7 @@ class Session:
         self.sending = "busy"
         try:
             if self.end is not None:
+                await anyio.lowlevel.checkpoint()
                 raise self.over()
             self.state.application_moves(move)
             if move is not Move.SEND:

@@ -1,0 +1,39 @@
+"""`ConnectionDenied`: what a client gets instead of a connection. Nothing is connected here."""
+
+from http import HTTPStatus
+
+from pydantic import ValidationError
+
+from typedws.denial import ProblemDocument
+from typedws.errors import TypedWSError
+from typedws.headers import Headers
+
+__all__ = ["ConnectionDenied"]
+
+
+class ConnectionDenied(TypedWSError):
+    """The server denied the opening handshake with an HTTP response: its ``status``, ``headers`` and ``body``."""
+
+    def __init__(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
+        self.status: int = status
+        self.headers: Headers = headers or Headers()
+        self.body: bytes = body
+        super().__init__(status, self.headers, body)
+
+    @property
+    def problem(self) -> ProblemDocument | None:
+        """The problem document that is the body (RFC 9457); ``None`` where it is none."""
+        media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/problem+json":
+            return None
+        try:
+            return ProblemDocument.model_validate_json(self.body)
+        except ValidationError:
+            return None
+
+    def __str__(self) -> str:
+        told = f"expected an accepted connection, found it denied with {self.status}"
+        if self.status in HTTPStatus.__members__.values():
+            told += f" ({HTTPStatus(self.status).phrase})"
+        problem = self.problem
+        return told if problem is None or problem.detail is None else f"{told}: {problem.detail}"

@@ -1,0 +1,135 @@
+"""One application in conversation with one client, in process: every wait is bounded, and what fails is told.
+
+The wire is `typedws.testing.wire`'s, the task is a run's; here they meet the time limit.
+"""
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from typedws.asgi import ASGIApp
+from typedws.client import Accepted, ConnectionDenied
+from typedws.closing import CloseCode
+from typedws.errors import WebSocketDisconnect
+from typedws.events import disconnect_of
+from typedws.headers import Headers
+from typedws.outcome import Closed
+from typedws.running import OBSERVER
+from typedws.testing.behaviour import ServerBehaviour
+from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout
+from typedws.testing.runs import Run
+from typedws.testing.wire import Wire
+
+__all__ = ["Dialogue"]
+
+T = TypeVar("T")
+
+
+class Dialogue:
+    """An application that runs for one connection, and the client's end of that."""
+
+    def __init__(self, app: ASGIApp, scope: Mapping[str, Any], server: ServerBehaviour, timeout: float) -> None:
+        self.timeout: float = timeout
+        scope = {**scope, OBSERVER: self._observe}
+        self.wire: Wire = Wire(scope, server)
+        self._failure: Exception | None = None
+
+        async def play() -> None:
+            await app(scope, self.wire.receive, self.wire.send)
+
+        self.run: Run = Run(play, self.wire.application_ended)
+
+    def _observe(self, told: str, error: Exception | None) -> None:
+        """Hear how an endpoint ended: it lets out nothing of what its handler raised."""
+        self.wire.transcript.note("endpoint", told)
+        self._failure = self._failure or error
+
+    async def decision(self) -> Accepted | ConnectionDenied:
+        """Wait until the handshake is accepted or denied.
+
+        :raises Exception: what the application raised instead
+        :raises ApplicationReturned: where it did neither
+        :raises WaitTimeout: where it did not in time
+        """
+        await self.within(_DECISION, self.wire.decided.wait)
+        if self.wire.accepted is not None:
+            return self.wire.accepted
+        if self.wire.denied is not None:
+            denied = ConnectionDenied(
+                self.wire.denied.status, Headers(raw=self.wire.denied.headers), self.wire.denied.body
+            )
+            denied.add_note("\n  ".join(("the last events:", *self.wire.transcript.lines())))
+            return denied
+        raise self.failure() or ApplicationReturned(
+            _DECISION, "that it returned without either", self.wire.transcript.lines()
+        )
+
+    async def receive(self) -> Mapping[str, Any]:
+        """Be the ``receive`` of the client's end."""
+        return await self.within("a message of the application", self.wire.client_receive)
+
+    async def send(self, event: Mapping[str, Any]) -> None:
+        """Be the ``send`` of the client's end."""
+
+        async def send() -> None:
+            await self.wire.client_send(event)
+
+        await self.within("the application to read what the client sends", send)
+
+    async def within(self, awaited: str, wait: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Wait for something, within the time limit.
+
+        :raises WaitTimeout: saying what was awaited, and where the application stands
+        """
+        with anyio.move_on_after(self.timeout):
+            return await wait()
+        raise self.overdue(awaited)
+
+    def end(self) -> Closed | None:
+        """Give how the connection ended, whether or not the client has heard it; ``None`` where it has not."""
+        last = self.wire.to_client.last
+        return None if last is None else disconnect_of(last)
+
+    def shut_down(self) -> None:
+        """Let the server shut down."""
+        if self.wire.shut_down():
+            self.run.interrupt()
+
+    def overdue(self, awaited: str) -> WaitTimeout:
+        """Give the error for what did not happen in time."""
+        stands = self.run.standing(_WAITS[self.wire.awaits])
+        return WaitTimeout(f"{awaited} within {self.timeout:g} s", stands, self.wire.transcript.lines())
+
+    def failure(self) -> Exception | None:
+        """Give what the handler raised; a disconnect that it passed on is no failure."""
+        raised = self.run.error
+        return self._failure or (None if raised is None or _tells_disconnect(raised) else raised)
+
+    async def leave(self) -> Exception | None:
+        """Leave from the client's side, wait for the application's end, and give what it failed with."""
+        self.wire.client_closes(CloseCode.NORMAL_CLOSURE, "")
+        with anyio.CancelScope(shield=True):
+            await self.run.ended(self.timeout)
+        if self.run.is_ended:
+            return self.failure()
+        overdue = self.overdue("the application to end after its client has left")
+        is_heeded = False
+        with anyio.CancelScope(shield=True):
+            is_heeded = await self.run.cancelled()
+        overdue.found += "" if is_heeded else "; cancelled, it went on"
+        return self._failure or overdue
+
+
+_DECISION: Final = "the application to accept or deny"
+_WAITS: Final[Mapping[str | None, str]] = {
+    "message": "waits for a message",
+    "room": "waits for the client to read",
+    None: "stands",
+}
+
+
+def _tells_disconnect(error: Exception) -> bool:
+    return isinstance(error, WebSocketDisconnect | ClientGone) or any(
+        class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
+    )
