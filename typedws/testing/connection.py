@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeVar
 
+from anyio.lowlevel import checkpoint
 from typing_extensions import TypeForm
 
 from typedws.client import Accepted, ClientConnection
@@ -126,8 +127,9 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         self._dialogue.wire.to_client.is_read = True
         self._dialogue.wire.to_client.wake()
 
-    def send_malformed(self, violation: Violation) -> None:
+    async def send_malformed(self, violation: Violation) -> None:
         """Send a malformed frame: the server fails the connection, with 1007, 1002 or 1009, and tells both ends."""
+        await checkpoint()
         self._dialogue.wire.violate(violation)
 
     def shut_down_server(self) -> None:

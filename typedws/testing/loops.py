@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib import import_module
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, cast
 
 __all__ = ["Loop", "advance_clock", "running_loop", "settle"]
 
@@ -54,7 +54,7 @@ class _Asyncio(Loop):
                 return
 
     def next_timer(self) -> float:
-        timers: list[asyncio.TimerHandle] = vars(self._loop)["_scheduled"]
+        timers = cast("list[asyncio.TimerHandle]", vars(self._loop)["_scheduled"])
         now: float = self._loop.time()
         return min((each.when() for each in timers if not each.cancelled()), default=inf) - now
 
