@@ -18,10 +18,16 @@ GROUND = (
     "denial endings events headers origins params paths query reader request sendable state subprotocols typeforms url"
 ).split()
 SHELL = (
-    "answering connection endpoints group guarding handlers handshake outbox plain policy routing running session view "
+    "answering client client.connection client.denied client.sync connection endpoints group guarding handlers "
+    "handshake outbox plain policy routing running session view "
     "watchdog watching websockets"
 ).split()
-GUESTS = "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart".split()
+GUESTS = (
+    "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart "
+    "testing testing.behaviour testing.connecting testing.connection testing.dialogue testing.differences "
+    "testing.failures testing.lifespans testing.loops testing.pipes testing.portal testing.pytest_plugin "
+    "testing.requests testing.runs testing.standing testing.sync testing.transcript testing.wire"
+).split()
 FRONT_DOOR = "__init__"
 
 CORE_LIBRARIES = {"anyio", "orjson", "pydantic", "pydantic_core", "typing_extensions"}
@@ -30,6 +36,7 @@ OPTIONAL_LIBRARIES = {
     "fastapi": "integrations.fastapi",
     "litestar": "integrations.litestar",
     "ormsgpack": "codecs.msgpack",
+    "pytest": "testing.pytest_plugin",
     "quart": "integrations.quart",
     "hypercorn": "integrations.quart",  # which Quart stands on
     "werkzeug": "integrations.quart",

@@ -34,7 +34,7 @@ class RequestOptions(TypedDict, total=False):
 
     headers: HeadersInput | None
     subprotocols: Sequence[str]
-    path_params: Mapping[str, Any] | None
+    path_params: Mapping[str, object] | None
 
 
 class ConnectOptions(RequestOptions, total=False):

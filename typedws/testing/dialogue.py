@@ -3,7 +3,7 @@
 The wire is `typedws.testing.wire`'s, the task is a run's; here they meet the time limit.
 """
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -18,7 +18,7 @@ from typedws.outcome import Closed
 from typedws.running import OBSERVER
 from typedws.testing.behaviour import ServerBehaviour
 from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout
-from typedws.testing.runs import Run
+from typedws.testing.runs import Run, within
 from typedws.testing.wire import Wire
 
 __all__ = ["Dialogue"]
@@ -52,7 +52,12 @@ class Dialogue:
         :raises ApplicationReturned: where it did neither
         :raises WaitTimeout: where it did not in time
         """
-        await self.within(_DECISION, self.wire.decided.wait)
+
+        async def decided() -> bool:
+            await self.wire.decided.wait()
+            return True
+
+        await self._within(_DECISION, decided)
         if self.wire.accepted is not None:
             return self.wire.accepted
         if self.wire.denied is not None:
@@ -67,24 +72,26 @@ class Dialogue:
 
     async def receive(self) -> Mapping[str, Any]:
         """Be the ``receive`` of the client's end."""
-        return await self.within("a message of the application", self.wire.client_receive)
+        return await self._within("a message of the application", self.wire.client_receive)
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """Be the ``send`` of the client's end."""
 
-        async def send() -> None:
+        async def send() -> bool:
             await self.wire.client_send(event)
+            return True
 
-        await self.within("the application to read what the client sends", send)
+        await self._within("the application to read what the client sends", send)
 
-    async def within(self, awaited: str, wait: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Wait for something, within the time limit.
+    async def _within(self, awaited: str, wait: Callable[[], Awaitable[T]]) -> T:
+        """Wait for something that is not ``None``, within the time limit.
 
         :raises WaitTimeout: saying what was awaited, and where the application stands
         """
-        with anyio.move_on_after(self.timeout):
-            return await wait()
-        raise self.overdue(awaited)
+        found = await within(self.timeout, wait)
+        if found is None:
+            raise self.overdue(awaited)
+        return found
 
     def end(self) -> Closed | None:
         """Give how the connection ended, whether or not the client has heard it; ``None`` where it has not."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 __all__ = ["differences", "shown"]
 
-_LONGEST: Final = 200
+_LONGEST: Final = 500
 _NOTHING: Final = object()
 
 

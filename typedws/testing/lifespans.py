@@ -10,7 +10,7 @@ import anyio.lowlevel
 from typedws.asgi import ASGIApp
 from typedws.errors import InvalidState
 from typedws.testing.failures import LifespanFailed, WaitTimeout
-from typedws.testing.runs import TIMEOUT, Run
+from typedws.testing.runs import TIMEOUT, Run, within
 
 __all__ = ["lifespan"]
 
@@ -62,9 +62,12 @@ class _Lifespan:
 
     async def _phase(self, phase: str) -> None:
         """Wait until a phase is over; an application that ends before it says anything knows no lifespan."""
-        with anyio.move_on_after(self._timeout):
+
+        async def over() -> None:
             while not self._of(phase) and not self._run.is_ended:
                 await self._change.wait()
+
+        await within(self._timeout, over)
         found = self._of(phase)
         if not found and not self._run.is_ended:
             overdue = WaitTimeout(f"lifespan.{phase}.complete within {self._timeout:g} s", self._run.standing("stands"))

@@ -11,9 +11,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib import import_module
 from math import inf
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
-__all__ = ["Loop", "advance_clock", "running_loop", "settle"]
+__all__ = ["Loop", "Poster", "advance_clock", "running_loop", "settle"]
+
+Poster: TypeAlias = Callable[[Callable[[], object]], object]
+"""Lets another thread have a function called on the loop."""
 
 _MOST_ROUNDS: Final = 10_000
 """How often all tasks may run before they are taken to never wait."""
@@ -25,6 +28,10 @@ class Loop(ABC):
     @abstractmethod
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
         """Start a task that must not raise, and give what cancels it."""
+
+    @abstractmethod
+    def poster(self) -> Poster:
+        """Give what lets other threads have a function called here, without waiting for it."""
 
     @abstractmethod
     async def settle(self) -> None:
@@ -45,6 +52,9 @@ class _Asyncio(Loop):
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
         return asyncio.get_running_loop().create_task(run()).cancel
+
+    def poster(self) -> Poster:
+        return asyncio.get_running_loop().call_soon_threadsafe
 
     async def settle(self) -> None:
         ready = getattr(self._loop, "_ready", None)  # uvloop's is hidden
@@ -95,6 +105,10 @@ class _Trio(Loop):
         self._trio.lowlevel.spawn_system_task(scoped, context=contextvars.copy_context())
         cancel: Callable[[], object] = scope.cancel
         return cancel
+
+    def poster(self) -> Poster:
+        post: Poster = self._trio.lowlevel.current_trio_token().run_sync_soon
+        return post
 
     async def settle(self) -> None:
         wait: Callable[[], Awaitable[None]] = import_module("trio.testing").wait_all_tasks_blocked

@@ -1,14 +1,16 @@
 """An event loop in a thread of its own, for tests that do not await. A call into it ends in time, even if it hangs."""
 
+import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, TypeVar, overload
 
 import anyio
-from anyio.from_thread import BlockingPortal
 
 from typedws.testing.failures import WaitTimeout
+from typedws.testing.loops import Loop, Poster, running_loop
 from typedws.testing.standing import place, stack_of, standing
 
 __all__ = ["Portal"]
@@ -17,26 +19,31 @@ T = TypeVar("T")
 
 
 class Portal:
-    """Runs an event loop, and calls into it.
+    """Runs an event loop, and calls into it. anyio's own waits for ever where something blocks the loop.
 
     :param limit: seconds that a call may take, after which the loop is taken to be blocked
     """
 
     def __init__(self, backend: str, options: Mapping[str, Any], limit: float) -> None:
         self._limit = limit
-        self._started: Future[BlockingPortal] = Future()
+        self._blocked: WaitTimeout | None = None
+        self._started: Future[tuple[Loop, Poster, anyio.Event]] = Future()
+        self._loop: Loop
+        self._post: Poster
+        self._stopping: anyio.Event
         # A daemon: where something blocks it for ever, the test fails and the run goes on.
         self._thread = threading.Thread(target=self._run, args=(backend, options), name="typedws.testing", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread; raises what anyio does for an unknown backend."""
         self._thread.start()
-        self._portal = self._started.result()
+        self._loop, self._post, self._stopping = self._started.result()
 
     def stop(self) -> None:
         """End the loop, and with it the thread, unless it is blocked."""
-        self.call(self._portal.stop)
-        self._thread.join(self._limit)
+        if self._blocked is None:
+            self.call(self._stopping.set)
+            self._thread.join(self._limit)
 
     @overload
     def call(self, function: Callable[..., Awaitable[T]], /, *arguments: Any) -> T: ...
@@ -47,25 +54,37 @@ class Portal:
 
         :raises WaitTimeout: where the loop is blocked: by a function that waits without ``await``
         """
-        called: Future[Any] = self._portal.start_task_soon(function, *arguments)
+        if self._blocked is not None:
+            raise self._blocked
+        called: Future[Any] = Future()
+
+        async def run() -> None:
+            try:
+                found = function(*arguments)
+                called.set_result(await found if inspect.isawaitable(found) else found)
+            except Exception as error:  # noqa: BLE001 - it is raised for who calls
+                called.set_exception(error)
+
+        self._post(partial(self._loop.spawn, run))
         try:
             return called.result(self._limit)
         except TimeoutError:
             if called.done():  # the function's own
                 raise
         frame = standing(stack_of(self._thread))
-        where = "" if frame is None else f" at {place(frame)}"
-        raise WaitTimeout(f"the event loop to go on within {self._limit:g} s", f"it blocked{where}")
+        found = "it blocked" + ("" if frame is None else f" at {place(frame)}")
+        self._blocked = WaitTimeout(f"the event loop to go on within {self._limit:g} s", found)
+        raise self._blocked
 
     def _run(self, backend: str, options: Mapping[str, Any]) -> None:
         async def serve() -> None:
-            async with BlockingPortal() as portal:
-                self._started.set_result(portal)
-                await portal.sleep_until_stopped()
+            loop, stopping = running_loop(), anyio.Event()
+            self._started.set_result((loop, loop.poster(), stopping))
+            await stopping.wait()
 
         try:
             anyio.run(serve, backend=backend, backend_options=dict(options))
-        except BaseException as error:
-            if not self._started.done():
-                self._started.set_exception(error)
-            raise
+        except Exception as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)

@@ -1,9 +1,10 @@
 """One run of an application, as a task beside the test: how it ended, where it stands, and how it is ended."""
 
+import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 
@@ -11,7 +12,9 @@ from typedws.endings import cause_of
 from typedws.testing.loops import running_loop
 from typedws.testing.standing import awaited_by, frames_of, place, standing
 
-__all__ = ["TIMEOUT", "Run"]
+__all__ = ["TIMEOUT", "Run", "within"]
+
+T = TypeVar("T")
 
 TIMEOUT: Final = 5.0
 """Seconds that any single wait may take, where nothing else is said."""
@@ -75,9 +78,7 @@ class Run:
 
     async def ended(self, seconds: float) -> bool:
         """Wait until it has ended, and tell whether it has in time."""
-        if not self.is_ended:
-            with anyio.move_on_after(seconds):
-                await self._end.wait()
+        await within(seconds, self._end.wait)
         return self.is_ended
 
     def interrupt(self) -> None:
@@ -93,6 +94,18 @@ class Run:
         self._cancel()
         await self.ended(_GRACE)
         return False
+
+
+async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T | None:
+    """Wait for something, and give it; ``None`` where it has not come in time: by the wall clock, not the loop's.
+
+    What waits must lose nothing when it is cancelled: where the loop's clock is advanced, it is asked again.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := deadline - time.monotonic()) > 0:
+        with anyio.move_on_after(left):
+            return await wait()
+    return None
 
 
 async def _called(function: Callable[[], Awaitable[None]]) -> None:

@@ -17,7 +17,7 @@ from typedws.denial import supports_denial_response
 from typedws.errors import InvalidHandshake, InvalidState, UnsendableMessage
 from typedws.events import check_event, header_list
 from typedws.headers import Headers
-from typedws.state import Application, Client, ConnectionState, Move, move_of
+from typedws.state import Application, ConnectionState, Move, move_of
 from typedws.testing.behaviour import ServerBehaviour
 from typedws.testing.failures import ClientGone
 from typedws.testing.pipes import Pipe, size_of
@@ -64,7 +64,9 @@ class Wire:
         self.lost_at: int | None = None
         """The how manieth message of the application, from now on, is not delivered, and the connection lost."""
         self._response: Response | None = None
+        self._is_connect_told = False
         self._state = ConnectionState()
+        self._state.client_moves(Move.CONNECT)  # as on servers: who decides need not have received it
         self.transcript.note("client", f"asks for {_target(scope)}")
 
     # --- the application's side ---
@@ -72,13 +74,14 @@ class Wire:
     async def receive(self) -> _Event:
         """Be the ``receive`` of the application."""
         await anyio.lowlevel.checkpoint()
-        event: _Event | None = _CONNECT
-        if self._state.client is not Client.CONNECTING:
-            self.awaits = "message"
-            try:
-                event = await self.to_application.get()
-            finally:
-                self.awaits = None
+        if not self._is_connect_told:
+            self._is_connect_told = True
+            return _CONNECT
+        self.awaits = "message"
+        try:
+            event = await self.to_application.get()
+        finally:
+            self.awaits = None
         if event is None:
             raise InvalidState("no further receive()", "one after websocket.disconnect", "stop at the disconnect")
         self._state.client_moves(move_of(event))
