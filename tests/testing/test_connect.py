@@ -14,7 +14,9 @@ from typedws import (
     Connection,
     ErrorReply,
     Group,
+    Handshake,
     InvalidHandshake,
+    Outcome,
     UnsendableMessage,
     WebSocket,
     WebSocketDisconnect,
@@ -232,12 +234,12 @@ async def test_what_it_raised_before_a_decision_is_raised_from_the_connect() -> 
 
 async def test_what_an_endpoint_raised_before_a_decision_is_raised_from_the_connect() -> None:
     @endpoint
-    async def handler(ws: Any) -> None:
-        await fail()
+    async def handler(handshake: Handshake[str, str]) -> Outcome:
+        raise Failure
 
     with pytest.raises(Failure):
-        async with connect(handler) as ws:
-            await ws.receive_text()
+        async with connect(handler):
+            pytest.fail("it is not connected")
 
 
 async def test_a_disconnect_that_an_application_passes_on_is_no_failure() -> None:
@@ -299,6 +301,7 @@ async def test_a_request_reaches_the_application_as_a_server_tells_it(
         ("/#part", {}),
         ("/", {"subprotocols": ["two words"]}),
         ("/", {"subprotocols": ["a", "a"]}),
+        ("/", {"subprotocols": "chat"}),
         ("/", {"headers": {"a b": "c"}}),
         ("/", {"headers": {"Sec-WebSocket-Protocol": "a"}}),
     ],

@@ -6,6 +6,7 @@ from typing import Any, Final
 import anyio
 import pytest
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypedDict
 
 from tests.testing.chat import Closes, Leave, Said, Say, app, chat
 from typedws import Connection, ErrorReply, WebSocket, endpoint
@@ -46,6 +47,18 @@ async def test_without_a_contract_any_type_can_be_expected() -> None:
         assert await ws.expect(list[int]) == [1, 2]
         assert await ws.expect(list[int] | str) == [3]
         assert await ws.expect_close(1001, "done") == Closed(1001, "done", "peer")
+
+
+class Size(TypedDict):
+    width: int
+
+
+@pytest.mark.parametrize("form", [Say | Leave, list[Said], Size, str])
+async def test_a_type_that_the_contract_does_not_say_is_not_what_comes(form: Any) -> None:
+    with pytest.raises(ExpectationFailed, match=r"found Said\(type='said', text='hello', by='ann'\)"):
+        async with connect(app, LOBBY, chat) as ws:
+            await ws.send_model(Say(text="hello"))
+            await ws.expect(form)
 
 
 async def failed(path: str, *says: BaseModel | str, expects: Any, **fields: object) -> str:
@@ -173,7 +186,7 @@ async def test_nothing_is_expected_where_the_application_waits() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.expect_nothing()
         await ws.send_model(Say(text="hi"))
-        assert await ws.receive_model()
+        await ws.expect(Said)
         await ws.expect_nothing()
 
 
@@ -262,7 +275,9 @@ class Pair:
         pytest.param(Point(x=1, y=[1, 2]), {"y": [1, 3]}, ["y.1: expected 3, found 2"], id="in a list"),
         pytest.param(Point(x=1, y=[1]), {"y": [1, 2]}, ["y.1: expected 2, found none"], id="too little in a list"),
         pytest.param(Point(x=1, y=[1]), {"y": []}, ["y.0: expected none, found 1"], id="too much in a list"),
-        pytest.param(Point(x=1, z=2), {"z": 3}, ["z: expected 3, found 2"], id="an additional field"),
+        pytest.param(
+            Point.model_validate({"x": 1, "z": 2}), {"z": 3}, ["z: expected 3, found 2"], id="an additional field"
+        ),
         pytest.param(Pair(Point(x=1)), {"left": Point(x=2)}, ["left.x: expected 2, found 1"], id="in a model"),
         pytest.param(
             Pair(Point(x=1)), {"left": {"x": 1}}, ["left: expected {'x': 1}, found Point(x=1, y=[])"], id="type"

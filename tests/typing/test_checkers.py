@@ -43,6 +43,20 @@ from typedws import (
     endpoint,
     truncate_reason,
 )
+from typedws.client import ClientConnection, SyncConnection
+from typedws.testing import (
+    Connecting,
+    ConnectionDenied,
+    ServerBehaviour,
+    SyncConnecting,
+    SyncTestConnection,
+    TestClient,
+    TestConnection,
+    advance_clock,
+    connect,
+    lifespan,
+    settle,
+)
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = Path(__file__).with_name("cases")
@@ -71,6 +85,19 @@ OWNERS: Final = (
     TextJSON,
     BinaryJSON,
     truncate_reason,
+    ClientConnection,
+    SyncConnection,
+    connect,
+    lifespan,
+    advance_clock,
+    settle,
+    Connecting,
+    TestConnection,
+    ConnectionDenied,
+    ServerBehaviour,
+    TestClient,
+    SyncConnecting,
+    SyncTestConnection,
 )
 
 Said = Mapping[str, Mapping[int, str]]

@@ -84,6 +84,8 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         :raises WaitTimeout: where the application does not end in time; it is cancelled then
         """
         failure = await self._leave()
+        if isinstance(error, WebSocketDisconnect):
+            self._dialogue.note_events(error)
         if failure is None:
             return
         if error is None or (isinstance(error, _CONSEQUENCES) and not isinstance(failure, WaitTimeout)):
@@ -143,17 +145,18 @@ def connect(
 @overload
 def connect(
     app: ASGIApp,
-    path: str,
-    contract: Contract[In, Out, Any],
-    **options: Unpack[ConnectOptions],
-) -> Connecting[Out, In]: ...
-@overload
-def connect(
-    app: ASGIApp,
     path: str = "/",
     contract: None = None,
     **options: Unpack[ConnectOptions],
 ) -> Connecting[object, Any]: ...
+@overload
+def connect(
+    app: ASGIApp, path: str = "/", *, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
+) -> Connecting[Out, In]: ...
+@overload
+def connect(
+    app: ASGIApp, path: str, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
+) -> Connecting[Out, In]: ...
 def connect(
     app: ASGIApp,
     path: str = "/",

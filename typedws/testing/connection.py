@@ -6,6 +6,7 @@ from typing import Any, ClassVar, TypeVar
 from anyio.lowlevel import checkpoint
 from typing_extensions import TypeForm
 
+from typedws.adapters import adapter_for
 from typedws.client import Accepted, ClientConnection
 from typedws.closing import CloseCode, describe
 from typedws.connection import AS_DECLARED
@@ -19,7 +20,7 @@ from typedws.testing.differences import differences, shown
 from typedws.testing.failures import ClientGone, ExpectationFailed
 from typedws.testing.loops import settle
 from typedws.testing.wire import Violation
-from typedws.typeforms import is_class, type_name
+from typedws.typeforms import type_name
 
 __all__ = ["TestConnection"]
 
@@ -52,14 +53,14 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
     async def expect(self, form: TypeForm[T], /, **fields: object) -> T:
         """Receive a message, which must be of this type and have these fields, and give it.
 
-        :param form: a class among the messages that the server says; without a contract, any type
+        :param form: one or several of the messages that the server says; without a contract, any type
         :param fields: what some of its fields must equal
         :raises ExpectationFailed: where another message comes, or the end
         :raises WaitTimeout: where none comes in time
         """
         wanted = type_name(form)
         message: T = await self._next(wanted, form)
-        if is_class(form) and not isinstance(message, form):
+        if not adapter_for(form).validator.isinstance_python(message, strict=True):
             raise self._failed(wanted, shown(message))
         if different := list(differences(message, fields)):
             raise self._failed(wanted, "\n  ".join([shown(message), *different]))

@@ -64,7 +64,7 @@ class Dialogue:
             denied = ConnectionDenied(
                 self.wire.denied.status, Headers(raw=self.wire.denied.headers), self.wire.denied.body
             )
-            denied.add_note("\n  ".join(("the last events:", *self.wire.transcript.lines())))
+            self.note_events(denied)
             return denied
         raise self.failure() or ApplicationReturned(
             _DECISION, "that it returned without either", self.wire.transcript.lines()
@@ -109,9 +109,18 @@ class Dialogue:
         return WaitTimeout(f"{awaited} within {self.timeout:g} s", stands, self.wire.transcript.lines())
 
     def failure(self) -> Exception | None:
-        """Give what the handler raised; a disconnect that it passed on is no failure."""
-        raised = self.run.error
-        return self._failure or (None if raised is None or _tells_disconnect(raised) else raised)
+        """Give what the handler raised, and note the last events; a disconnect that it passed on is no failure."""
+        raised = self._failure or self.run.error
+        if raised is None or (raised is not self._failure and _tells_disconnect(raised)):
+            return None
+        self.note_events(raised)
+        return raised
+
+    def note_events(self, error: BaseException) -> None:
+        """Add the last events to an error, once."""
+        note = "\n  ".join(("the last events:", *self.wire.transcript.lines()))
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
 
     async def leave(self) -> Exception | None:
         """Leave from the client's side, wait for the application's end, and give what it failed with."""
@@ -125,7 +134,7 @@ class Dialogue:
         with anyio.CancelScope(shield=True):
             is_heeded = await self.run.cancelled()
         overdue.found += "" if is_heeded else "; cancelled, it went on"
-        return self._failure or overdue
+        return self.failure() or overdue
 
 
 _DECISION: Final = "the application to accept or deny"

@@ -32,12 +32,16 @@ class Connect:
     ) -> TestConnection[Out, In]: ...
     @overload
     async def __call__(
-        self, app: ASGIApp, path: str, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
+        self, app: ASGIApp, path: str = "/", contract: None = None, **options: Unpack[ConnectOptions]
+    ) -> TestConnection[object, Any]: ...
+    @overload
+    async def __call__(
+        self, app: ASGIApp, path: str = "/", *, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
     ) -> TestConnection[Out, In]: ...
     @overload
     async def __call__(
-        self, app: ASGIApp, path: str = "/", contract: None = None, **options: Unpack[ConnectOptions]
-    ) -> TestConnection[object, Any]: ...
+        self, app: ASGIApp, path: str, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
+    ) -> TestConnection[Out, In]: ...
     async def __call__(
         self,
         app: ASGIApp,

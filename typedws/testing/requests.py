@@ -58,6 +58,8 @@ def _handshake_headers(
     host: str, given: Sequence[tuple[bytes, bytes]], subprotocols: Sequence[str]
 ) -> list[tuple[bytes, bytes]]:
     """Give the fields of RFC 6455 section 4.1 that a client sends by itself, but for those that are given."""
+    if isinstance(subprotocols, str):
+        raise InvalidHandshake("subprotocols", "a sequence of tokens", repr(subprotocols))
     for each in subprotocols:
         if not is_token(each.encode(errors="replace")):
             raise InvalidHandshake("subprotocols", "tokens (RFC 6455 section 4.1)", repr(each))

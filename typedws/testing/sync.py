@@ -161,12 +161,16 @@ class TestClient:
 
     @overload
     def websocket_connect(
-        self, path: str, contract: Contract[In, Out, Any], **options: Unpack[RequestOptions]
+        self, path: str = "/", contract: None = None, **options: Unpack[RequestOptions]
+    ) -> SyncConnecting[object, Any]: ...
+    @overload
+    def websocket_connect(
+        self, path: str = "/", *, contract: Contract[In, Out, Any], **options: Unpack[RequestOptions]
     ) -> SyncConnecting[Out, In]: ...
     @overload
     def websocket_connect(
-        self, path: str = "/", contract: None = None, **options: Unpack[RequestOptions]
-    ) -> SyncConnecting[object, Any]: ...
+        self, path: str, contract: Contract[In, Out, Any], **options: Unpack[RequestOptions]
+    ) -> SyncConnecting[Out, In]: ...
     def websocket_connect(
         self,
         path: str = "/",
@@ -179,7 +183,8 @@ class TestClient:
         """Connect: ``with client.websocket_connect("/chat", chat) as ws``.
 
         :param path: with a query, if any; or a whole URL
-        :param contract: what is agreed on; without one there are text, bytes, JSON and models given by each call
+        :param contract: what is agreed on, an endpoint's own too; without one there are text, bytes, JSON and models
+            given by each call
         :param headers: fields of the request, beside those of every handshake
         :param subprotocols: what is offered, in order of preference
         :param path_params: for an endpoint alone: what a router would have found in the path
