@@ -2,6 +2,7 @@
 # Everything is installed into .venv, made by PYTHON (3.11 or newer).
 
 PYTHON ?= python3
+PYTEST ?= -m pytest
 PYTEST_FLAGS ?=
 BIN := .venv/bin
 # pyright is a node program: its parts stay in the clone too.
@@ -15,10 +16,11 @@ demo: .venv/.demo
 	@$(BIN)/python -m examples.demo
 
 test: .venv/.test
-	$(BIN)/python -m pytest -m "not node" $(PYTEST_FLAGS)
+	$(BIN)/python $(PYTEST) -m "not node" $(PYTEST_FLAGS)
 
 check: .venv/.check lint types
-	$(MAKE) test PYTEST_FLAGS="--cov --cov-report=term --durations=5"
+	$(MAKE) test PYTEST="-m coverage run -m pytest" PYTEST_FLAGS="--durations=5"
+	$(BIN)/coverage report
 	$(BIN)/python -m pytest -m node
 
 lint: .venv/.check

@@ -26,10 +26,12 @@
     ├── UnknownMode                            no codec has that name        (RuntimeError too)
     │   └── CodecNotInstalled                  the extra is not installed
     ├── HTTPException                          a handler's own end, before the accept
-    └── WebSocketException                     a handler's own end, after it
+    ├── WebSocketException                     a handler's own end, after it
+    └── ConnectionDenied                       a client's handshake was denied
 
-Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. The last two
-are raised by handlers, and live in `typedws.exceptions`.
+Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. The last
+three live elsewhere: in `typedws.exceptions`, for handlers to raise, and in `typedws.client`. What tests are told is in
+`typedws.testing`.
 """
 
 from collections.abc import Callable, Iterable

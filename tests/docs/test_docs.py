@@ -23,6 +23,8 @@ from tests.support import CONNECT, disconnect, scope, text, wire
 from typedws import Endpoint, registry
 from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PART = re.compile(r"<!-- (says|hears|header|path|denied): (.*?) -->|^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -65,6 +67,9 @@ async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: 
         exec(compile(block.code, f"{page.name}, block {number}", "exec"), namespace)
         if block.says or block.hears or block.denied:
             assert await answers(application_of(namespace, before), block) == block.hears + block.denied
+        if page.stem != "testing":  # whose tests are run below
+            for test in [value for name, value in namespace.items() if name.startswith("test_") and name not in before]:
+                await test()
 
 
 def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
@@ -99,6 +104,27 @@ class Framework:
     scope: Any
     receive: Any
     send: Any
+
+
+RAISED = re.compile(r"<!-- raised by: (\w+) -->\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_on_testing_holds_tests_that_pass_or_fail_as_it_says(pytester: pytest.Pytester) -> None:
+    page = ROOT / "docs" / "testing.md"
+    code = "\n".join(block.code for block in blocks(page))
+    failing: dict[str, str] = dict(RAISED.findall(page.read_text()))
+    pytester.makepyfile(test_chat=code)
+    only_anyio = ["-p", "no:asyncio", "-p", "no:trio", "-p", "no:cacheprovider"]
+    result = pytester.runpytest_inprocess("-W", "error", "--tb=short", *only_anyio)
+    # Those that await run on both event loops.
+    result.assert_outcomes(
+        passed=code.count("\ndef test_") + 2 * code.count("\nasync def test_") - 2 * len(failing),
+        failed=2 * len(failing),
+    )
+    shown = "\n".join(line.removeprefix("E").strip() for line in result.outlines)
+    for name, told in failing.items():
+        lines = "\n".join(line.strip() for line in told.splitlines())
+        assert lines in shown, f"{name} is told otherwise:\n{shown}"
 
 
 def test_the_diagram_of_states_is_the_tables() -> None:

@@ -99,6 +99,19 @@ async def test_the_end_says_how_and_by_whom() -> None:
     assert ws.end == Closed(1001, "bye", "application")
 
 
+async def test_the_end_is_known_before_it_is_heard_and_after_leaving() -> None:
+    connecting = connect(app, LOBBY, chat)
+    async with connecting as ws:
+        await ws.send_model(Leave())
+        await settle()
+        assert ws.end == Closed(4001, "you asked for it", "peer")
+    async with connecting as ws:  # once more
+        pass
+    assert ws.end == Closed(1000, "", "application")
+    with pytest.raises(WebSocketDisconnect, match="this application closed the connection: 1000"):
+        await ws.send_model(Say(text="too late"))
+
+
 async def test_iteration_ends_with_the_connection() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Say(text="one"))

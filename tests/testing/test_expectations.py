@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from tests.testing.chat import Closes, Leave, Said, Say, app, chat
-from typedws import Connection, ErrorReply, WebSocket, endpoint
+from typedws import Connection, ErrorReply, Handshake, Outcome, WebSocket, endpoint
 from typedws.outcome import Closed
 from typedws.testing import ExpectationFailed, WaitTimeout, connect
 from typedws.testing.differences import differences
@@ -241,6 +241,16 @@ async def test_a_denial_because_something_raised_has_that_as_its_cause() -> None
 
     denied = await connect(app).expect_denied(500)
     assert isinstance(denied.__cause__, LookupError)
+
+
+async def test_what_a_handler_raises_after_its_denial_is_raised() -> None:
+    @endpoint
+    async def handler(handshake: Handshake[str, str]) -> Outcome:
+        await handshake.deny(403)
+        raise LookupError("in a handler")
+
+    with pytest.raises(LookupError, match="in a handler"):
+        await connect(handler).expect_denied(403)
 
 
 async def test_an_application_that_does_not_end_after_its_denial_is_told() -> None:

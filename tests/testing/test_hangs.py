@@ -1,7 +1,8 @@
 """Each way in which a test or its application could hang ends in time, and says where the application stands."""
 
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,13 +12,29 @@ import pytest
 from tests.testing.chat import app as chat_app
 from tests.testing.chat import chat
 from typedws import Connection, WebSocket, endpoint
-from typedws.testing import ApplicationReturned, TestConnection, WaitTimeout, connect, settle
+from typedws.testing import ApplicationReturned, TestConnection, WaitTimeout, connect, runs, settle
 
 pytestmark = pytest.mark.anyio
 
 LIMIT: Final = 0.05
 MOST: Final = 2.0
 """Seconds that ending what has to be ended without being asked may take on top."""
+
+
+@pytest.fixture(autouse=True)
+def what_was_given_up_ends_with_the_test() -> Generator[None]:
+    """Let it end, so that it does not complain when it is collected."""
+    IS_OVER.clear()
+    yield
+    IS_OVER.set()
+    for each in runs.UNENDING:
+        if hasattr(each, "close"):
+            each.close()
+    runs.UNENDING.clear()
+
+
+IS_OVER: Final = threading.Event()
+
 
 Play = Callable[[TestConnection[object, Any]], Awaitable[object]]
 
@@ -56,7 +73,7 @@ async def swallows_cancellation(scope: Any, receive: Any, send: Any) -> None:
 async def swallows_everything(scope: Any, receive: Any, send: Any) -> None:
     await accepts(scope, receive, send)
     event = anyio.Event()
-    while True:
+    while not IS_OVER.is_set():
         with suppress(BaseException):
             await event.wait()
 

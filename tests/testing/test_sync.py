@@ -1,5 +1,6 @@
 """The same for tests that do not await: the application runs in another thread, and may even block it."""
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping
@@ -19,6 +20,7 @@ from typedws.testing import (
     TestClient,
     WaitTimeout,
 )
+from typedws.testing.portal import Portal
 
 LOBBY: Final = "/chat/lobby?name=ann"
 
@@ -177,8 +179,9 @@ def test_without_a_block_the_lifespan_runs_for_each_connection() -> None:
 
 def test_a_lifespan_that_fails_is_raised() -> None:
     @asynccontextmanager
-    async def fails(_: App) -> AsyncGenerator[None]:
-        raise Failure
+    async def fails(app: App) -> AsyncGenerator[None]:
+        if not app.debug:
+            raise Failure
         yield
 
     with pytest.raises(Failure), TestClient(App(lifespan=fails)):
@@ -205,6 +208,34 @@ def test_a_handler_that_blocks_its_event_loop_is_told_in_time() -> None:
     )
     caught.match(r"released.wait\(\)")
     released.set()
+
+
+def test_a_client_whose_event_loop_is_blocked_says_so_at_once_from_then_on() -> None:
+    released = threading.Event()
+
+    @endpoint
+    async def handler(ws: Connection[str, str]) -> None:
+        released.wait()
+
+    with pytest.raises(WaitTimeout, match="it blocked"), TestClient(handler, timeout=0.05) as client:
+        client.advance_clock(1)
+        with client.websocket_connect() as ws:
+            for _ in range(2):
+                with pytest.raises(WaitTimeout, match="it blocked"):
+                    ws.receive_text()
+    released.set()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_event_loop_that_is_stopped_by_others_fails_in_its_thread() -> None:
+    portal = Portal("asyncio", {}, 0.1)
+    portal.start()
+    portal.call(lambda: asyncio.get_running_loop().stop())
+    for each in threading.enumerate():
+        if each.name == "typedws.testing":
+            each.join()
+    with pytest.raises(RuntimeError, match="closed"):
+        portal.call(anyio.sleep, 0)
 
 
 def test_what_a_call_waits_for_ends_by_its_own_time_limit() -> None:

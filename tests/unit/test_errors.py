@@ -40,6 +40,8 @@ from typedws.errors import (
     WebSocketDisconnected,
 )
 from typedws.exceptions import HTTPException, WebSocketException
+from typedws.headers import Headers
+from typedws.testing import ApplicationReturned, ConnectionDenied, ExpectationFailed, LifespanFailed, WaitTimeout
 
 GOLDEN = Path(__file__).parent / "golden" / "sentences.txt"
 
@@ -66,6 +68,8 @@ def several_failures() -> ValidationError:
         TypeAdapter(Order).validate_python({"id": "x", "lines": [{}, {}]})
     return caught.value
 
+
+PROBLEM = Headers({"Content-Type": "application/problem+json"})
 
 SENTENCES: list[TypedWSError] = [
     WebSocketDisconnect(),
@@ -119,6 +123,14 @@ SENTENCES: list[TypedWSError] = [
     HTTPException(401),
     HTTPException(499, "no", {"x-why": "because"}),
     WebSocketException(4001, "bye"),
+    ConnectionDenied(403),
+    ConnectionDenied(599),
+    ConnectionDenied(401, PROBLEM, b'{"title":"Unauthorized","status":401,"detail":"token missing"}'),
+    ConnectionDenied(401, PROBLEM, b"{}"),
+    WaitTimeout("a message of the application within 5 s", "nothing: the application has ended"),
+    ExpectationFailed("Said", "Joined(room='lobby')", ["application  sends text '...'"]),
+    ApplicationReturned("the application to accept or deny", "that it returned without either"),
+    LifespanFailed("lifespan.startup.complete", "lifespan.startup.failed: no database"),
 ]
 
 

@@ -11,6 +11,8 @@ from types import ModuleType
 import pytest
 
 import typedws
+import typedws.client
+import typedws.testing
 
 NAMES = ["typedws", *(info.name for info in pkgutil.walk_packages(typedws.__path__, "typedws."))]
 MODULES: list[ModuleType] = [importlib.import_module(name) for name in NAMES]
@@ -44,9 +46,16 @@ def undocumented(owner: object, name: str) -> Iterator[str]:
                 yield f"{name}.{part}"
 
 
-@pytest.mark.parametrize("name", typedws.__all__)
+DOORS = {
+    f"{module.__name__}.{name}": getattr(module, name)
+    for module in (typedws, typedws.client, typedws.testing)
+    for name in module.__all__
+}
+
+
+@pytest.mark.parametrize("name", DOORS)
 def test_every_public_class_and_method_is_documented(name: str) -> None:
-    value = getattr(typedws, name)
+    value = DOORS[name]
     if inspect.isclass(value) or inspect.isfunction(value):
         assert list(undocumented(value, name)) == []
 
@@ -54,4 +63,6 @@ def test_every_public_class_and_method_is_documented(name: str) -> None:
 def test_importing_the_package_brings_no_framework_and_no_extra() -> None:
     script = "import sys, typedws; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"starlette", "fastapi", "litestar", "uvicorn", "websockets", "ormsgpack", "cbor2"} & set(loaded)
+    assert not {"starlette", "fastapi", "litestar", "uvicorn", "websockets", "ormsgpack", "cbor2", "pytest"} & set(
+        loaded
+    )

@@ -60,8 +60,8 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         self._scope = scope
         self._server = server
         self._timeout = timeout
-        self._lifespan = lifespan(app, timeout=timeout)
         self._dialogue: Dialogue
+        self._lifespan: AbstractAsyncContextManager[Mapping[str, Any]]
 
     async def __aenter__(self) -> TestConnection[In_co, Out_contra]:
         """Connect.
@@ -95,14 +95,15 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
     async def expect_denied(self, status: int | None = None) -> ConnectionDenied:
         """Connect, expect that the handshake is denied, with this status if one is given, and give the denial.
 
-        Where it is denied because the handler raised, that is the ``__cause__`` of what is given.
+        Where it is denied with 500 because the handler raised, that is the ``__cause__`` of what is given.
 
         :raises ExpectationFailed: where the application accepts, or denies with another status
         :raises WaitTimeout: where it decides nothing, or does not end, in time
+        :raises Exception: what its handler raised otherwise, as itself
         """
         decided = await self._open()
         failure = await self._leave()
-        if isinstance(failure, WaitTimeout):
+        if failure is not None and not (isinstance(decided, ConnectionDenied) and decided.status == _FAILED):
             raise failure
         if isinstance(decided, Accepted) or status not in (None, decided.status):
             wanted = "the handshake denied" + ("" if status is None else f" with {status}")
@@ -112,6 +113,7 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         return decided
 
     async def _open(self) -> Accepted | ConnectionDenied:
+        self._lifespan = lifespan(self._app, timeout=self._timeout)
         state = await self._lifespan.__aenter__()
         self._dialogue = Dialogue(self._app, {**self._scope, "state": dict(state)}, self._server, self._timeout)
         try:
@@ -120,7 +122,7 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
             await self._leave()
             raise
 
-    async def _leave(self) -> Exception | None:
+    async def _leave(self) -> BaseException | None:
         try:
             return await self._dialogue.leave()
         finally:
@@ -131,6 +133,8 @@ def _contract_of(app: ASGIApp) -> Contract[Any, Any, Any] | None:
     return cast(Any, app).contract if isinstance(app, Endpoint) else None
 
 
+_FAILED: Final = 500
+"""The status with which a handler that raises denies."""
 _CONSEQUENCES: Final = (WebSocketDisconnect, ExpectationFailed, WaitTimeout)
 """What a test meets where its application fails."""
 

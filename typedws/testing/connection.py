@@ -41,11 +41,16 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         super().__init__(dialogue.wire.scope, dialogue.receive, self._send, accepted, contract)
         self._dialogue = dialogue
 
+    @property
+    def end(self) -> Closed | None:
+        """How the connection ended, and who ended it, as soon as it has; the ``"peer"`` is the server."""
+        return self._session.end or self._dialogue.end()
+
     async def _send(self, event: Mapping[str, Any]) -> None:
         try:
             await self._dialogue.send(event)
         except ClientGone:
-            self._session.end = self._session.end or self._dialogue.end()
+            self._session.end = self.end
             raise
 
     # --- expectations ---
@@ -86,7 +91,7 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
             if event["type"] == Move.RECEIVE:
                 raise self._failed(wanted, f"a message: {shown(event.get('text', event.get('bytes')))}")
             self._session.disconnected(event)
-        end = self._session.end
+        end = self.end
         if end is None or end.code != code or reason not in (None, end.reason):
             raise self._failed(wanted, f"another end: {end}")
         return end

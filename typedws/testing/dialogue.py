@@ -34,6 +34,7 @@ class Dialogue:
         scope = {**scope, OBSERVER: self._observe}
         self.wire: Wire = Wire(scope, server)
         self._failure: Exception | None = None
+        self._left: Closed | None = None
 
         async def play() -> None:
             await app(scope, self.wire.receive, self.wire.send)
@@ -96,7 +97,7 @@ class Dialogue:
     def end(self) -> Closed | None:
         """Give how the connection ended, whether or not the client has heard it; ``None`` where it has not."""
         last = self.wire.to_client.last
-        return None if last is None else disconnect_of(last)
+        return self._left or (None if last is None else disconnect_of(last))
 
     def shut_down(self) -> None:
         """Let the server shut down."""
@@ -108,7 +109,7 @@ class Dialogue:
         stands = self.run.standing(_WAITS[self.wire.awaits])
         return WaitTimeout(f"{awaited} within {self.timeout:g} s", stands, self.wire.transcript.lines())
 
-    def failure(self) -> Exception | None:
+    def failure(self) -> BaseException | None:
         """Give what the handler raised, and note the last events; a disconnect that it passed on is no failure."""
         raised = self._failure or self.run.error
         if raised is None or (raised is not self._failure and _tells_disconnect(raised)):
@@ -122,9 +123,11 @@ class Dialogue:
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
 
-    async def leave(self) -> Exception | None:
+    async def leave(self) -> BaseException | None:
         """Leave from the client's side, wait for the application's end, and give what it failed with."""
-        self.wire.client_closes(CloseCode.NORMAL_CLOSURE, "")
+        if self.end() is None:
+            self._left = Closed(CloseCode.NORMAL_CLOSURE, "", "application")
+            self.wire.client_closes(self._left.code, self._left.reason)
         with anyio.CancelScope(shield=True):
             await self.run.ended(self.timeout)
         if self.run.is_ended:
@@ -145,7 +148,7 @@ _WAITS: Final[Mapping[str | None, str]] = {
 }
 
 
-def _tells_disconnect(error: Exception) -> bool:
+def _tells_disconnect(error: BaseException) -> bool:
     return isinstance(error, WebSocketDisconnect | ClientGone) or any(
         class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
     )

@@ -40,9 +40,9 @@ class Portal:
         self._loop, self._post, self._stopping = self._started.result()
 
     def stop(self) -> None:
-        """End the loop, and with it the thread, unless it is blocked."""
+        """End the loop, and with it the thread; where it is blocked, once it no longer is."""
+        self._post(self._stopping.set)
         if self._blocked is None:
-            self.call(self._stopping.set)
             self._thread.join(self._limit)
 
     @overload

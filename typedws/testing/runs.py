@@ -4,7 +4,7 @@ import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import anyio
 
@@ -12,7 +12,7 @@ from typedws.endings import cause_of
 from typedws.testing.loops import running_loop
 from typedws.testing.standing import awaited_by, frames_of, place, standing
 
-__all__ = ["TIMEOUT", "Run", "within"]
+__all__ = ["TIMEOUT", "UNENDING", "Run", "within"]
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ class Run:
     """A coroutine that runs beside its maker, and whose failure is kept for later."""
 
     def __init__(self, function: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         """What it raised; of a group with one failure, that one."""
         self.is_ended: bool = False
         self._is_killed = False
@@ -41,6 +41,10 @@ class Run:
             await self._step()
         except Exception as error:  # noqa: BLE001 - it is told where the test waits for it
             self.error = cause_of(error)
+        except BaseException as error:
+            if _ends_more(error):
+                raise
+            self.error = error  # what a test runner fails or skips a test by, in a handler too
         finally:
             self.is_ended = True
             self._end.set()
@@ -108,6 +112,14 @@ async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T | None:
     return None
 
 
+def _ends_more(error: BaseException) -> bool:
+    """Whether an exception is a cancellation, or ends the whole program."""
+    ends = (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt, SystemExit)
+    if isinstance(error, BaseExceptionGroup):
+        return cast(BaseExceptionGroup[BaseException], error).split(ends)[0] is not None
+    return isinstance(error, ends)
+
+
 async def _called(function: Callable[[], Awaitable[None]]) -> None:
     await function()
 
@@ -117,7 +129,8 @@ def _close(coroutine: Coroutine[Any, Any, None]) -> None:
     try:
         coroutine.close()
     except RuntimeError:  # it awaits even now, and would again when it is collected
-        _UNENDING.extend(parts)
+        UNENDING.extend(parts)
 
 
-_UNENDING: Final[list[object]] = []
+UNENDING: Final[list[Any]] = []
+"""What could not be ended."""

@@ -5,6 +5,7 @@ import linecache
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -32,6 +33,8 @@ def place(frame: FrameType) -> str:
     """Say where a frame is: file, line, function, and the code of the line."""
     file, line = frame.f_code.co_filename, frame.f_lineno
     code = linecache.getline(file, line).strip()
+    with suppress(ValueError):  # it is elsewhere
+        file = str(Path(file).relative_to(Path.cwd()))
     return f"{file}:{line} in {frame.f_code.co_qualname}" + (f": {code}" if code else "")
 
 

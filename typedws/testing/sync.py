@@ -30,7 +30,7 @@ T = TypeVar("T")
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-_MARGIN: Final = 2.0
+_MARGIN: Final = 1.5
 """Seconds beyond the time limit of a single wait, after which an event loop is taken to be blocked."""
 
 
