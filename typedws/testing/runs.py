@@ -75,8 +75,6 @@ class Run:
 
     def standing(self, waits: str) -> str:
         """Say that nothing came of it, and where it stands, or ``waits`` for something."""
-        if self.is_ended:
-            return "nothing: the application has ended"
         frame = standing(frames_of(self._coroutine))
         return f"nothing: the application {waits}" + ("" if frame is None else f" at {place(frame)}")
 
