@@ -12,6 +12,7 @@ from typedws.closing import MAX_REASON_BYTES, ApplicationCloseCode, CloseCode, i
 from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, TypedWSError
 from typedws.outcome import Closed
 from typedws.sendable import check_text
+from typedws.servers import CURRENT, Server
 from typedws.subprotocols import read_offer
 
 __all__ = [
@@ -59,11 +60,16 @@ _NOT_THE_PEER: Final[dict[int, ClosedBy]] = {
 }
 
 
-def disconnect_of(event: Mapping[str, Any]) -> Closed:
-    """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI."""
+def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
+    """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI.
+
+    A server that tells reasons says 1005 without one where no close frame came: that is 1006 (RFC 6455 section 7.4.1).
+    """
     code = event.get("code")
     if code is None:
         code = CloseCode.NO_STATUS_RCVD
+    elif code == CloseCode.NO_STATUS_RCVD and server.tells_reasons and "reason" not in event:
+        code = CloseCode.ABNORMAL_CLOSURE
     return Closed(int(code), event.get("reason") or "", _NOT_THE_PEER.get(code, "peer"))
 
 

@@ -21,6 +21,7 @@ from typedws.events import (
     text_event,
 )
 from typedws.outcome import Closed
+from typedws.servers import Server
 
 
 @pytest.mark.parametrize(
@@ -54,12 +55,19 @@ def test_a_frame_is_found_however_the_server_leaves_the_other_key(event: Event, 
         ({}, 1005, "", "peer"),
         ({"code": 1006}, 1006, "", "network"),
         ({"code": 1012}, 1012, "", "server"),
+        ({"code": 1005, "reason": ""}, 1005, "", "peer"),
+        ({"code": 1005}, 1006, "", "network"),
     ],
 )
 def test_a_disconnect_is_read_whatever_the_server_leaves_out(
     event: Event, code: int, reason: str, closed_by: ClosedBy
 ) -> None:
     assert disconnect_of({"type": "websocket.disconnect", **event}) == Closed(code, reason, closed_by)
+
+
+def test_a_missing_reason_says_nothing_where_the_server_tells_none() -> None:
+    event = {"type": "websocket.disconnect", "code": 1005}
+    assert disconnect_of(event, Server(tells_reasons=False)) == Closed(1005, "", "peer")
 
 
 @given(st.text(st.characters()))
