@@ -112,6 +112,10 @@ class Peer:
         self.sent.clear()
         return ws
 
+    def waiting(self) -> int:
+        """Count who asks the server for an event, and has none yet."""
+        return self._get.statistics().tasks_waiting_receive
+
     def breaks(self) -> None:
         """Let the server's receive raise from now on."""
         self._put.close()

@@ -12,6 +12,7 @@ from weakref import ref
 import anyio
 
 from typedws.asgi import Receive
+from typedws.closing import CloseCode
 from typedws.events import frame_of
 from typedws.session import Inbox, Session
 from typedws.state import Client
@@ -24,34 +25,51 @@ __all__ = ["Lossless", "even_out", "listen_for"]
 def even_out(session: Session) -> None:
     """Make a session behave as on any other server."""
     if not session.server.keeps_messages and not running_trio():  # on which no such server runs
-        session.asgi_receive = Lossless(session.asgi_receive).receive
+        lossless = Lossless(session.asgi_receive)
+        session.asgi_receive = lossless.receive
+        session.closing = lossless.give_up
     if not session.server.tells_by_send:
         session.opened = listen_for
 
 
 class Lossless:
-    """A server's ``receive`` that no cancellation reaches: the next call waits on for the same event."""
+    """A server's ``receive`` that no cancellation reaches: the next call waits on for the same event.
 
-    __slots__ = ("_coming", "_receive")
+    Such a server does not close while it is asked for an event. So before a close it is asked no more.
+    """
+
+    __slots__ = ("_coming", "_has_given_up", "_receive")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._coming: asyncio.Future[Mapping[str, Any]] | None = None
+        self._has_given_up = False
 
     async def receive(self) -> Mapping[str, Any]:
-        """Give the next event."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._receive())
-        try:
-            event = await asyncio.shield(self._coming)
-        except Exception:
-            self._coming = None
-            raise
+        """Give the next event; a disconnect once it was given up."""
+        if self._has_given_up:
+            return _OVER
+        coming = self._coming = self._coming or asyncio.ensure_future(self._receive())
+        await asyncio.wait([coming])
+        if self._coming is not coming:
+            return _OVER
         self._coming = None
-        return event
+        return coming.result()
+
+    def give_up(self) -> None:
+        """Ask the server no more."""
+        self._has_given_up = True
+        if self._coming is not None:
+            self._coming.cancel()
+            self._coming = None
+
+    def __del__(self) -> None:
+        self.give_up()
 
 
-_PERIOD: Final = 0.4
+_OVER: Final = {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS_RCVD}
+
+_PERIOD: Final = 0.3
 """Seconds between two looks at a connection. After two of them it is listened to."""
 _MOST_BYTES: Final = 1 << 16
 """How much is kept of what a peer says to an application that does not receive, beside so many messages."""
@@ -76,7 +94,7 @@ class _Listener:
     __slots__ = ("_dog", "_has_looked", "_scope", "_session")
 
     def __init__(self, session: Session, dog: Watchdog) -> None:
-        self._session = ref(session)  # which may be forgotten without a close
+        self._session = ref(session, self._forget)  # for it may be dropped without a close
         self._dog = dog
         self._has_looked = False
         self._scope: anyio.CancelScope | None = None
@@ -103,21 +121,36 @@ class _Listener:
         inbox = session.inbox or Inbox()
         inbox.is_fed = True
         session.read_through(inbox)
-        self._scope = anyio.CancelScope()
-        self._dog.spawn(_listen, session, inbox, self._scope)
+        self._dog.spawn(self._listen, session.asgi_receive, inbox)
 
+    async def _listen(self, receive: Receive, inbox: Inbox) -> None:
+        """Read ahead until the peer leaves, the application receives again, or enough is kept."""
+        try:
+            with anyio.CancelScope() as self._scope, suppress(Exception):  # who receives meets it again
+                while self._goes_on(inbox):
+                    self._take(await receive(), inbox)
+        finally:
+            self._scope = None
+            inbox.is_fed = False
+            inbox.wake()
 
-async def _listen(session: Session, inbox: Inbox, scope: anyio.CancelScope) -> None:
-    """Read ahead until the peer leaves, the application receives again, or enough is kept."""
-    try:
-        with scope, suppress(Exception):  # who receives meets it again
-            while session.receiving != "busy" and _has_room(inbox):
-                inbox.put(await session.pull())
-                if session.state.client is Client.DISCONNECTED:
-                    break
-    finally:
-        inbox.is_fed = False
-        inbox.wake()
+    def _goes_on(self, inbox: Inbox) -> bool:
+        session = self._session()
+        return (
+            session is not None
+            and session.receiving != "busy"
+            and session.state.client is Client.CONNECTED
+            and _has_room(inbox)
+        )
+
+    def _take(self, event: Mapping[str, Any], inbox: Inbox) -> None:
+        if (session := self._session()) is not None:
+            session.take(event)
+            inbox.put(event)
+
+    def _forget(self, session: object) -> None:
+        if self._scope is not None:
+            self._scope.cancel()
 
 
 def _has_room(inbox: Inbox | None) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "header_list",
     "is_token",
     "message_event",
+    "private_close",
     "tells_disconnect",
     "text_event",
 ]
@@ -57,6 +58,9 @@ def frame_of(event: Mapping[str, Any]) -> str | bytes:
 _NOT_THE_PEER: Final[dict[int, ClosedBy]] = {
     CloseCode.ABNORMAL_CLOSURE: "network",
     CloseCode.SERVICE_RESTART: "server",  # what a server that shuts down tells its application
+    # What a server tells whose peer broke the protocol; a peer says it only of a server that does.
+    CloseCode.PROTOCOL_ERROR: "server",
+    CloseCode.INVALID_DATA: "server",
 }
 
 
@@ -115,6 +119,17 @@ def close_event(code: int, reason: str | None) -> WebSocketCloseEvent:
     if not fits:
         raise InvalidClose(code, reason)
     return {"type": "websocket.close", "code": int(code), "reason": reason}
+
+
+def private_close(event: Mapping[str, Any]) -> WebSocketCloseEvent | None:
+    """Give what to send where a server refuses to close with a code: the code in the private range, 1011 as 4011.
+
+    daphne's only takes those that a browser may send: 1000 and 3000-4999.
+    """
+    code: int = event.get("code", CloseCode.NORMAL_CLOSURE)
+    if event["type"] != "websocket.close" or not CloseCode.NORMAL_CLOSURE < code < CloseCode.UNAUTHORIZED:
+        return None
+    return {"type": "websocket.close", "code": code + 3000, "reason": event.get("reason")}
 
 
 def accept_event(

@@ -14,7 +14,7 @@ import anyio
 from typedws.asgi import Receive, Send, WebSocketReceiveEvent, WebSocketSendEvent
 from typedws.closing import CloseCode
 from typedws.errors import ConcurrentReceive, InvalidHandshake, InvalidState, WebSocketDisconnect, WebSocketDisconnected
-from typedws.events import close_event, disconnect_of, tells_disconnect
+from typedws.events import close_event, disconnect_of, private_close, tells_disconnect
 from typedws.outcome import Closed
 from typedws.servers import CURRENT, Server
 from typedws.state import Application, Client, ConnectionState, Move, move_of
@@ -76,6 +76,7 @@ class Session:
         "_parts",
         "asgi_receive",
         "asgi_send",
+        "closing",
         "end",
         "inbox",
         "is_lost",
@@ -107,6 +108,8 @@ class Session:
         """The tasks that wait to send, in the order of their calls; ``None`` while there are none."""
         self.opened: Callable[[Session], None] | None = None
         """What is called once the connection is accepted."""
+        self.closing: Callable[[], None] | None = None
+        """What is called before it is closed."""
         self._parts: list[bytes] = []
 
     # --- in ---
@@ -158,11 +161,15 @@ class Session:
         if self.state.client is Client.DISCONNECTED:
             raise self.over()
         event = await self.asgi_receive()
+        self.take(event)
+        return event
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Record what the server gave."""
         if event["type"] == Move.DISCONNECT:
             self.disconnected(event)
         else:
             self.state.client_moves(move_of(event))
-        return event
 
     def disconnected(self, event: Mapping[str, Any]) -> WebSocketDisconnect:
         """Record the event that came where a message was expected, and give the exception that tells it.
@@ -214,13 +221,15 @@ class Session:
             if move is not Move.SEND:
                 if self.state.application in _ENDED:
                     self.end = self._end_by(event)
+                    if self.closing is not None:
+                        self.closing()
                 self._set_gates()
                 if not self.server.takes_parts:
                     event = self._joined(event, move)
                     if move is Move.RESPONSE_PART:
                         return
             try:
-                await self.asgi_send(event)
+                await self._deliver(event)
             except Exception as error:
                 if self.state.application in _ENDED:  # it did not end by what could not be sent
                     self.end = None
@@ -230,6 +239,17 @@ class Session:
                 self.opened(self)
         finally:
             self.pass_turn()
+
+    async def _deliver(self, event: Mapping[str, Any]) -> None:
+        """Hand an event to the server; a close whose code it refuses goes with another."""
+        try:
+            await self.asgi_send(event)
+        except Exception as error:
+            other = None if tells_disconnect(error) else private_close(event)
+            if other is None:
+                raise
+            await self.asgi_send(other)
+            self.end = self._end_by(other)
 
     def _joined(self, event: Mapping[str, Any], move: Move) -> Mapping[str, Any]:
         """Keep a part of a denial's body, and join all parts in the last one."""

@@ -162,6 +162,20 @@ async def test_a_forgotten_connection_is_looked_at_no_more(peer: Peer) -> None:
     await until(lambda: not is_looked_at())
 
 
+def test_it_needs_nobody_to_say_on_which_event_loop_it_is() -> None:
+    """As in a server, where no task and no context of anyio's surrounds the clock."""
+
+    async def only_sends() -> None:
+        peer = Peer()
+        ws = await peer.accepted(**OLDER)
+        peer.does(disconnect(4001))
+        with pytest.raises(WebSocketDisconnect):
+            await until(lambda: False, ws)
+        peer.close()
+
+    asyncio.run(only_sends())
+
+
 async def test_a_server_that_tells_is_left_alone(peer: Peer) -> None:
     await peer.accepted()
     assert not is_looked_at()
@@ -209,6 +223,45 @@ async def test_an_error_of_the_server_is_told_once() -> None:
         server.asked[-1].set_exception(error)
         with pytest.raises(OSError, match=str(error)):
             await task
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_server_is_asked_no_more_before_it_closes(peer: Peer) -> None:
+    """For granian does not close while it is asked."""
+    ws = await peer.accepted(**GRANIAN)
+    waiting: list[int] = []
+
+    async def send(event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        waiting.append(peer.waiting())
+
+    session_of(ws).asgi_send = send
+    heard: list[Event] = []
+
+    async def hear() -> None:
+        heard.append(await ws.receive())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(hear)
+        await anyio.wait_all_tasks_blocked()
+        assert peer.waiting() == 1
+        await ws.close(4001)
+    assert waiting == [0]
+    assert heard == [{"type": "websocket.disconnect", "code": 1005}]
+    assert (await ws.close()).code == 4001
+    assert await session_of(ws).asgi_receive() == heard[0]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_forgotten_connection_asks_its_server_no_more(peer: Peer) -> None:
+    ws = await peer.accepted(**GRANIAN)
+    with anyio.move_on_after(0):
+        await ws.receive()
+    await anyio.wait_all_tasks_blocked()
+    assert peer.waiting() == 1
+    del ws
+    gc.collect()
+    await until(lambda: peer.waiting() == 0)
 
 
 async def test_no_message_is_lost_on_granian_however_often_a_receive_is_given_up(anyio_backend_name: str) -> None:

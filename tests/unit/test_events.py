@@ -17,6 +17,7 @@ from typedws.events import (
     disconnect_of,
     frame_of,
     header_list,
+    private_close,
     tells_disconnect,
     text_event,
 )
@@ -55,6 +56,8 @@ def test_a_frame_is_found_however_the_server_leaves_the_other_key(event: Event, 
         ({}, 1005, "", "peer"),
         ({"code": 1006}, 1006, "", "network"),
         ({"code": 1012}, 1012, "", "server"),
+        ({"code": 1002, "reason": "a"}, 1002, "a", "server"),
+        ({"code": 1007, "reason": ""}, 1007, "", "server"),
         ({"code": 1005, "reason": ""}, 1005, "", "peer"),
         ({"code": 1005}, 1006, "", "network"),
     ],
@@ -233,3 +236,19 @@ def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str)
         with pytest.raises(InvalidHandshake, match="subprotocol: expected one") as caught:
             attempt()
         assert TOKEN not in str(caught.value) + repr(caught.value) + repr(caught.value.args)
+
+
+@pytest.mark.parametrize(
+    ("event", "other"),
+    [
+        ({"type": "websocket.close", "code": 1011, "reason": "a"}, (4011, "a")),
+        ({"type": "websocket.close", "code": 1001}, (4001, None)),
+        ({"type": "websocket.close", "code": 1000}, None),
+        ({"type": "websocket.close"}, None),
+        ({"type": "websocket.close", "code": 3000}, None),
+        ({"type": "websocket.send", "text": "a"}, None),
+    ],
+)
+def test_a_code_that_a_server_refuses_has_a_private_one(event: Event, other: tuple[int, str | None] | None) -> None:
+    made = private_close(event)
+    assert (made and (made.get("code"), made.get("reason"))) == other

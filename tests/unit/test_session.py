@@ -200,6 +200,35 @@ async def test_closing_says_how_the_connection_ended() -> None:
     assert ws.application_state is WebSocketState.DISCONNECTED
 
 
+async def test_a_code_that_the_server_refuses_goes_out_as_a_private_one() -> None:
+    receive, deliver, sent = wire(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event.get("code", 1000) in (1011, 4008):
+            raise Exception("invalid close code")
+        await deliver(event)
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    assert await ws.close(1011, "failed") == Closed(4011, "failed", "application")
+    assert await ws.close() == Closed(4011, "failed", "application")
+    assert sent[1:] == [{"type": "websocket.close", "code": 4011, "reason": "failed"}]
+
+
+async def test_a_close_that_the_server_refuses_altogether_raises_what_it_raises() -> None:
+    receive, deliver, _ = wire(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.close":
+            raise LookupError(event["code"])
+        await deliver(event)
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    with pytest.raises(LookupError, match="4008"):
+        await ws.close(1008)
+
+
 async def test_closing_again_does_nothing_and_says_the_same() -> None:
     ws, sent = await accepted(WebSocket)
     first = await ws.close(4001, "bye")
