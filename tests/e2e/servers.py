@@ -113,17 +113,19 @@ class Run:
             await self._news.wait()
         return self.ends[-1]
 
-    async def report(self, kind: str) -> dict[str, Any]:
-        """Wait for the first report of a kind, and give its facts."""
-        while not (found := [report for report in self.reports if report["kind"] == kind]):
+    async def report(self, kind: str, client: str = "") -> dict[str, Any]:
+        """Wait for the first report of a kind, where a client named itself of its application, and give its facts."""
+        while not (found := [each for each in self.reports if (each["kind"], each["client"]) == (kind, client)]):
             await self._news.wait()
-        return {name: fact for name, fact in found[0].items() if name != "kind"}
+        return {name: fact for name, fact in found[0].items() if name not in ("kind", "client")}
 
 
 class RunningServer:
     """A server in a process of its own."""
 
-    def __init__(self, name: ServerName, loop: Loop, app: str | None, grace: float, options: dict[str, Any]) -> None:
+    def __init__(
+        self, name: ServerName, loop: Loop, app: str | None = None, grace: float = 1.0, **options: Any
+    ) -> None:
         self.name: ServerName = name
         self.loop: Loop = loop
         self.log: list[LogLine] = []
@@ -274,7 +276,7 @@ class RunningServer:
     def _take(self, report: dict[str, Any]) -> None:
         if report["kind"] == "log":
             self.log.append(LogLine(report["logger"], report["level"], report["told"]))
-        elif (run := self._runs.get(report.pop("run"))) is not None:
+        elif (run := self._runs.get(report.pop("run", ""))) is not None:
             run.put_soon(report)
 
 
@@ -289,7 +291,7 @@ async def running_server(
     :param grace: seconds that open connections have when the server is stopped, where it has a setting for that
     :param options: settings of the server itself
     """
-    server = RunningServer(name, loop or LOOPS[name][0], app, grace, options)
+    server = RunningServer(name, loop or LOOPS[name][0], app, grace, **options)
     try:
         await asyncio.to_thread(server.wait_until_ready)
         yield server

@@ -1,7 +1,8 @@
 """What a server of `tests.e2e.servers` runs in its process: the application that the client names, and reports of it.
 
-A client names it in its query, ``?run=17&app=package.module:name``; what the application reports, how it ended and
-what is logged go to the process of the tests, line by line. ``?census`` is answered with what is alive in the process.
+A client names it in its query, ``?run=17&app=package.module:name``, and itself, ``&client=ann``, where there are more.
+What the application reports, how it ended and what is logged go to the process of the tests, line by line.
+``?census`` is answered with what is alive in the process.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -30,7 +32,7 @@ CHANNEL: Final = "TYPEDWS_TESTS_CHANNEL"
 APPLICATION: Final = "TYPEDWS_TESTS_APPLICATION"
 """The environment variable that names the application for clients that name none."""
 
-_run: ContextVar[str] = ContextVar("run", default="")
+_run: ContextVar[Mapping[str, str]] = ContextVar("run", default=MappingProxyType({}))
 
 
 class Channel(logging.Handler):
@@ -82,7 +84,7 @@ def _unraisable(channel: Channel, unraisable: Any) -> None:
 
 def report(kind: str, **facts: Any) -> None:
     """Tell the test of something, from within the application that it runs; the facts are plain values."""
-    open_channel().write(run=_run.get(), kind=kind, **facts)
+    open_channel().write(**_run.get(), kind=kind, **facts)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +97,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if "census" in query:
         await _answer(send, _census())
         return
-    _run.set(query.get("run", ""))
+    _run.set({name: query.get(name, "") for name in ("run", "client")})
     chosen: ASGIApp = resolve_name(query.get("app") or os.environ[APPLICATION])
     report("started")
     raised: BaseException | None = None
