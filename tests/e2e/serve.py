@@ -52,7 +52,7 @@ def hypercorn(order: Order) -> None:
     config = Config.from_mapping(
         application_path=APP,
         bind=[f"fd://{order.listener}"],
-        workers=0,
+        workers=1,
         worker_class=order.loop,
         graceful_timeout=order.grace,
         errorlog=logging.getLogger("hypercorn.error"),

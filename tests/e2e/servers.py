@@ -198,7 +198,9 @@ class RunningServer:
         return self._process.wait(LIMIT)
 
     def end(self) -> None:
-        """End all that there is of the server, whatever state it is in."""
+        """End all that there is of the server, whatever state it is in; once."""
+        if self._is_over:
+            return
         try:
             if self._process.poll() is None:
                 self.stop()
