@@ -40,24 +40,36 @@ from tests.e2e.driving import (
 )
 from tests.e2e.servers import RunningServer, ServerName
 
-__all__ = ["BEHAVIOURS", "Behaviour", "observe"]
+__all__ = ["BEHAVIOURS", "HYPERCORN", "Behaviour", "Row", "observe", "on"]
 
 
 @dataclass(frozen=True)
-class Behaviour:
-    """One handler, what its client does, and what is seen."""
+class Row:
+    """What is seen, and what otherwise on a server that cannot do the same."""
+
+    sees: Facts
+    differs: Mapping[ServerName, Facts] = field(default_factory=dict[ServerName, Facts])
+
+    def expected(self, name: ServerName) -> Facts:
+        """Give what is seen with a server."""
+        return {**self.sees, **self.differs.get(name, {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour(Row):
+    """One handler, and what its client does."""
 
     group: str
     app: str
     """The handler, one of `tests.e2e.behaving`."""
     drive: Drive
-    sees: Facts
-    differs: Mapping[ServerName, Facts] = field(default_factory=dict[ServerName, Facts])
-    """What is otherwise on a server that cannot do the same."""
 
-    def expected(self, name: ServerName) -> Facts:
-        """Give what is seen with a server."""
-        return {**QUIET, **self.sees, **self.differs.get(name, {})}
+
+def behaviour(
+    group: str, app: str, drive: Drive, sees: Facts, differs: Mapping[ServerName, Facts] | None = None
+) -> Behaviour:
+    """Make a row; where it does not say otherwise, nothing goes wrong."""
+    return Behaviour({**QUIET, **sees}, differs or {}, group=group, app=app, drive=drive)
 
 
 QUIET: Final[Facts] = {"the application ends": "by itself", "the server logs": "nothing"}
@@ -108,7 +120,7 @@ def denial(
         "the body": "empty",
         **({"the headers": "none of ours"} if "the headers" in sees else {}),
     }
-    return Behaviour("handshakes", app, drive, sees, {**differs, "daphne": {**plain, **daphne}})
+    return behaviour("handshakes", app, drive, sees, {**differs, "daphne": {**plain, **daphne}})
 
 
 def problem(app: str, status: int, body: str, **options: Any) -> Behaviour:
@@ -127,7 +139,7 @@ def messages(drive: Drive, *, daphne: str = "") -> Behaviour:
     differs = on(HYPERCORN, {"the handler sees": UNTOLD})
     if daphne:
         differs["daphne"] = {"comes back": f"everything but {daphne}"}
-    return Behaviour(
+    return behaviour(
         "messages", "echo", drive, {"comes back": "everything", "the handler sees": "1000 by the peer"}, differs
     )
 
@@ -149,12 +161,12 @@ def closure(name: str, told: str, client: str, *, reasonless: str) -> Behaviour:
     differs = on(HYPERCORN, ended(UNTOLD, client))
     differs |= {"daphne": ended(reasonless, "1000"), "granian": ended(reasonless, client)}
     drive = partial(departs, departure=CLOSURES[name])
-    return Behaviour("closing", "receives", drive, ended(told, client), differs)
+    return behaviour("closing", "receives", drive, ended(told, client), differs)
 
 
 def loss(name: str) -> Behaviour:
     drive = partial(departs, departure=LOSSES[name])
-    return Behaviour("closing", "receives", drive, ended(UNTOLD, None), {"granian": ended(GRANIANS, None)})
+    return behaviour("closing", "receives", drive, ended(UNTOLD, None), {"granian": ended(GRANIANS, None)})
 
 
 def departures(
@@ -166,7 +178,7 @@ def departures(
         return {f"after a {name}": f"{end}, within a second" for name, end in ends.items()}
 
     other: dict[ServerName, Facts] = {name: told(ends) for name, ends in (differs or {}).items()}
-    return Behaviour("peers that leave", app, partial(depart, departures=DEPARTURES), told(ends), other)
+    return behaviour("peers that leave", app, partial(depart, departures=DEPARTURES), told(ends), other)
 
 
 CLOSES: Final = ("close with 1000", "close with 4001 and a reason", "close without a code")
@@ -198,7 +210,7 @@ def breach(name: str, code: int, **differs: Facts) -> Behaviour:
         "granian": {"the handler sees": GRANIANS, "the client sees": "1005"},
     }
     others |= {cast(ServerName, server.replace("_", "-")): facts for server, facts in differs.items()}
-    return Behaviour("what is broken", "receives", partial(breaks, breach=BREACHES[name]), sees, others)
+    return behaviour("what is broken", "receives", partial(breaks, breach=BREACHES[name]), sees, others)
 
 
 BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
@@ -212,14 +224,14 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         partial(echoes_back, names=["send_events"], mode="", messages={**BYTES, **TEXTS}),
         daphne="empty bytes, empty text",
     ),
-    "a message in fragments": Behaviour("messages", "echo", sends_fragments, {"the client hears": "pong ?, text nä!"}),
-    "receives that are given up": Behaviour(
+    "a message in fragments": behaviour("messages", "echo", sends_fragments, {"the client hears": "pong ?, text nä!"}),
+    "receives that are given up": behaviour(
         "messages",
         "counts",
         says_numbers,
         {"the handler hears": "1000 of 1000, in order"},
     ),
-    "sends from many tasks": Behaviour(
+    "sends from many tasks": behaviour(
         "messages", "shouts", hears_numbers, {"the client hears": "200 messages in order"}
     ),
     # --- handshakes
@@ -246,7 +258,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "a denial in long parts": response(
         "long parts", 451, "Content-Type: text/plain; charset=utf-8; X-Who: us", "524288 bytes"
     ),
-    "close() before the accept": Behaviour(
+    "close() before the accept": behaviour(
         "handshakes", "closes_before_the_accept", is_denied, {"the client sees": "403", "the body": "empty"}
     ),
     "no decision": problem("decides_nothing", 403, "title: Forbidden"),
@@ -261,44 +273,44 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "a foreign origin": problem(
         "iterates", 403, "title: Forbidden, detail: this origin may not connect", origin="https://evil.example"
     ),
-    "parameters": Behaviour(
+    "parameters": behaviour(
         "handshakes",
         "takes_parameters",
         partial(hears, query={"room": "7"}),
         {"the client sees": "1000", "the client hears": '{"tick":7}'},
     ),
-    "headers of an accept": Behaviour(
+    "headers of an accept": behaviour(
         "handshakes",
         "accepts_with_headers",
         partial(is_accepted, headers=("X-Who", "Set-Cookie")),
         {"the subprotocol": "none", "the headers": "X-Who: us; Set-Cookie: a=1, b=2", "the client sees": "1000"},
         on(("granian", "daphne"), {"the headers": "none of ours"}),
     ),
-    "a subprotocol": Behaviour(
+    "a subprotocol": behaviour(
         "handshakes",
         "accepts_the_first_subprotocol",
         partial(is_accepted, subprotocols=[Subprotocol("chat"), Subprotocol("soap")]),
         {"the subprotocol": "chat", "the client sees": "1000"},
     ),
-    "no subprotocol": Behaviour(
+    "no subprotocol": behaviour(
         "handshakes",
         "accepts_the_first_subprotocol",
         is_accepted,
         {"the subprotocol": "none", "the client sees": "1000"},
     ),
-    "a subprotocol that was not offered": Behaviour(
+    "a subprotocol that was not offered": behaviour(
         "handshakes",
         "accepts_another_subprotocol",
         is_accepted,
         {"the subprotocol": "none", "the client sees": "1000"},
     ),
-    "a mode by its subprotocol": Behaviour(
+    "a mode by its subprotocol": behaviour(
         "handshakes",
         "speaks_the_chosen_mode",
         chooses_cbor,
         {"the subprotocol": "chat.v1.cbor", "the client hears": "{'tick': 4}", "the client sees": "1000"},
     ),
-    "a client that leaves undecided": Behaviour(
+    "a client that leaves undecided": behaviour(
         "handshakes",
         "accepts_whoever_has_left",
         leaves_undecided,
@@ -306,7 +318,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         {"granian": {"the handler hears": "nothing", "the handler ends": f"WebSocketDisconnect: {GRANIANS}"}},
     ),
     # --- closing
-    "close() with a code and a reason": Behaviour(
+    "close() with a code and a reason": behaviour(
         "closing",
         "closes",
         partial(hears, reports=("ends", "ends again", "sends")),
@@ -318,14 +330,14 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         },
         {"daphne": {"the client sees": "4001"}},
     ),
-    "close() with the longest reason": Behaviour(
+    "close() with the longest reason": behaviour(
         "closing",
         "closes_at_length",
         hears,
         {"the client sees": f'1000 "{"é" * 61}x"'},
         {"daphne": {"the client sees": "1000"}},
     ),
-    "close() while another task receives": Behaviour(
+    "close() while another task receives": behaviour(
         "closing",
         "closes_beside_a_receive",
         partial(hears, reports=("closes", "receives")),
@@ -337,17 +349,17 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         },
         {"daphne": {"the client sees": "4001"}},
     ),
-    "a handler that returns": Behaviour(
+    "a handler that returns": behaviour(
         "closing", "returns", hears, {"the client sees": "1000", "the client hears": '{"tick":1}'}
     ),
-    "a handler that raises": Behaviour(
+    "a handler that raises": behaviour(
         "closing",
         "fails",
         hears,
         {"the client sees": "1011", "the client hears": '{"tick":1}'},
         {"daphne": {"the client sees": "4011"}},
     ),
-    "an invalid message": Behaviour(
+    "an invalid message": behaviour(
         "closing",
         "refuses_what_is_invalid",
         partial(says_and_hears, message="{bad"),
@@ -387,7 +399,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         hypercorn_trio={"the handler sees": UNTOLD},
     ),
     # --- peers that do not read
-    "a peer that does not read": Behaviour(
+    "a peer that does not read": behaviour(
         "peers that do not read",
         "floods",
         does_not_read,
@@ -400,7 +412,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
             },
         },
     ),
-    "a peer that does not read and leaves": Behaviour(
+    "a peer that does not read and leaves": behaviour(
         "peers that do not read",
         "floods_for_long",
         does_not_read_and_leaves,

@@ -28,6 +28,7 @@ __all__ = [
     "LOSSES",
     "NO_FRAME",
     "TEXTS",
+    "Departure",
     "Drive",
     "Facts",
     "breaks",
