@@ -233,7 +233,7 @@ class Session:
             except Exception as error:
                 if self.state.application in _ENDED:  # it did not end by what could not be sent
                     self.end = None
-                self.failed(error)
+                await self.failed(error)
                 raise
             if move is Move.ACCEPT and self.opened is not None:
                 self.opened(self)
@@ -269,7 +269,7 @@ class Session:
         try:
             await self.asgi_send(event)
         except Exception as error:
-            self.failed(error)
+            await self.failed(error)
             raise
         finally:
             if self.waiting is None:
@@ -277,16 +277,33 @@ class Session:
             else:
                 self.pass_turn()
 
-    def failed(self, error: Exception) -> None:
+    async def failed(self, error: Exception) -> None:
         """Record that the server failed to send. What the peer said before that may still be received.
 
         :raises WebSocketDisconnect: where the error says that the peer is gone
         """
         if tells_disconnect(error):
             self.is_lost = True
+            if self.end is None:
+                await self._hear_how()
             self.end = self.end or _LOST
             self._set_gates()
             raise self._told(WebSocketDisconnect) from error
+
+    async def _hear_how(self) -> None:
+        """Take what the server has to give without waiting: how the peer left, and what it said before."""
+        if self.receiving == "busy" or (self.inbox is not None and self.inbox.is_fed):
+            return  # who receives will hear it
+        inbox = self.inbox or Inbox()
+        self.receiving = "busy"
+        try:
+            with anyio.move_on_after(0), suppress(Exception):
+                while self.state.client is Client.CONNECTED:
+                    inbox.put(await self.pull())
+        finally:
+            self.receiving = self.receiving_at_rest
+            if inbox.events:
+                self.read_through(inbox)
 
     def over(self) -> WebSocketDisconnected:
         """Give the exception for using the connection after its end."""

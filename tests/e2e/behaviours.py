@@ -376,10 +376,8 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "a RST in a receive": loss("RST"),
     # --- peers that leave
     "a handler that iterates": departures("iterates", dict.fromkeys((*CLOSES, *LOSSES), "returned")),
-    "a handler that only sends": departures("only_sends", TOLD, {**OTHERS, **dict.fromkeys(UVICORN, NOTHING_TOLD)}),
-    "the classic class that only sends": departures(
-        "only_sends_by_the_classic_class", TOLD, {**OTHERS, **dict.fromkeys(UVICORN, NOTHING_TOLD)}
-    ),
+    "a handler that only sends": departures("only_sends", TOLD, OTHERS),
+    "the classic class that only sends": departures("only_sends_by_the_classic_class", TOLD, OTHERS),
     "a feed": departures("feeds", dict.fromkeys((*CLOSES, *LOSSES), "cancelled")),
     "cancelled_on_disconnect": departures("is_cancelled_on_disconnect", TOLD, OTHERS),
     # --- what is broken

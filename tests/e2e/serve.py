@@ -81,13 +81,6 @@ def granian(order: Order) -> None:
 
 
 def daphne(order: Order) -> None:
-    if order.loop == "uvloop":
-        import asyncio
-
-        import uvloop
-
-        policy: Any = uvloop.EventLoopPolicy()
-        asyncio.set_event_loop_policy(policy)  # pyright: ignore[reportDeprecated] - daphne makes its loop when imported
     daphne: Any = import_module("daphne.cli")
     options = [f"--{name.replace('_', '-')}={value}" for name, value in order.options.items()]
     daphne.CommandLineInterface().run(["--fd", str(order.listener), "--verbosity", "0", *options, APP])

@@ -41,9 +41,9 @@ LOOPS: Final[dict[ServerName, tuple[Loop, ...]]] = {
     "hypercorn-asyncio": ("asyncio", "uvloop"),
     "hypercorn-trio": ("trio",),
     "granian": ("asyncio", "uvloop"),
-    "daphne": ("asyncio", "uvloop"),
+    "daphne": ("asyncio",),
 }
-"""The event loops on which each server runs, its usual one first."""
+"""The event loops that each server offers, its usual one first."""
 
 ROOT: Final = Path(__file__).parents[2]
 

@@ -45,7 +45,7 @@ def stop(told: str) -> Row:
 
 STOPS: Final[Mapping[str, Row]] = {
     "an idle handler": stop("returned"),
-    "a handler that sends": stop("WebSocketDisconnect: 1006 by the network"),
+    "a handler that sends": stop("WebSocketDisconnect: 1012 by the server"),
     "a feed": stop("cancelled"),
     "a busy handler": stop("cancelled"),
     LOG: Row(

@@ -10,9 +10,10 @@ import anyio.lowlevel
 import pytest
 
 from tests.support import AnyWebSocket, Event, Peer, disconnect, text
+from typedws import evening
 from typedws.errors import InvalidHandshake, WebSocketDisconnect
 from typedws.evening import Lossless
-from typedws.session import MAX_JOINED_BODY, Session
+from typedws.session import MAX_JOINED_BODY, Inbox, Session
 from typedws.view import session_of
 from typedws.watchdog import watchdog
 from typedws.watching import MAX_PENDING
@@ -162,6 +163,14 @@ async def test_a_forgotten_connection_is_looked_at_no_more(peer: Peer) -> None:
     await until(lambda: not is_looked_at())
 
 
+async def test_what_comes_for_a_forgotten_connection_is_dropped() -> None:
+    inbox = Inbox()
+    listener = vars(evening)["_Listener"](Session(None, None), watchdog())
+    gc.collect()
+    listener._take(text("late"), inbox)
+    assert not inbox.events
+
+
 def test_it_needs_nobody_to_say_on_which_event_loop_it_is() -> None:
     """As in a server, where no task and no context of anyio's surrounds the clock."""
 
@@ -174,6 +183,12 @@ def test_it_needs_nobody_to_say_on_which_event_loop_it_is() -> None:
         peer.close()
 
     asyncio.run(only_sends())
+
+
+def test_a_session_of_a_current_server_stays_as_it_is() -> None:
+    session = Session(None, None)
+    evening.even_out(session)
+    assert (session.opened, session.closing) == (None, None)
 
 
 async def test_a_server_that_tells_is_left_alone(peer: Peer) -> None:
