@@ -82,3 +82,44 @@ async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSoc
     await ws.accept()
     sent.clear()
     return ws, sent
+
+
+class Peer:
+    """A client whose events arrive when the test says so, and whose server hands each to one receiver."""
+
+    def __init__(self) -> None:
+        self._put, self._get = anyio.create_memory_object_stream[Event](1000)
+        self.sent: list[Event] = []
+        self.is_reachable = True
+
+    def does(self, *events: Event) -> None:
+        for event in events:
+            self._put.send_nowait(event)
+
+    async def send(self, event: Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        if not self.is_reachable:
+            raise OSError
+        self.sent.append(event)
+
+    def connecting(self, **overrides: Any) -> AnyWebSocket:
+        self.does(CONNECT)
+        return WebSocket[Any, Any](scope(**overrides), self._get.receive, self.send)
+
+    async def accepted(self, **overrides: Any) -> AnyWebSocket:
+        ws = self.connecting(**overrides)
+        await ws.accept()
+        self.sent.clear()
+        return ws
+
+    def waiting(self) -> int:
+        """Count who asks the server for an event, and has none yet."""
+        return self._get.statistics().tasks_waiting_receive
+
+    def breaks(self) -> None:
+        """Let the server's receive raise from now on."""
+        self._put.close()
+
+    def close(self) -> None:
+        self._put.close()
+        self._get.close()

@@ -198,7 +198,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         try:
             await session.asgi_send(event)
         except Exception as error:
-            session.failed(error)
+            await session.failed(error)
             raise
         finally:
             if session.waiting is None:

@@ -12,6 +12,7 @@ from typedws.closing import MAX_REASON_BYTES, ApplicationCloseCode, CloseCode, i
 from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, TypedWSError
 from typedws.outcome import Closed
 from typedws.sendable import check_text
+from typedws.servers import CURRENT, Server
 from typedws.subprotocols import read_offer
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "header_list",
     "is_token",
     "message_event",
+    "private_close",
     "tells_disconnect",
     "text_event",
 ]
@@ -56,15 +58,26 @@ def frame_of(event: Mapping[str, Any]) -> str | bytes:
 _NOT_THE_PEER: Final[dict[int, ClosedBy]] = {
     CloseCode.ABNORMAL_CLOSURE: "network",
     CloseCode.SERVICE_RESTART: "server",  # what a server that shuts down tells its application
+    # What a server tells whose peer broke the protocol; a peer says it only of a server that does.
+    CloseCode.PROTOCOL_ERROR: "server",
+    CloseCode.INVALID_DATA: "server",
 }
 
 
-def disconnect_of(event: Mapping[str, Any]) -> Closed:
-    """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI."""
+def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
+    """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI.
+
+    A server that tells reasons says 1005 without one where no close frame came: that is 1006 (RFC 6455 section 7.4.1).
+    """
     code = event.get("code")
     if code is None:
         code = CloseCode.NO_STATUS_RCVD
-    return Closed(int(code), event.get("reason") or "", _NOT_THE_PEER.get(code, "peer"))
+    elif code == CloseCode.NO_STATUS_RCVD and server.tells_reasons and "reason" not in event:
+        code = CloseCode.ABNORMAL_CLOSURE
+    closed_by = _NOT_THE_PEER.get(code, "peer")
+    if server.is_peer and closed_by == "server":
+        closed_by = "peer"
+    return Closed(int(code), event.get("reason") or "", closed_by)
 
 
 def tells_disconnect(error: Exception) -> bool:
@@ -109,6 +122,17 @@ def close_event(code: int, reason: str | None) -> WebSocketCloseEvent:
     if not fits:
         raise InvalidClose(code, reason)
     return {"type": "websocket.close", "code": int(code), "reason": reason}
+
+
+def private_close(event: Mapping[str, Any]) -> WebSocketCloseEvent | None:
+    """Give what to send where a server refuses to close with a code: the code in the private range, 1011 as 4011.
+
+    daphne's only takes those that a browser may send: 1000 and 3000-4999.
+    """
+    code: int = event.get("code", CloseCode.NORMAL_CLOSURE)
+    if event["type"] != "websocket.close" or not CloseCode.NORMAL_CLOSURE < code < CloseCode.UNAUTHORIZED:
+        return None
+    return {"type": "websocket.close", "code": code + 3000, "reason": event.get("reason")}
 
 
 def accept_event(

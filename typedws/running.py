@@ -258,7 +258,7 @@ def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Ex
 
 async def _close_normally(session: Session) -> None:
     """Close where nothing stands in the way; the caller sees to it that a peer that does not read ends it."""
-    if session.sending is None:
+    if session.state.is_open and session.sending != "busy":
         with suppress(WebSocketDisconnect):
             await session.send(_NORMALLY)
 

@@ -5,7 +5,7 @@ Everything that awaits the server's ``receive`` and ``send`` passes here, but fo
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
@@ -14,17 +14,21 @@ import anyio.lowlevel
 
 from typedws.asgi import Receive, Send, WebSocketReceiveEvent, WebSocketSendEvent
 from typedws.closing import CloseCode
-from typedws.errors import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
-from typedws.events import close_event, disconnect_of, tells_disconnect
+from typedws.errors import ConcurrentReceive, InvalidHandshake, InvalidState, WebSocketDisconnect, WebSocketDisconnected
+from typedws.events import close_event, disconnect_of, private_close, tells_disconnect
 from typedws.outcome import Closed
+from typedws.servers import CURRENT, Server
 from typedws.state import Application, Client, ConnectionState, Move, move_of
 
-__all__ = ["CLOSE_TIMEOUT", "Gate", "Inbox", "Session"]
+__all__ = ["CLOSE_TIMEOUT", "MAX_JOINED_BODY", "Gate", "Inbox", "Session"]
 
 D = TypeVar("D", bound=WebSocketDisconnect)
 
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds that a close may take, waiting for earlier sends and the server, before it is given up."""
+
+MAX_JOINED_BODY: Final = 1 << 20
+"""Bytes that the body of a denial may have which comes in parts, where the server takes only one."""
 
 
 Gate: TypeAlias = Literal["busy", "shut"] | None
@@ -69,20 +73,26 @@ class Session:
     """
 
     __slots__ = (
+        "__weakref__",
+        "_parts",
         "asgi_receive",
         "asgi_send",
+        "closing",
         "end",
         "inbox",
         "is_lost",
+        "opened",
         "receiving",
         "receiving_at_rest",
         "sending",
         "sending_at_rest",
+        "server",
         "state",
         "waiting",
     )
 
-    def __init__(self, receive: Receive | None, send: Send | None) -> None:
+    def __init__(self, receive: Receive | None, send: Send | None, server: Server = CURRENT) -> None:
+        self.server: Server = server
         self.asgi_receive: Receive = receive or _no_receive
         self.asgi_send: Send = send or _no_send
         self.state: ConnectionState = ConnectionState()
@@ -97,6 +107,11 @@ class Session:
         self.inbox: Inbox | None = None
         self.waiting: deque[anyio.Event] | None = None
         """The tasks that wait to send, in the order of their calls; ``None`` while there are none."""
+        self.opened: Callable[[Session], None] | None = None
+        """What is called once the connection is accepted."""
+        self.closing: Callable[[], None] | None = None
+        """What is called before it is closed."""
+        self._parts: list[bytes] = []
 
     # --- in ---
 
@@ -150,11 +165,15 @@ class Session:
             await anyio.lowlevel.checkpoint()
             raise self.over()
         event = await self.asgi_receive()
+        self.take(event)
+        return event
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Record what the server gave."""
         if event["type"] == Move.DISCONNECT:
             self.disconnected(event)
         else:
             self.state.client_moves(move_of(event))
-        return event
 
     def disconnected(self, event: Mapping[str, Any]) -> WebSocketDisconnect:
         """Record the event that came where a message was expected, and give the exception that tells it.
@@ -164,7 +183,7 @@ class Session:
         if self.state.client is not Client.DISCONNECTED:
             self.state.client_moves(move_of(event))
             if self.state.application not in _ENDED:
-                self.end = disconnect_of(event)
+                self.end = disconnect_of(event, self.server)
             self._set_gates()
         return self._told(WebSocketDisconnect)
 
@@ -213,16 +232,44 @@ class Session:
             if move is not Move.SEND:
                 if self.state.application in _ENDED:
                     self.end = self._end_by(event)
+                    if self.closing is not None:
+                        self.closing()
                 self._set_gates()
+                if not self.server.takes_parts:
+                    event = self._joined(event, move)
+                    if move is Move.RESPONSE_PART:
+                        return
             try:
-                await self.asgi_send(event)
+                await self._deliver(event)
             except Exception as error:
                 if self.state.application in _ENDED:  # it did not end by what could not be sent
                     self.end = None
-                self.failed(error)
+                await self.failed(error)
                 raise
+            if move is Move.ACCEPT and self.opened is not None:
+                self.opened(self)
         finally:
             self.pass_turn()
+
+    async def _deliver(self, event: Mapping[str, Any]) -> None:
+        """Hand an event to the server; a close whose code it refuses goes with another."""
+        try:
+            await self.asgi_send(event)
+        except Exception as error:
+            other = None if tells_disconnect(error) else private_close(event)
+            if other is None:
+                raise
+            await self.asgi_send(other)
+            self.end = self._end_by(other)
+
+    def _joined(self, event: Mapping[str, Any], move: Move) -> Mapping[str, Any]:
+        """Keep a part of a denial's body, and join all parts in the last one."""
+        if move is Move.RESPONSE_PART or self._parts:
+            self._parts.append(event.get("body", b""))
+            if sum(map(len, self._parts)) > MAX_JOINED_BODY:
+                self._parts.clear()
+                raise InvalidHandshake("body", f"at most {MAX_JOINED_BODY} bytes in parts on this server", "more")
+        return {**event, "body": b"".join(self._parts)} if self._parts else event
 
     async def send_message(self, event: Mapping[str, Any]) -> None:
         """Send a ``websocket.send`` event, by the short way where nobody else sends; raises as `send` does."""
@@ -233,7 +280,7 @@ class Session:
         try:
             await self.asgi_send(event)
         except Exception as error:
-            self.failed(error)
+            await self.failed(error)
             raise
         finally:
             if self.waiting is None:
@@ -241,16 +288,33 @@ class Session:
             else:
                 self.pass_turn()
 
-    def failed(self, error: Exception) -> None:
+    async def failed(self, error: Exception) -> None:
         """Record that the server failed to send. What the peer said before that may still be received.
 
         :raises WebSocketDisconnect: where the error says that the peer is gone
         """
         if tells_disconnect(error):
             self.is_lost = True
+            if self.end is None:
+                await self._hear_how()
             self.end = self.end or _LOST
             self._set_gates()
             raise self._told(WebSocketDisconnect) from error
+
+    async def _hear_how(self) -> None:
+        """Take what the server has to give without waiting: how the peer left, and what it said before."""
+        if self.receiving == "busy" or (self.inbox is not None and self.inbox.is_fed):
+            return  # who receives will hear it
+        inbox = self.inbox or Inbox()
+        self.receiving = "busy"
+        try:
+            with anyio.move_on_after(0), suppress(Exception):
+                while self.state.client is Client.CONNECTED:
+                    inbox.put(await self.pull())
+        finally:
+            self.receiving = self.receiving_at_rest
+            if inbox.events:
+                self.read_through(inbox)
 
     def over(self) -> WebSocketDisconnected:
         """Give the exception for using the connection after its end."""
@@ -310,6 +374,13 @@ class Session:
         if self.state.application is Application.DENIED:
             return Closed(CloseCode.ABNORMAL_CLOSURE, "the handshake was denied", "application")
         return Closed(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason") or "", "application")
+
+    def shut_gates(self) -> None:
+        """Let the next receive and the next send go the slow way, after which the gates are as they were."""
+        if self.receiving is None:
+            self.receiving = "shut"
+        if self.sending is None:
+            self.sending = "shut"
 
     def _set_gates(self) -> None:
         is_open = self.state.is_open

@@ -9,9 +9,11 @@ from typedws.asgi import Receive, Scope, Send
 from typedws.codecs import CodecRegistry, Mode, registry
 from typedws.declared import Declared, Forms, In_co, Out_contra, Params_co, declared_by
 from typedws.errors import UndeclaredMessageType
+from typedws.evening import even_out
 from typedws.params import read_params
 from typedws.reader import Reader
 from typedws.request import HandshakeRequest
+from typedws.servers import CURRENT, server_of
 from typedws.session import Session
 
 __all__ = ["In_co", "Out_contra", "Params_co", "View", "declare", "is_declared", "session_of"]
@@ -52,7 +54,9 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         modes: Mapping[str, Mode] | None = None,
     ) -> None:
         super().__init__(scope)
-        self._session = Session(receive, send)
+        self._session = Session(receive, send, server := server_of(scope))
+        if server is not CURRENT:
+            even_out(self._session)
         self._mode = mode
         self._modes = modes
         self._registry = codecs

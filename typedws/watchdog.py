@@ -5,16 +5,19 @@ A deadline for each message would cost several times the message; a look at ever
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from math import inf
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, TypeVarTuple, Unpack
 from weakref import WeakKeyDictionary
 
 from anyio import CancelScope
 from anyio.lowlevel import RunVar
 
-__all__ = ["Interruption", "Watchdog", "Watched", "period_for", "watchdog"]
+__all__ = ["Interruption", "Watchdog", "Watched", "period_for", "running_trio", "watchdog"]
+
+Args = TypeVarTuple("Args")
 
 _LONGEST: Final = 1.0
 _SHORTEST: Final = 0.01
@@ -78,9 +81,10 @@ class Watchdog:
     # It keeps no timer: that would know its loop, which then were never forgotten.
 
     def __init__(self) -> None:
-        self._trio = _trio()
+        self._trio = running_trio()
         self._watched: dict[Watched, float] = {}
         self._period: float = inf
+        self._tasks: set[asyncio.Task[None]] = set()
         self._round: int = 0
         """Which of the clocks that were started is in use: the last one. The others stop."""
 
@@ -98,6 +102,15 @@ class Watchdog:
     def interruptible(self) -> AbstractContextManager[Interruption, bool | None]:
         """Make a context whose block can be cancelled by who looks."""
         return CancelScope() if self._trio else _TaskInterruption()
+
+    def spawn(self, function: Callable[[Unpack[Args]], Coroutine[Any, Any, None]], *args: *Args) -> None:
+        """Run a task that belongs to nobody, and must not raise."""
+        if self._trio:
+            self._trio.lowlevel.spawn_system_task(function, *args)
+            return
+        task = asyncio.get_running_loop().create_task(function(*args))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _start(self) -> None:
         self._round += 1
@@ -127,7 +140,7 @@ class Watchdog:
         return bool(self._watched)
 
 
-def _trio() -> Any:
+def running_trio() -> Any:
     """Give trio if it runs us: it is not imported, for it need not be installed."""
     trio: Any = sys.modules.get("trio")
     return trio if trio is not None and trio.lowlevel.in_trio_run() else None
@@ -139,7 +152,7 @@ _of_trio: Final[RunVar[Watchdog]] = RunVar("typedws.watchdog")
 
 def watchdog() -> Watchdog:
     """Give the watchdog of the running event loop."""
-    if _trio():
+    if running_trio():
         try:
             return _of_trio.get()
         except LookupError:

@@ -19,6 +19,7 @@ import anyio
 import pytest
 
 import typedws
+from tests.e2e.differences import PAGE, page_with_tables
 from tests.support import CONNECT, disconnect, scope, text, wire
 from typedws import Endpoint, registry
 from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
@@ -144,6 +145,10 @@ def diagram() -> str:
             lines.append(f"        {name}_{start.value} --> {name}_{end.value}: {move}")
         lines.append("    }")
     return "\n".join(lines) + "\n"
+
+
+def test_the_differences_of_servers_are_those_that_the_tests_hold() -> None:
+    assert PAGE.read_text() == page_with_tables(), "the rows changed: python -m tests.e2e.differences"
 
 
 def test_the_complete_example_of_the_readme_is_the_one_that_the_demo_runs() -> None:

@@ -96,6 +96,20 @@ class RawClient:
         while await self.next_frame() is not None:
             pass
 
+    def stop_reading(self) -> None:
+        """Let what comes wait in the buffers of both ends, until they are full."""
+        self._reading.pause_reading()
+
+    def read_on(self) -> None:
+        """Take what waits."""
+        self._reading.resume_reading()
+
+    @property
+    def _reading(self) -> asyncio.ReadTransport:
+        transport: Any = self._writer.transport
+        reading: asyncio.ReadTransport = transport
+        return reading
+
     def finish(self) -> None:
         """End our side of the TCP connection (FIN), without a close frame."""
         self._writer.write_eof()

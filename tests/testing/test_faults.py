@@ -80,9 +80,9 @@ async def leave(ws: TestConnection[str, str]) -> None:
     ("fault", "seen_by_the_application", "seen_by_the_client"),
     [
         (lose, (1006, "", "network"), Closed(1006, "", "network")),
-        (restart, (1012, "", "server"), Closed(1012, "", "server")),
-        (send_no_utf8, (1007, "", "peer"), Closed(1007, "", "peer")),
-        (break_the_protocol, (1002, "", "peer"), Closed(1002, "", "peer")),
+        (restart, (1012, "", "server"), Closed(1012, "", "peer")),
+        (send_no_utf8, (1007, "", "server"), Closed(1007, "", "peer")),
+        (break_the_protocol, (1002, "", "server"), Closed(1002, "", "peer")),
         (send_far_too_much, (1009, "", "peer"), Closed(1009, "", "peer")),
         (send_a_byte_too_much, (1009, "", "peer"), Closed(1009, "", "peer")),
         (leave, (4000, "bye", "peer"), Closed(4000, "bye", "application")),

@@ -29,12 +29,10 @@ from tests.conformance.messages import (
     Tree,
 )
 from tests.conformance.messages import Point as Spot
-from tests.e2e.echoes import iterate_text, receive_text
-from tests.e2e.serving import Handler
-from tests.e2e.test_messages import (
+from tests.e2e.echoes import (
     BYTES,
-    ECHOES,
     FORMATS,
+    OF_MODELS,
     POINT,
     TEXTS,
     VALUES,
@@ -43,9 +41,12 @@ from tests.e2e.test_messages import (
     Socket,
     Track,
     iterate_bytes,
+    iterate_text,
     receive_bytes,
+    receive_text,
     without_defaults,
 )
+from tests.e2e.serving import Handler
 from typedws import Connection, Contract, Endpoint, WebSocketDisconnect, endpoint
 from typedws.testing import Connecting, TestConnection, connect
 
@@ -114,7 +115,7 @@ WAYS: Final[Mapping[str, Callable[[Echoing, str, dict[str, Any]], Awaitable[None
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("echo", ECHOES, ids=lambda echo: echo.__name__)
+@pytest.mark.parametrize("echo", OF_MODELS.values(), ids=lambda echo: echo.__name__)
 async def test_every_value_comes_back_in_the_mode_that_the_client_has_chosen(
     echo: Handler[None], mode: str, way: str
 ) -> None:
@@ -125,7 +126,7 @@ async def test_every_value_comes_back_in_the_mode_that_the_client_has_chosen(
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_mebibyte_comes_back(mode: str) -> None:
-    async with connect(served(ECHOES[0]), subprotocols=offering(mode)) as ws:
+    async with connect(served(OF_MODELS["iterate"]), subprotocols=offering(mode)) as ws:
         for way in WAYS.values():
             await way(ws, mode, VALUES["a mebibyte"])
 
@@ -149,7 +150,7 @@ async def test_each_message_may_travel_in_a_mode_of_its_own(default: str) -> Non
 
 
 async def test_a_client_that_offers_nothing_speaks_the_first_mode() -> None:
-    async with connect(served(ECHOES[0])) as ws:
+    async with connect(served(OF_MODELS["iterate"])) as ws:
         assert ws.subprotocol is None
         await as_frames(ws, MODES[0], POINT)
 

@@ -17,10 +17,12 @@ from typedws.events import (
     disconnect_of,
     frame_of,
     header_list,
+    private_close,
     tells_disconnect,
     text_event,
 )
 from typedws.outcome import Closed
+from typedws.servers import Server
 
 
 @pytest.mark.parametrize(
@@ -54,12 +56,21 @@ def test_a_frame_is_found_however_the_server_leaves_the_other_key(event: Event, 
         ({}, 1005, "", "peer"),
         ({"code": 1006}, 1006, "", "network"),
         ({"code": 1012}, 1012, "", "server"),
+        ({"code": 1002, "reason": "a"}, 1002, "a", "server"),
+        ({"code": 1007, "reason": ""}, 1007, "", "server"),
+        ({"code": 1005, "reason": ""}, 1005, "", "peer"),
+        ({"code": 1005}, 1006, "", "network"),
     ],
 )
 def test_a_disconnect_is_read_whatever_the_server_leaves_out(
     event: Event, code: int, reason: str, closed_by: ClosedBy
 ) -> None:
     assert disconnect_of({"type": "websocket.disconnect", **event}) == Closed(code, reason, closed_by)
+
+
+def test_a_missing_reason_says_nothing_where_the_server_tells_none() -> None:
+    event = {"type": "websocket.disconnect", "code": 1005}
+    assert disconnect_of(event, Server(tells_reasons=False)) == Closed(1005, "", "peer")
 
 
 @given(st.text(st.characters()))
@@ -225,3 +236,19 @@ def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str)
         with pytest.raises(InvalidHandshake, match="subprotocol: expected one") as caught:
             attempt()
         assert TOKEN not in str(caught.value) + repr(caught.value) + repr(caught.value.args)
+
+
+@pytest.mark.parametrize(
+    ("event", "other"),
+    [
+        ({"type": "websocket.close", "code": 1011, "reason": "a"}, (4011, "a")),
+        ({"type": "websocket.close", "code": 1001}, (4001, None)),
+        ({"type": "websocket.close", "code": 1000}, None),
+        ({"type": "websocket.close"}, None),
+        ({"type": "websocket.close", "code": 3000}, None),
+        ({"type": "websocket.send", "text": "a"}, None),
+    ],
+)
+def test_a_code_that_a_server_refuses_has_a_private_one(event: Event, other: tuple[int, str | None] | None) -> None:
+    made = private_close(event)
+    assert (made and (made.get("code"), made.get("reason"))) == other

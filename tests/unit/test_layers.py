@@ -15,12 +15,12 @@ PACKAGE = Path(typedws.__file__).parent
 CELLAR = "asgi closing errors exceptions outcome".split()
 GROUND = (
     "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack contract coreschema declared "
-    "denial endings events headers origins params paths query reader request sendable state subprotocols typeforms url"
+    "denial endings events headers origins params paths query reader request sendable servers state subprotocols "
+    "typeforms url"
 ).split()
 SHELL = (
-    "answering client client.connection client.denied client.sync connection endpoints group guarding handlers "
-    "handshake outbox plain policy routing running session view "
-    "watchdog watching websockets"
+    "answering client client.connection client.denied client.sync connection endpoints evening group guarding handlers "
+    "handshake outbox plain policy routing running session view watchdog watching websockets"
 ).split()
 GUESTS = (
     "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart "

@@ -200,6 +200,35 @@ async def test_closing_says_how_the_connection_ended() -> None:
     assert ws.application_state is WebSocketState.DISCONNECTED
 
 
+async def test_a_code_that_the_server_refuses_goes_out_as_a_private_one() -> None:
+    receive, deliver, sent = wire(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event.get("code", 1000) in (1011, 4008):
+            raise Exception("invalid close code")
+        await deliver(event)
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    assert await ws.close(1011, "failed") == Closed(4011, "failed", "application")
+    assert await ws.close() == Closed(4011, "failed", "application")
+    assert sent[1:] == [{"type": "websocket.close", "code": 4011, "reason": "failed"}]
+
+
+async def test_a_close_that_the_server_refuses_altogether_raises_what_it_raises() -> None:
+    receive, deliver, _ = wire(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.close":
+            raise LookupError(event["code"])
+        await deliver(event)
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    with pytest.raises(LookupError, match="4008"):
+        await ws.close(1008)
+
+
 async def test_closing_again_does_nothing_and_says_the_same() -> None:
     ws, sent = await accepted(WebSocket)
     first = await ws.close(4001, "bye")
@@ -350,3 +379,80 @@ async def test_a_second_task_does_not_accept_while_the_first_waits_for_the_clien
             await ws.accept()
         tasks.cancel_scope.cancel()
     assert sent == []
+
+
+# --- a send that fails ---
+
+
+def leaving(*events: Event) -> AnyWebSocket:
+    """Give a socket whose server fails to send, and gives what the peer said before without a wait."""
+    coming = [CONNECT, *events]
+
+    async def receive() -> Event:
+        if not coming:
+            await anyio.sleep_forever()
+        return coming.pop(0)
+
+    async def send(event: Event) -> None:
+        if event["type"] != "websocket.accept":
+            raise OSError
+
+    return WebSocket[Any, Any](scope(), receive, send)
+
+
+@pytest.mark.parametrize("is_raw", [False, True])
+async def test_a_send_that_fails_tells_how_the_peer_left_and_what_it_said_is_received(*, is_raw: bool) -> None:
+    ws = leaving(text("1"), text("2"), disconnect(4001, "bye"))
+    await ws.accept()
+    with pytest.raises(WebSocketDisconnect) as caught:
+        await (ws.send({"type": "websocket.send", "text": "a"}) if is_raw else ws.send_text("a"))
+    assert (caught.value.code, caught.value.reason, caught.value.closed_by) == (4001, "bye", "peer")
+    assert [await ws.receive_text(), await ws.receive_text()] == ["1", "2"]
+    assert await ws.receive() == disconnect(4001, "bye")
+
+
+async def test_a_send_that_fails_waits_for_nothing() -> None:
+    ws = leaving(text("1"))
+    await ws.accept()
+    with anyio.fail_after(5), pytest.raises(WebSocketDisconnect) as caught:
+        await ws.send_text("a")
+    assert caught.value.code == 1006
+    assert await ws.receive_text() == "1"
+
+
+async def test_a_send_that_fails_leaves_the_rest_to_who_receives() -> None:
+    receive, deliver, _ = wire(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event["type"] != "websocket.accept":
+            raise OSError
+        await deliver(event)
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    codes: list[int] = []
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ws.receive)
+        await anyio.wait_all_tasks_blocked()
+        try:
+            await ws.send_text("a")
+        except WebSocketDisconnect as gone:
+            codes.append(gone.code)
+        tasks.cancel_scope.cancel()
+    assert codes == [1006]
+
+
+async def test_a_send_that_fails_after_the_peer_was_heard_to_leave_tells_of_that() -> None:
+    receive, _, _ = wire(CONNECT, disconnect(4001))
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.accept":
+            return
+        await ws.receive()
+        raise OSError
+
+    ws = WebSocket[Any, Any](scope(), receive, send)
+    await ws.accept()
+    with pytest.raises(WebSocketDisconnect) as caught:
+        await ws.send_text("a")
+    assert caught.value.code == 4001

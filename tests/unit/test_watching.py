@@ -3,44 +3,13 @@
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
-from tests.support import CONNECT, AnyWebSocket, Event, accepted, connecting, disconnect, scope, text
+from tests.support import CONNECT, Peer, accepted, connecting, disconnect, text
 from typedws.errors import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
 from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
-
-
-class Peer:
-    """A client whose events arrive when the test says so, and whose server hands each to one receiver."""
-
-    def __init__(self) -> None:
-        self._put, self._get = anyio.create_memory_object_stream[Event](1000)
-        self.sent: list[Event] = []
-        self.is_reachable = True
-
-    def does(self, *events: Event) -> None:
-        for event in events:
-            self._put.send_nowait(event)
-
-    async def send(self, event: Event) -> None:
-        await anyio.lowlevel.checkpoint()
-        if not self.is_reachable:
-            raise OSError
-        self.sent.append(event)
-
-    async def accepted(self) -> AnyWebSocket:
-        self.does(CONNECT)
-        ws = WebSocket[Any, Any](scope(), self._get.receive, self.send)
-        await ws.accept()
-        self.sent.clear()
-        return ws
-
-    def close(self) -> None:
-        self._put.close()
-        self._get.close()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typedws.contract import Contract
 from typedws.declared import In_co, Out_contra
 from typedws.headers import Headers
 from typedws.outcome import Closed
+from typedws.servers import PEER
 from typedws.view import declare
 
 __all__ = ["Accepted", "ClientConnection"]
@@ -52,6 +53,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         hears, says = (None, None) if contract is None else (_form(contract.says), _form(contract.hears))
         declare(self, (hears, says, None), None)
         self._accepted = accepted
+        self._session.server = PEER
         self._session.establish()
 
     @property

@@ -16,6 +16,7 @@ from typedws.events import disconnect_of
 from typedws.headers import Headers
 from typedws.outcome import Closed
 from typedws.running import OBSERVER
+from typedws.servers import PEER
 from typedws.testing.behaviour import ServerBehaviour
 from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout
 from typedws.testing.runs import Run, within
@@ -97,7 +98,7 @@ class Dialogue:
     def end(self) -> Closed | None:
         """Give how the connection ended, whether or not the client has heard it; ``None`` where it has not."""
         last = self.wire.to_client.last
-        return self._left or (None if last is None else disconnect_of(last))
+        return self._left or (None if last is None else disconnect_of(last, PEER))
 
     def shut_down(self) -> None:
         """Let the server shut down."""

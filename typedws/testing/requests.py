@@ -36,7 +36,8 @@ def scope_of(
     raw_path = quote(parts.path, safe=_AS_THEY_ARE).encode()
     scope: dict[str, Any] = {
         "type": "websocket",
-        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        # ASGI 2.4 is what says that a send to a client that is gone raises.
+        "asgi": {"version": "3.0", "spec_version": "2.3" if server.drops_sends_silently else "2.4"},
         "http_version": "1.1",
         "scheme": parts.scheme or "ws",
         "path": unquote_to_bytes(raw_path).decode(errors="replace"),

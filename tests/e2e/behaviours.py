@@ -1,0 +1,428 @@
+"""How one handler behaves on every server: a table of what is done, what is seen of it, and which server cannot.
+
+Every fact is the same on every server and event loop, but for those that a row names for a server.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+from websockets.typing import Subprotocol
+
+from tests.e2e import echoes
+from tests.e2e.driving import (
+    BREACHES,
+    BYTES,
+    CLOSURES,
+    DEPARTURES,
+    LOSSES,
+    NO_FRAME,
+    TEXTS,
+    Drive,
+    Facts,
+    breaks,
+    chooses_cbor,
+    depart,
+    departs,
+    does_not_read,
+    does_not_read_and_leaves,
+    echoes_back,
+    hears,
+    hears_numbers,
+    is_accepted,
+    is_denied,
+    leaves_undecided,
+    says_and_hears,
+    says_numbers,
+    sends_fragments,
+    values_in,
+)
+from tests.e2e.servers import RunningServer, ServerName
+
+__all__ = ["BEHAVIOURS", "HYPERCORN", "Behaviour", "Row", "observe", "on"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is seen, and what otherwise on a server that cannot do the same."""
+
+    sees: Facts
+    differs: Mapping[ServerName, Facts] = field(default_factory=dict[ServerName, Facts])
+
+    def expected(self, name: ServerName) -> Facts:
+        """Give what is seen with a server."""
+        return {**self.sees, **self.differs.get(name, {})}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behaviour(Row):
+    """One handler, and what its client does."""
+
+    group: str
+    app: str
+    """The handler, one of `tests.e2e.behaving`."""
+    drive: Drive
+
+
+def behaviour(
+    group: str, app: str, drive: Drive, sees: Facts, differs: Mapping[ServerName, Facts] | None = None
+) -> Behaviour:
+    """Make a row; where it does not say otherwise, nothing goes wrong."""
+    return Behaviour({**QUIET, **sees}, differs or {}, group=group, app=app, drive=drive)
+
+
+QUIET: Final[Facts] = {"the application ends": "by itself", "the server logs": "nothing"}
+
+
+async def observe(server: RunningServer, behaviour: Behaviour) -> Facts:
+    """Let a server show a behaviour, and give what is seen."""
+    before = len(server.log)
+    async with server.run(f"tests.e2e.behaving:{behaviour.app}") as run:
+        facts = await behaviour.drive(server, run)
+        raised = await run.ended()
+    await server.census()  # after which all is done that was to be done
+    complaints = [line for line in server.log[before:] if not line.logger.startswith("typedws.")]
+    return {
+        **facts,
+        "the application ends": "by itself" if raised is None else raised,
+        "the server logs": "; ".join(f"{line.level} {line.told.splitlines()[0]}" for line in complaints) or "nothing",
+    }
+
+
+# --- the table ---
+
+UVICORN: Final[tuple[ServerName, ...]] = ("uvicorn-sansio", "uvicorn-wsproto")
+HYPERCORN: Final[tuple[ServerName, ...]] = ("hypercorn-asyncio", "hypercorn-trio")
+UNTOLD: Final = "1006 by the network"
+"""What hypercorn tells of each end, and every server of one without a close frame."""
+GRANIANS: Final = "1005 by the peer"
+"""What granian tells of an end without a close frame."""
+
+
+def on(names: Iterable[ServerName], facts: Facts) -> dict[ServerName, Facts]:
+    return dict.fromkeys(names, facts)
+
+
+def denial(
+    app: str,
+    drive: Drive,
+    sees: Facts,
+    *,
+    daphne: Facts,
+    sansio: Facts | None = None,
+) -> Behaviour:
+    """Make a row of a denial: daphne has no extension for that, uvicorn's sansio complains of each."""
+    complains = {"the server logs": "ERROR ASGI callable returned without completing handshake."}
+    differs: dict[ServerName, Facts] = {"uvicorn-sansio": {**complains, **(sansio or {})}}
+    plain = {
+        "the client sees": "403",
+        "the body": "empty",
+        **({"the headers": "none of ours"} if "the headers" in sees else {}),
+    }
+    return behaviour("handshakes", app, drive, sees, {**differs, "daphne": {**plain, **daphne}})
+
+
+def problem(app: str, status: int, body: str, **options: Any) -> Behaviour:
+    return denial(app, partial(is_denied, **options), {"the client sees": str(status), "the body": body}, daphne={})
+
+
+def response(name: str, status: int, headers: str, body: str, **options: Any) -> Behaviour:
+    sees = {"the client sees": str(status), "the headers": headers, "the body": body, "the handler ends": "returned"}
+    drive = partial(is_denied, headers=("Content-Type", "X-Who", "Retry-After"), reports=True, query={"response": name})
+    daphne = {"the handler ends": "DenialResponseUnsupported"}
+    return denial("denies_with_response", drive, sees, daphne=daphne, **options)
+
+
+def messages(drive: Drive, *, daphne: str = "") -> Behaviour:
+    """Make a row of messages that come back: daphne sends no empty ones."""
+    differs = on(HYPERCORN, {"the handler sees": UNTOLD})
+    if daphne:
+        differs["daphne"] = {"comes back": f"everything but {daphne}"}
+    return behaviour(
+        "messages", "echo", drive, {"comes back": "everything", "the handler sees": "1000 by the peer"}, differs
+    )
+
+
+def ended(told: str, client: str | None) -> dict[str, str]:
+    """Give what is seen of an end in a receive."""
+    facts = {
+        "the handler sees": told,
+        "the handler heard before": "2",
+        "it then sends": "WebSocketDisconnected",
+        "it then receives": "WebSocketDisconnected",
+        "it then closes": told,
+    }
+    return facts if client is None else {**facts, "the client sees": client}
+
+
+def closure(name: str, told: str, client: str, *, reasonless: str) -> Behaviour:
+    """Make a row of a client's close: hypercorn tells nothing of it, daphne answers all with 1000."""
+    differs = on(HYPERCORN, ended(UNTOLD, client))
+    differs |= {"daphne": ended(reasonless, "1000"), "granian": ended(reasonless, client)}
+    drive = partial(departs, departure=CLOSURES[name])
+    return behaviour("closing", "receives", drive, ended(told, client), differs)
+
+
+def loss(name: str) -> Behaviour:
+    drive = partial(departs, departure=LOSSES[name])
+    return behaviour("closing", "receives", drive, ended(UNTOLD, None), {"granian": ended(GRANIANS, None)})
+
+
+def departures(
+    app: str, ends: Mapping[str, str], differs: Mapping[ServerName, Mapping[str, str]] | None = None
+) -> Behaviour:
+    """Make a row of all departures, each of which ends the handler within a second."""
+
+    def told(ends: Mapping[str, str]) -> Facts:
+        return {f"after a {name}": f"{end}, within a second" for name, end in ends.items()}
+
+    other: dict[ServerName, Facts] = {name: told(ends) for name, ends in (differs or {}).items()}
+    return behaviour("peers that leave", app, partial(depart, departures=DEPARTURES), told(ends), other)
+
+
+CLOSES: Final = ("close with 1000", "close with 4001 and a reason", "close without a code")
+
+
+def by_disconnect(*told: str) -> dict[str, str]:
+    """Give the ends of a handler that meets a `WebSocketDisconnect`, for each departure."""
+    return {name: f"WebSocketDisconnect: {end}" for name, end in zip((*CLOSES, *LOSSES), told, strict=True)}
+
+
+TOLD: Final = by_disconnect("1000 by the peer", '4001 "bye" by the peer', "1005 by the peer", UNTOLD, UNTOLD)
+WITHOUT_REASON: Final = by_disconnect("1000 by the peer", "4001 by the peer", "1005 by the peer", UNTOLD, UNTOLD)
+OF_GRANIAN: Final = by_disconnect("1000 by the peer", "4001 by the peer", "1005 by the peer", GRANIANS, GRANIANS)
+NOTHING_TOLD: Final = by_disconnect(*[UNTOLD] * 5)
+OTHERS: Final[dict[ServerName, Mapping[str, str]]] = {
+    **dict.fromkeys(HYPERCORN, NOTHING_TOLD),
+    "granian": OF_GRANIAN,
+    "daphne": WITHOUT_REASON,
+}
+
+
+def breach(name: str, code: int, *, by: str = "server", **differs: Facts) -> Behaviour:
+    """Make a row of what breaks the protocol: hypercorn and daphne just drop the connection, granian says 1005."""
+    sees = {"the handler sees": f"{code} by the {by}", "the client sees": str(code)}
+    dropped = {"the handler sees": UNTOLD, "the client sees": NO_FRAME}
+    others: dict[ServerName, Facts] = on((*HYPERCORN, "daphne"), dropped)
+    others |= {
+        "uvicorn-wsproto": {"the client sees": NO_FRAME},
+        "granian": {"the handler sees": GRANIANS, "the client sees": "1005"},
+    }
+    others |= {cast(ServerName, server.replace("_", "-")): facts for server, facts in differs.items()}
+    return behaviour("what is broken", "receives", partial(breaks, breach=BREACHES[name]), sees, others)
+
+
+BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
+    **{
+        f"models in {mode}": messages(partial(echoes_back, names=echoes.OF_MODELS, mode=mode, messages=values_in(mode)))
+        for mode in echoes.FORMATS
+    },
+    "text": messages(partial(echoes_back, names=echoes.OF_TEXT, mode="", messages=TEXTS), daphne="empty text"),
+    "bytes": messages(partial(echoes_back, names=echoes.OF_BYTES, mode="", messages=BYTES), daphne="empty bytes"),
+    "raw events": messages(
+        partial(echoes_back, names=["send_events"], mode="", messages={**BYTES, **TEXTS}),
+        daphne="empty bytes, empty text",
+    ),
+    "a message in fragments": behaviour("messages", "echo", sends_fragments, {"the client hears": "pong ?, text nä!"}),
+    "receives that are given up": behaviour(
+        "messages",
+        "counts",
+        says_numbers,
+        {"the handler hears": "1000 of 1000, in order"},
+    ),
+    "sends from many tasks": behaviour(
+        "messages", "shouts", hears_numbers, {"the client hears": "200 messages in order"}
+    ),
+    # --- handshakes
+    "deny()": denial(
+        "denies",
+        partial(is_denied, headers=("Content-Type", "WWW-Authenticate", "X-Who")),
+        {
+            "the client sees": "401",
+            "the headers": 'Content-Type: application/problem+json; WWW-Authenticate: Bearer realm="chat"; X-Who: us',
+            "the body": "title: Unauthorized, detail: token missing — où?",
+        },
+        daphne={},
+    ),
+    "a denial without a body": response(
+        "nothing", 404, "none of ours", "empty", sansio={"the headers": "Content-Type: text/plain; charset=utf-8"}
+    ),
+    "a denial with bytes": response("bytes", 400, "Content-Type: application/octet-stream; X-Who: us", r"\x00\xff"),
+    "a denial with a model": response(
+        "model", 429, "Content-Type: application/json; Retry-After: 3", '{"error":"busy","retry_after":3}'
+    ),
+    "a denial in parts": response(
+        "parts", 503, "Content-Type: text/csv; charset=utf-8; X-Who: us", r"part 0\npart 1\npart 2\n"
+    ),
+    "a denial in long parts": response(
+        "long parts", 451, "Content-Type: text/plain; charset=utf-8; X-Who: us", "524288 bytes"
+    ),
+    "close() before the accept": behaviour(
+        "handshakes", "closes_before_the_accept", is_denied, {"the client sees": "403", "the body": "empty"}
+    ),
+    "no decision": problem("decides_nothing", 403, "title: Forbidden"),
+    "no decision in time": problem("dawdles", 503, "title: Service Unavailable, detail: no decision in time"),
+    "an exception before the accept": problem("fails_before_the_accept", 500, "title: Internal Server Error"),
+    "invalid parameters": problem(
+        "takes_parameters",
+        422,
+        f"title: {HTTPStatus(422).phrase}, detail: expected Params, found parameters that fail validation "
+        "(missing at room), errors: [{'name': 'room', 'problem': 'missing'}]",
+    ),
+    "a foreign origin": problem(
+        "iterates", 403, "title: Forbidden, detail: this origin may not connect", origin="https://evil.example"
+    ),
+    "parameters": behaviour(
+        "handshakes",
+        "takes_parameters",
+        partial(hears, query={"room": "7"}),
+        {"the client sees": "1000", "the client hears": '{"tick":7}'},
+    ),
+    "headers of an accept": behaviour(
+        "handshakes",
+        "accepts_with_headers",
+        partial(is_accepted, headers=("X-Who", "Set-Cookie")),
+        {"the subprotocol": "none", "the headers": "X-Who: us; Set-Cookie: a=1, b=2", "the client sees": "1000"},
+        on(("granian", "daphne"), {"the headers": "none of ours"}),
+    ),
+    "a subprotocol": behaviour(
+        "handshakes",
+        "accepts_the_first_subprotocol",
+        partial(is_accepted, subprotocols=[Subprotocol("chat"), Subprotocol("soap")]),
+        {"the subprotocol": "chat", "the client sees": "1000"},
+    ),
+    "no subprotocol": behaviour(
+        "handshakes",
+        "accepts_the_first_subprotocol",
+        is_accepted,
+        {"the subprotocol": "none", "the client sees": "1000"},
+    ),
+    "a subprotocol that was not offered": behaviour(
+        "handshakes",
+        "accepts_another_subprotocol",
+        is_accepted,
+        {"the subprotocol": "none", "the client sees": "1000"},
+    ),
+    "a mode by its subprotocol": behaviour(
+        "handshakes",
+        "speaks_the_chosen_mode",
+        chooses_cbor,
+        {"the subprotocol": "chat.v1.cbor", "the client hears": "{'tick': 4}", "the client sees": "1000"},
+    ),
+    "a client that leaves undecided": behaviour(
+        "handshakes",
+        "accepts_whoever_has_left",
+        leaves_undecided,
+        {"the handler hears": "websocket.disconnect 1006", "the handler ends": f"WebSocketDisconnect: {UNTOLD}"},
+        {"granian": {"the handler hears": "nothing", "the handler ends": f"WebSocketDisconnect: {GRANIANS}"}},
+    ),
+    # --- closing
+    "close() with a code and a reason": behaviour(
+        "closing",
+        "closes",
+        partial(hears, reports=("ends", "ends again", "sends")),
+        {
+            "the client sees": '4001 "bye"',
+            **dict.fromkeys(
+                ("the handler ends", "the handler ends again", "the handler sends"), '4001 "bye" by the application'
+            ),
+        },
+        {"daphne": {"the client sees": "4001"}},
+    ),
+    "close() with the longest reason": behaviour(
+        "closing",
+        "closes_at_length",
+        hears,
+        {"the client sees": f'1000 "{"é" * 61}x"'},
+        {"daphne": {"the client sees": "1000"}},
+    ),
+    "close() while another task receives": behaviour(
+        "closing",
+        "closes_beside_a_receive",
+        partial(hears, reports=("closes", "receives")),
+        {
+            "the client hears": "ready",
+            "the client sees": '4001 "bye"',
+            "the handler closes": '4001 "bye" by the application',
+            "the handler receives": "WebSocketDisconnect",
+        },
+        {"daphne": {"the client sees": "4001"}},
+    ),
+    "a handler that returns": behaviour(
+        "closing", "returns", hears, {"the client sees": "1000", "the client hears": '{"tick":1}'}
+    ),
+    "a handler that raises": behaviour(
+        "closing",
+        "fails",
+        hears,
+        {"the client sees": "1011", "the client hears": '{"tick":1}'},
+        {"daphne": {"the client sees": "4011"}},
+    ),
+    "an invalid message": behaviour(
+        "closing",
+        "refuses_what_is_invalid",
+        partial(says_and_hears, message="{bad"),
+        {"the client sees": '1007 "expected Say | Leave, found malformed JSON"'},
+        {"daphne": {"the client sees": "4007"}},
+    ),
+    "a close with 1000": closure("with 1000", "1000 by the peer", "1000", reasonless="1000 by the peer"),
+    "a close with 4001 and a reason": closure(
+        "with 4001 and a reason", '4001 "bye" by the peer', '4001 "bye"', reasonless="4001 by the peer"
+    ),
+    "a close without a code": closure("without a code", "1005 by the peer", "1005", reasonless="1005 by the peer"),
+    "a FIN in a receive": loss("FIN"),
+    "a RST in a receive": loss("RST"),
+    # --- peers that leave
+    "a handler that iterates": departures("iterates", dict.fromkeys((*CLOSES, *LOSSES), "returned")),
+    "a handler that only sends": departures("only_sends", TOLD, OTHERS),
+    "the classic class that only sends": departures("only_sends_by_the_classic_class", TOLD, OTHERS),
+    "a feed": departures("feeds", dict.fromkeys((*CLOSES, *LOSSES), "cancelled")),
+    "cancelled_on_disconnect": departures("is_cancelled_on_disconnect", TOLD, OTHERS),
+    # --- what is broken
+    "a frame that is not masked": breach("a frame that is not masked", 1002),
+    "a reserved bit": breach("a reserved bit", 1002),
+    "text that is not UTF-8": breach(
+        "text that is not UTF-8",
+        1007,
+        uvicorn_sansio={"the server logs": "ERROR Invalid UTF-8 sequence received from client."},
+    ),
+    "a close code that does not exist": breach("a close code that does not exist", 1002, granian={}),
+    "a message of more than 16 MiB": breach(
+        "a message of more than 16 MiB",
+        1009,
+        by="peer",  # who may close so too, of what we send
+        uvicorn_wsproto={},
+        hypercorn_asyncio={"the handler sees": UNTOLD},
+        hypercorn_trio={"the handler sees": UNTOLD},
+    ),
+    # --- peers that do not read
+    "a peer that does not read": behaviour(
+        "peers that do not read",
+        "floods",
+        does_not_read,
+        {"the handler ends": "cancelled, in time", "the client sees": '1008 "messages are not read"'},
+        {
+            "hypercorn-trio": {"the handler ends": "cancelled, once the peer reads"},
+            "daphne": {
+                "the handler ends": "WebSocketDisconnect: 1000 by the peer, once the peer leaves",
+                "the client sees": "1000",
+            },
+        },
+    ),
+    "a peer that does not read and leaves": behaviour(
+        "peers that do not read",
+        "floods_for_long",
+        does_not_read_and_leaves,
+        {
+            "a send waits": "yes",
+            "memory": "stays",
+            "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
+        },
+        {
+            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, within a second"},
+            "daphne": {"a send waits": "no", "memory": "grows with what is sent"},
+        },
+    ),
+}

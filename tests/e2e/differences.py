@@ -1,0 +1,90 @@
+"""Write into docs/servers.md where servers differ, from the tests' own rows. ``python -m tests.e2e.differences``"""
+
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tests.e2e.behaviours import BEHAVIOURS, HYPERCORN, UVICORN, Row
+from tests.e2e.servers import SERVERS, ServerName
+from tests.e2e.stopping import STOPS
+
+__all__ = ["PAGE", "page_with_tables"]
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "servers.md"
+BEGIN: Final = "<!-- differences: python -m tests.e2e.differences -->\n"
+END: Final = "<!-- end of differences -->\n"
+MANY: Final = 3
+
+
+class Difference(NamedTuple):
+    """A fact that is not the same everywhere."""
+
+    fact: str
+    but: str
+    """What is seen where it differs, and where."""
+    done: str
+    """What is done."""
+    seen: str
+    """What is seen elsewhere."""
+
+
+def differences(rows: Mapping[str, Row]) -> Iterable[Difference]:
+    """Give each fact that is not the same on all servers."""
+    for done, row in rows.items():
+        for fact, seen in row.sees.items():
+            others: dict[str, list[ServerName]] = {}
+            for name in SERVERS:
+                if (other := row.expected(name)[fact]) != seen:
+                    others.setdefault(other, []).append(name)
+            if others:
+                but = "; ".join(f"{named(names)}: `{other}`" for other, names in others.items())
+                yield Difference(fact, but, done, seen)
+
+
+def named(names: list[ServerName]) -> str:
+    """Name servers, those of one make together."""
+    text = ", ".join(names)
+    for make, of_make in (("uvicorn", UVICORN), ("hypercorn", HYPERCORN)):
+        text = text.replace(", ".join(of_make), make)
+    return text
+
+
+def table(rows: Mapping[str, Row]) -> str:
+    """Draw a table; what differs in the same way stands in one row."""
+    found = sorted(differences(rows), key=lambda each: (each.fact, each.but))
+    drawn: list[tuple[int, str]] = []
+    order = list(rows)
+    for (fact, but), group in groupby(found, key=lambda each: (each.fact, each.but)):
+        alike = list(group)
+        seen = list(dict.fromkeys(each.seen for each in alike))
+        first = order.index(alike[0].done)
+        what = ", ".join(sorted({each.done for each in alike}, key=order.index))
+        usual = ", ".join(f"`{each}`" for each in seen) if len(seen) <= MANY else "what was said"
+        cells = (each.replace("|", r"\|") for each in (what, fact, usual, but))
+        drawn.append((first, f"| {' | '.join(cells)} |"))
+    lines = [line for _, line in sorted(drawn)]
+    head = ["| what is done | what is seen | usually | but |", "|---|---|---|---|"]
+    same = [done for done in rows if not any(each.done == done for each in found)]
+    told = [f"\nThe same everywhere: {', '.join(same)}."] if same else []
+    return "\n".join([*(head if lines else []), *lines, *told]) + "\n"
+
+
+def tables() -> str:
+    """Draw all tables, one for each group."""
+    groups: dict[str, dict[str, Row]] = {}
+    for name, behaviour in BEHAVIOURS.items():
+        groups.setdefault(behaviour.group, {})[name] = behaviour
+    groups["servers that stop"] = dict(STOPS)
+    return "\n".join(f"### {group.capitalize()}\n\n{table(rows)}" for group, rows in groups.items())
+
+
+def page_with_tables() -> str:
+    """Give the page as it should be."""
+    before, begin, rest = PAGE.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    return f"{before}{begin}\n{tables()}\n{end}{after}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page_with_tables())

@@ -1,0 +1,391 @@
+"""What clients do to the handlers of `tests.e2e.behaving`, and what is seen of that, as facts in words."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final, TypeAlias
+
+import anyio
+import cbor2
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.http11 import Response
+from websockets.typing import Subprotocol
+
+from tests.e2e import echoes
+from tests.e2e.raw_client import Frame, Opcode, RawClient, frame, raw_client
+from tests.e2e.servers import Run, RunningServer
+from tests.e2e.serving import LIMIT
+
+__all__ = [
+    "BREACHES",
+    "BYTES",
+    "CLOSURES",
+    "DEPARTURES",
+    "LOSSES",
+    "NO_FRAME",
+    "TEXTS",
+    "Departure",
+    "Drive",
+    "Facts",
+    "breaks",
+    "chooses_cbor",
+    "client_of",
+    "closed",
+    "depart",
+    "departs",
+    "does_not_read",
+    "does_not_read_and_leaves",
+    "echoes_back",
+    "hears",
+    "hears_numbers",
+    "is_accepted",
+    "is_denied",
+    "leaves_undecided",
+    "says_and_hears",
+    "says_numbers",
+    "sends_fragments",
+    "values_in",
+]
+
+Facts: TypeAlias = Mapping[str, str]
+"""What was seen: of the client on the wire, of the handler in the server's process."""
+Drive: TypeAlias = Callable[[RunningServer, Run], Awaitable[Facts]]
+
+
+# --- clients ---
+
+
+def client_of(run: Run, *, query: Mapping[str, str] | None = None, **options: Any) -> connect:
+    """Give a client of ``websockets``, without its limits and whatever proxy is configured."""
+    options = {"compression": None, "max_size": None, "proxy": None, **options}
+    return connect(run.url(**(query or {})), **options)
+
+
+def words(code: int, reason: str) -> str:
+    return f'{code} "{reason}"' if reason else str(code)
+
+
+def closed(client: ClientConnection) -> str:
+    """Say what a client saw at the end."""
+    received = client.protocol.close_rcvd
+    return NO_FRAME if received is None else words(received.code, received.reason)
+
+
+NO_FRAME: Final = "no close frame"
+
+
+def frame_in_words(received: Frame | None) -> str:
+    return NO_FRAME if received is None else words(received.close_code, received.payload[2:].decode())
+
+
+async def hears(server: RunningServer, run: Run, *, reports: tuple[str, ...] = (), **options: Any) -> Facts:
+    """Listen to the end, and tell what came, how it ended, and what the handler reported."""
+    heard: list[str] = []
+    async with client_of(run, **options) as client:
+        with suppress(ConnectionClosed):
+            while True:
+                heard.append(str(await client.recv()))
+    facts = {"the client sees": closed(client)}
+    if heard:
+        facts["the client hears"] = ", ".join(heard)
+    for kind in reports:
+        facts[f"the handler {kind}"] = (await run.report(kind))["how"]
+    return facts
+
+
+async def says_and_hears(server: RunningServer, run: Run, *, message: str) -> Facts:
+    """Say something, and tell how the connection ends."""
+    async with client_of(run) as client:
+        await client.send(message)
+        await client.wait_closed()
+    return {"the client sees": closed(client)}
+
+
+async def is_denied(
+    server: RunningServer, run: Run, *, headers: tuple[str, ...] = (), reports: bool = False, **options: Any
+) -> Facts:
+    """Be denied, and tell with what."""
+    with pytest.raises(InvalidStatus) as denied:
+        async with client_of(run, **options):
+            pass
+    response = denied.value.response
+    facts = {"the client sees": str(response.status_code), "the body": body_in_words(response)}
+    if headers:
+        facts["the headers"] = headers_in_words(response, headers)
+    if reports:
+        facts["the handler ends"] = (await run.report("left"))["how"]
+    return facts
+
+
+def body_in_words(response: Response) -> str:
+    body = bytes(response.body or b"")
+    if response.headers.get("Content-Type") == "application/problem+json":
+        document = json.loads(body)
+        members = {name: document[name] for name in document if name not in ("type", "status")}
+        return ", ".join(f"{name}: {value}" for name, value in members.items())
+    return "empty" if not body else ascii(body)[2:-1] if len(body) < 100 else f"{len(body)} bytes"
+
+
+def headers_in_words(response: Response, names: Iterable[str]) -> str:
+    told = {name: ", ".join(response.headers.get_all(name)) for name in names}
+    return "; ".join(f"{name}: {value}" for name, value in told.items() if value) or "none of ours"
+
+
+# --- messages ---
+
+
+async def echoes_back(
+    server: RunningServer, run: Run, *, names: Iterable[str], mode: str, messages: Mapping[str, str | bytes]
+) -> Facts:
+    """Send every message to every handler, each followed by one that surely comes back."""
+    missing: set[str] = set()
+    _, decode = echoes.FORMATS.get(mode, (None, None))
+    plain = messages["plain"]
+    for count, name in enumerate(names, 1):
+        async with client_of(run, query={"echo": name, "mode": mode}) as client:
+            for what, message in messages.items():
+                await client.send(message)
+                await client.send(plain)
+                answers = [await client.recv()]
+                while not _is_same(answers[-1], plain, decode):
+                    answers.append(await client.recv())
+                if what == "plain":
+                    answers.append(await client.recv())
+                if not (len(answers) == 2 and _is_same(answers[0], message, decode)):
+                    missing.add(what)
+        await run.ended(count)
+    ends = {report["how"] for report in run.reports}
+    return {
+        "comes back": f"everything but {', '.join(sorted(missing))}" if missing else "everything",
+        "the handler sees": ", ".join(sorted(ends)),
+    }
+
+
+def _is_same(answer: str | bytes, message: str | bytes, decode: Callable[[Any], Any] | None) -> bool:
+    if decode is None or isinstance(answer, str) is not isinstance(message, str):
+        return answer == message
+    return bool(echoes.without_defaults(decode(answer)) == echoes.without_defaults(decode(message)))
+
+
+LARGE: Final = 900_000
+"""Bytes that every server lets through by default."""
+
+
+def values_in(mode: str) -> dict[str, str | bytes]:
+    encode, _ = echoes.FORMATS[mode]
+    values = {name: value for name, value in echoes.VALUES.items() if name != "a mebibyte"}
+    values |= {"plain": {**echoes.POINT, "x": 1}, "large": {**echoes.POINT, "name": "x" * LARGE}}
+    return {name: encode(value) for name, value in values.items()}
+
+
+TEXTS: Final[dict[str, str | bytes]] = {
+    "plain": "plain",
+    "empty text": "",
+    "unicode": "naïve 東京 🦊 \u2028 \x00\ufeff",
+    "large": "x" * LARGE,
+    "large unicode": "é" * (LARGE // 2),
+}
+BYTES: Final[dict[str, str | bytes]] = {
+    "plain": b"plain",
+    "empty bytes": b"",
+    "each byte": bytes(range(256)),
+    "large": bytes(LARGE),
+}
+
+
+async def sends_fragments(server: RunningServer, run: Run) -> Facts:
+    """Send a message in three frames, and a ping between them."""
+    async with raw_client(server.port, run.path(echo="send_events")) as client:
+        client.send(frame(Opcode.TEXT, "nä".encode()[:2], is_final=False))
+        client.send(frame(Opcode.PING, b"?"))
+        client.send(frame(Opcode.CONTINUATION, "nä".encode()[2:], is_final=False))
+        client.send(frame(Opcode.CONTINUATION, b"!"))
+        answers = [await client.next_frame(), await client.next_frame()]
+        client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
+        await client.end()
+    told = [f"{Opcode(answer.opcode).name.lower()} {answer.payload.decode()}" for answer in answers if answer]
+    return {"the client hears": ", ".join(told)}
+
+
+async def says_numbers(server: RunningServer, run: Run) -> Facts:
+    """Send messages in a rhythm in which receives are given up, and before the first."""
+    async with client_of(run) as client:
+        await run.report("gives up")
+        for number in range(1000):
+            await client.send(str(number))
+            if number % 25 == 0:
+                await asyncio.wait_for(await client.ping(), LIMIT)
+    counted = await run.report("counted")
+    return {"the handler hears": f"{counted['count']} of 1000, {'in order' if counted['in_order'] else 'out of order'}"}
+
+
+async def hears_numbers(server: RunningServer, run: Run) -> Facts:
+    """Hear what many tasks send."""
+    async with client_of(run) as client:
+        heard = [int(message) async for message in client]
+    return {"the client hears": "200 messages in order" if heard == list(range(200)) else f"{len(heard)} in disorder"}
+
+
+# --- handshakes ---
+
+
+async def is_accepted(server: RunningServer, run: Run, *, headers: tuple[str, ...] = (), **options: Any) -> Facts:
+    """Be accepted, and tell with which headers and subprotocol."""
+    async with client_of(run, **options) as client:
+        with suppress(ConnectionClosed):
+            await client.recv()
+    assert client.response is not None
+    told = {"the headers": headers_in_words(client.response, headers)} if headers else {}
+    return {"the subprotocol": client.subprotocol or "none", **told, "the client sees": closed(client)}
+
+
+async def chooses_cbor(server: RunningServer, run: Run) -> Facts:
+    """Choose a mode by its subprotocol, and speak it."""
+    offered = [Subprotocol("chat.v1.cbor"), Subprotocol("chat.v1.json")]
+    async with client_of(run, subprotocols=offered) as client:
+        await client.send(cbor2.dumps({"type": "say", "text": "four"}))
+        heard = cbor2.loads(bytes(await client.recv(decode=False)))
+        await client.send(cbor2.dumps({"type": "leave"}))
+        await client.wait_closed()
+    return {
+        "the subprotocol": client.subprotocol or "none",
+        "the client hears": str(heard),
+        "the client sees": closed(client),
+    }
+
+
+async def leaves_undecided(server: RunningServer, run: Run) -> Facts:
+    """Reset the connection while the handshake is undecided."""
+    async with raw_client(server.port, run.path(), is_patient=False) as client:
+        await run.report("waits")
+        client.reset()
+        left = await run.report("left")
+    return {"the handler hears": (await run.report("hears"))["how"], "the handler ends": left["how"]}
+
+
+# --- closing ---
+
+
+Departure: TypeAlias = Callable[[RawClient], None]
+CLOSURES: Final[Mapping[str, Departure]] = {
+    "with 1000": lambda client: client.send(frame(Opcode.CLOSE, (1000).to_bytes(2))),
+    "with 4001 and a reason": lambda client: client.send(frame(Opcode.CLOSE, (4001).to_bytes(2) + b"bye")),
+    "without a code": lambda client: client.send(frame(Opcode.CLOSE)),
+}
+LOSSES: Final[Mapping[str, Departure]] = {"FIN": RawClient.finish, "RST": RawClient.reset}
+DEPARTURES: Final = {**CLOSURES, **LOSSES}
+
+
+async def departs(server: RunningServer, run: Run, *, departure: Departure) -> Facts:
+    """Say two things and leave."""
+    async with raw_client(server.port, run.path()) as client:
+        await client.next_frame()
+        client.send(frame(Opcode.TEXT, b"a") + frame(Opcode.BINARY, b"b"))
+        departure(client)
+        answer = None if departure in LOSSES.values() else await client.close_frame()
+        end = await run.report("ends")
+        facts = {"the handler sees": end["how"], "the handler heard before": str(end["heard"])}
+        for what in ("sends", "receives", "closes"):
+            facts[f"it then {what}"] = (await run.report(what))["how"]
+    if departure not in LOSSES.values():
+        facts["the client sees"] = frame_in_words(answer)
+    return facts
+
+
+async def depart(server: RunningServer, run: Run, *, departures: Mapping[str, Departure]) -> Facts:
+    """Leave in several ways at once, and tell how and how soon the handler of each ended."""
+
+    async def one(name: str, departure: Departure) -> str:
+        async with raw_client(server.port, run.path(client=name)) as client:
+            await client.next_frame()
+            departure(client)
+            began = asyncio.get_running_loop().time()
+            left = await run.report("left", name)
+            is_soon = asyncio.get_running_loop().time() - began < 1
+        return f"{left['how']}, {'within a second' if is_soon else 'later'}"
+
+    ends = await asyncio.gather(*(one(name, departure) for name, departure in departures.items()))
+    await run.ended(len(departures))
+    return {
+        f"after a close {name}" if name in CLOSURES else f"after a {name}": end
+        for name, end in zip(departures, ends, strict=True)
+    }
+
+
+# --- what is broken or too much ---
+
+
+def too_big(client: RawClient) -> None:
+    """Send a message beyond the maximum of every server."""
+    size = (16 << 20) + 1
+    client.send(bytes([0x81, 0xFF]) + size.to_bytes(8) + bytes(4) + b"x" * size)  # masked with zeros
+
+
+BREACHES: Final[Mapping[str, Departure]] = {
+    "a frame that is not masked": lambda client: client.send(frame(Opcode.TEXT, b"x", is_masked=False)),
+    "a reserved bit": lambda client: client.send(frame(Opcode.TEXT, b"x", reserved_bits=2)),
+    "text that is not UTF-8": lambda client: client.send(frame(Opcode.TEXT, b"\xff")),
+    "a close code that does not exist": lambda client: client.send(frame(Opcode.CLOSE, (999).to_bytes(2))),
+    "a message of more than 16 MiB": too_big,
+}
+
+
+async def breaks(server: RunningServer, run: Run, *, breach: Departure) -> Facts:
+    """Break the protocol, and tell what both sides see of that."""
+    async with raw_client(server.port, run.path()) as client:
+        await client.next_frame()
+        breach(client)
+        answer = await client.close_frame()
+        if answer is not None:
+            client.send(frame(Opcode.CLOSE, answer.payload[:2]))
+        await client.end()
+        facts = {"the handler sees": (await run.report("ends"))["how"]}
+    # Texts about a breach are each library's own, and no close frame may come before the end of the connection.
+    facts["the client sees"] = NO_FRAME if answer is None else str(answer.close_code)
+    facts["the handler sees"] = re.sub(' ".*"', "", facts["the handler sees"])
+    return facts
+
+
+async def does_not_read(server: RunningServer, run: Run) -> Facts:
+    """Read nothing for a while, then all that there is, then leave; tell what of that ended the handler."""
+    async with raw_client(server.port, run.path()) as client:
+        client.stop_reading()
+        when = "in time"
+        last: Frame | None = None
+        with anyio.move_on_after(1):
+            await run.report("left")
+        client.read_on()
+        if not any(each["kind"] == "left" for each in run.reports):
+            when = "once the peer reads"
+        with anyio.move_on_after(1) as patience:
+            last = await client.close_frame()
+            await run.report("left")
+        if patience.cancelled_caught:
+            when = "once the peer leaves"
+            client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
+            last = await client.close_frame()
+        ends = (await run.report("left"))["how"]
+    return {"the handler ends": f"{ends}, {when}", "the client sees": frame_in_words(last)}
+
+
+async def does_not_read_and_leaves(server: RunningServer, run: Run) -> Facts:
+    """Read nothing, and tell whether the handler's sends wait, and what is kept meanwhile; then be gone."""
+    before = await server.census()
+    async with raw_client(server.port, run.path()) as client:
+        client.stop_reading()
+        with anyio.move_on_after(0.3) as patience:
+            await run.report("flooded")
+        grown = (await server.census()).memory - before.memory
+        client.reset()
+        began = asyncio.get_running_loop().time()
+        ends = (await run.report("left"))["how"]
+        is_soon = asyncio.get_running_loop().time() - began < 1
+    return {
+        "a send waits": "yes" if patience.cancelled_caught else "no",
+        "memory": "stays" if grown < 20 << 20 else "grows with what is sent",
+        "the handler ends": f"{ends}, {'within a second' if is_soon else 'later'}",
+    }

@@ -1,0 +1,99 @@
+"""What becomes of open connections when a server is stopped: a table of what both sides see, and what is logged."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+import anyio
+import anyio.lowlevel
+from websockets.exceptions import ConnectionClosed
+
+from tests.e2e.behaviours import HYPERCORN, Row, on
+from tests.e2e.driving import NO_FRAME, Facts, client_of, closed
+from tests.e2e.servers import Loop, Run, RunningServer, ServerName
+
+__all__ = ["STOPS", "expected_stop", "observe_stop"]
+
+HANDLERS: Final = {
+    "an idle handler": "iterates",
+    "a handler that sends": "only_sends",
+    "a feed": "feeds",
+    "a busy handler": "is_busy",
+}
+LOG: Final = "what is logged"
+
+PATIENCE: Final = 2.5
+"""Seconds after which a client believes that the server waits for it: more than the server is given."""
+WAITS: Final = "nothing until it leaves"
+PERHAPS: Final = "with the process, told or not"
+DROPPING: Final[tuple[ServerName, ...]] = ("granian", "daphne")
+"""Which servers end without waiting for anybody: what handlers still see of that is chance."""
+
+
+def stop(told: str) -> Row:
+    """Make a row: hypercorn cancels all handlers, and we close; granian and daphne just end."""
+    return Row(
+        {"the client sees": "1012", "the handler ends": told},
+        {
+            **on(HYPERCORN, {"the client sees": '1012 "the server restarts"', "the handler ends": "cancelled"}),
+            **on(DROPPING, {"the client sees": NO_FRAME, "the handler ends": PERHAPS}),
+        },
+    )
+
+
+STOPS: Final[Mapping[str, Row]] = {
+    "an idle handler": stop("returned"),
+    "a handler that sends": stop("WebSocketDisconnect: 1012 by the server"),
+    "a feed": stop("cancelled"),
+    "a busy handler": stop("cancelled"),
+    LOG: Row(
+        {"the server logs": "ERROR of uvicorn.error"},
+        {
+            "hypercorn-asyncio": {"the server logs": "ERROR of asyncio"},
+            **on(("hypercorn-trio", *DROPPING), {"the server logs": "nothing"}),
+        },
+    ),
+}
+
+
+def expected_stop(name: ServerName, loop: Loop) -> dict[str, Facts]:
+    """Give what is seen. What differs between versions of Python, and not between servers, stands here."""
+    expected = {row: each.expected(name) for row, each in STOPS.items()}
+    if name == "hypercorn-asyncio" and sys.version_info >= (3, 13):  # asyncio does not complain of its tasks any more
+        expected[LOG] = {"the server logs": "nothing"}
+    if (name, loop) == ("hypercorn-asyncio", "asyncio") and sys.version_info >= (3, 12):  # asyncio waits for clients
+        expected |= {row: {**STOPS[row].sees, "the client sees": WAITS} for row in HANDLERS}
+    return expected
+
+
+async def observe_stop(server: RunningServer) -> Mapping[str, Facts]:
+    """Open one connection for each row, stop the server, and give what is seen."""
+    async with server.run() as run:
+        started = {name: asyncio.Event() for name in HANDLERS}
+        async with asyncio.TaskGroup() as tasks:
+            clients = {name: tasks.create_task(_stays(run, name, event)) for name, event in started.items()}
+            for event in started.values():
+                await event.wait()
+            server.stop()
+        await asyncio.to_thread(server.end)
+        await anyio.lowlevel.checkpoint()  # after which all reports are there
+        left = {report["client"]: str(report["how"]) for report in run.reports if report["kind"] == "left"}
+    logged = {f"{line.level} of {line.logger}" for line in server.log if not line.logger.startswith("typedws.")}
+    seen: dict[str, Facts] = {}
+    for name, client in clients.items():
+        ends = PERHAPS if server.name in DROPPING else left.get(name, "untold")
+        seen[name] = {"the client sees": client.result(), "the handler ends": ends}
+    return {**seen, LOG: {"the server logs": ", ".join(sorted(logged)) or "nothing"}}
+
+
+async def _stays(run: Run, name: str, started: asyncio.Event) -> str:
+    """Listen to the end, or leave a server that does not stop for us."""
+    async with client_of(run, query={"app": f"tests.e2e.behaving:{HANDLERS[name]}", "client": name}) as client:
+        await client.recv()
+        started.set()
+        with suppress(ConnectionClosed), anyio.move_on_after(PATIENCE) as patience:
+            while True:
+                await client.recv()
+    return WAITS if patience.cancelled_caught else closed(client)
