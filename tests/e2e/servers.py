@@ -102,6 +102,12 @@ class Run:
         self._news.set()
         self._news = asyncio.Event()
 
+    async def told(self, kind: str, count: int) -> list[dict[str, Any]]:
+        """Wait until so many reports of a kind have come, and give them all."""
+        while len(found := [each for each in self.reports if each["kind"] == kind]) < count:
+            await self._news.wait()
+        return found
+
     async def started(self, count: int = 1) -> None:
         """Wait until so many connections have reached the application."""
         while self.starts < count:
