@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as dial
 from websockets.exceptions import InvalidStatus, WebSocketException
 
-from tests.e2e.servers import Run, RunningServer, ServerName, running_server
+from tests.e2e.servers import LOOPS, Run, RunningServer, ServerName, running_server
 from tests.e2e.stage import report
 from typedws import WebSocket
 from typedws.asgi import ASGIApp, Receive, Scope, Send
@@ -157,7 +157,7 @@ async def test_a_switch_does_as_the_server_does(name: str, server: ServerName) -
 async def on_a_server(case: Case, name: ServerName) -> list[Facts]:
     """Play a scene on a real server, and give what both ends tell."""
     app = f"{__name__}:{getattr(case.app, '__name__', '')}"
-    async with running_server(name) as server, server.run(app) as run:
+    async with running_server(name, loop=LOOPS[name][-1]) as server, server.run(app) as run:
         seen = await over_a_socket(case, server, run)
         facts = await run.told("seen", case.facts)
         return [*({key: each[key] for key in each if key not in ("kind", "client")} for each in facts), *seen]
