@@ -414,7 +414,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "a peer that does not read and leaves": behaviour(
         "peers that do not read",
         "floods_for_long",
-        does_not_read_and_leaves,
+        partial(does_not_read_and_leaves, departure=LOSSES["RST"]),
         {
             "a send waits": "yes",
             "memory": "stays",
@@ -423,6 +423,24 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         {
             "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, within a second"},
             "daphne": {"a send waits": "no", "memory": "grows with what is sent"},
+        },
+    ),
+    "a peer that does not read and finishes": behaviour(
+        "peers that do not read",
+        "floods_for_long",
+        partial(does_not_read_and_leaves, departure=LOSSES["FIN"]),
+        {
+            "a send waits": "yes",
+            "memory": "stays",
+            "the handler ends": f"WebSocketDisconnect: {UNTOLD}, once it is reset",
+        },
+        {
+            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, once it is reset"},
+            "daphne": {
+                "a send waits": "no",
+                "memory": "grows with what is sent",
+                "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
+            },
         },
     ),
 }
