@@ -14,6 +14,7 @@ from typedws import evening
 from typedws.errors import InvalidHandshake, WebSocketDisconnect
 from typedws.evening import Lossless
 from typedws.session import MAX_JOINED_BODY, Inbox, Session
+from typedws.testing import settle
 from typedws.view import session_of
 from typedws.watchdog import watchdog
 from typedws.watching import MAX_PENDING
@@ -161,6 +162,21 @@ async def test_a_forgotten_connection_is_looked_at_no_more(peer: Peer) -> None:
     del ws
     gc.collect()
     await until(lambda: not is_looked_at())
+
+
+async def test_a_forgotten_connection_is_listened_to_no_more(peer: Peer) -> None:
+    inbox = await inbox_of_a_forgotten_one(peer)
+    gc.collect()
+    await until(lambda: not inbox.is_fed)
+
+
+async def inbox_of_a_forgotten_one(peer: Peer) -> Inbox:
+    ws = await peer.accepted(**OLDER)
+    await until(lambda: is_listened_to(session_of(ws)), ws)
+    await settle()  # it listens by now
+    inbox = session_of(ws).inbox
+    assert inbox is not None
+    return inbox
 
 
 async def test_what_comes_for_a_forgotten_connection_is_dropped() -> None:
