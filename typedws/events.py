@@ -24,6 +24,7 @@ __all__ = [
     "disconnect_of",
     "frame_of",
     "header_list",
+    "is_disconnect",
     "is_token",
     "message_event",
     "private_close",
@@ -88,9 +89,12 @@ def tells_disconnect(error: Exception) -> bool:
     """
     if isinstance(error, TypedWSError):
         return False
-    return isinstance(error, OSError | RuntimeError) or any(
-        class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
-    )
+    return isinstance(error, OSError | RuntimeError) or is_disconnect(error)
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether an exception is a ``WebSocketDisconnect``, ours or a framework's."""
+    return any(class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__)
 
 
 def message_event(data: str | bytes) -> TextSendEvent | BinarySendEvent:

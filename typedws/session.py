@@ -239,28 +239,32 @@ class Session:
                     event = self._joined(event, move)
                     if move is Move.RESPONSE_PART:
                         return
+            failure: Exception | None = None
             try:
-                await self._deliver(event)
-            except Exception as error:
+                await self.asgi_send(event)
+            except Exception as error:  # noqa: BLE001 - it is raised below, unless something else was sent
+                failure = await self._sent_otherwise(event, error)
+            if failure is not None:
                 if self.state.application in _ENDED:  # it did not end by what could not be sent
                     self.end = None
-                await self.failed(error)
-                raise
+                await self.failed(failure)
+                raise failure
             if move is Move.ACCEPT and self.opened is not None:
                 self.opened(self)
         finally:
             self.pass_turn()
 
-    async def _deliver(self, event: Mapping[str, Any]) -> None:
-        """Hand an event to the server; a close whose code it refuses goes with another."""
+    async def _sent_otherwise(self, event: Mapping[str, Any], error: Exception) -> Exception | None:
+        """Send a close whose code the server refuses with another code; give why nothing was sent, if so."""
+        other = None if tells_disconnect(error) else private_close(event)
+        if other is None:
+            return error
         try:
-            await self.asgi_send(event)
-        except Exception as error:
-            other = None if tells_disconnect(error) else private_close(event)
-            if other is None:
-                raise
             await self.asgi_send(other)
-            self.end = self._end_by(other)
+        except Exception as another:  # noqa: BLE001 - it is what is told of now
+            return another
+        self.end = self._end_by(other)
+        return None
 
     def _joined(self, event: Mapping[str, Any], move: Move) -> Mapping[str, Any]:
         """Keep a part of a denial's body, and join all parts in the last one."""

@@ -170,6 +170,24 @@ def loss(name: str) -> Behaviour:
     return behaviour("closing", "receives", drive, ended(UNTOLD, None), {"granian": ended(GRANIANS, None)})
 
 
+def unread(loss: str, when: str) -> Behaviour:
+    """Make a row of a peer that reads nothing and is then lost, which a send that waits notices then."""
+    return behaviour(
+        "peers that do not read",
+        "floods_for_long",
+        partial(does_not_read_and_leaves, departure=LOSSES[loss]),
+        {"a send waits": "yes", "memory": "stays", "the handler ends": f"WebSocketDisconnect: {UNTOLD}, {when}"},
+        {
+            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, {when}"},
+            "daphne": {
+                "a send waits": "no",
+                "memory": "grows with what is sent",
+                "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
+            },
+        },
+    )
+
+
 def departures(
     app: str, ends: Mapping[str, str], differs: Mapping[ServerName, Mapping[str, str]] | None = None
 ) -> Behaviour:
@@ -411,36 +429,6 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
             },
         },
     ),
-    "a peer that does not read and leaves": behaviour(
-        "peers that do not read",
-        "floods_for_long",
-        partial(does_not_read_and_leaves, departure=LOSSES["RST"]),
-        {
-            "a send waits": "yes",
-            "memory": "stays",
-            "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
-        },
-        {
-            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, within a second"},
-            "daphne": {"a send waits": "no", "memory": "grows with what is sent"},
-        },
-    ),
-    "a peer that does not read and finishes": behaviour(
-        "peers that do not read",
-        "floods_for_long",
-        partial(does_not_read_and_leaves, departure=LOSSES["FIN"]),
-        {
-            "a send waits": "yes",
-            "memory": "stays",
-            "the handler ends": f"WebSocketDisconnect: {UNTOLD}, once it is reset",
-        },
-        {
-            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, once it is reset"},
-            "daphne": {
-                "a send waits": "no",
-                "memory": "grows with what is sent",
-                "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
-            },
-        },
-    ),
+    "a peer that does not read and leaves": unread("RST", "within a second"),
+    "a peer that does not read and finishes": unread("FIN", "once it is reset"),
 }

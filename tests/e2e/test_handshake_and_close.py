@@ -425,15 +425,24 @@ async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
             assert (await served.result()).code in (1005, 1006)
 
 
-async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept(server: Server) -> None:
-    async def handler(ws: Socket) -> tuple[int, list[str]]:
-        await ws.accept()
-        with pytest.raises(WebSocketDisconnect) as gone:
-            async with ws.cancelled_on_disconnect():
-                await wait(ws)
-        return gone.value.code, [text async for text in ws.iter_text()]
+async def waits_then_hears(ws: Socket) -> tuple[int, list[str]]:
+    await ws.accept()
+    with pytest.raises(WebSocketDisconnect) as gone:
+        async with ws.cancelled_on_disconnect():
+            await wait(ws)
+    return gone.value.code, [text async for text in ws.iter_text()]
 
-    async with serving(server, handler) as served:
+
+async def waits_for_three(ws: Socket) -> int:
+    await ws.accept()
+    with pytest.raises(WebSocketDisconnect) as gone:
+        async with ws.cancelled_on_disconnect(max_pending=3):
+            await wait(ws)
+    return gone.value.code
+
+
+async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept(server: Server) -> None:
+    async with serving(server, waits_then_hears) as served:
         async with served.connect() as client:
             for number in range(10):
                 await client.send(str(number))
@@ -444,14 +453,7 @@ async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept(ser
 async def test_a_client_that_says_too_much_to_a_handler_that_does_not_receive_is_closed_with_1008(
     server: Server,
 ) -> None:
-    async def handler(ws: Socket) -> int:
-        await ws.accept()
-        with pytest.raises(WebSocketDisconnect) as gone:
-            async with ws.cancelled_on_disconnect(max_pending=3):
-                await wait(ws)
-        return gone.value.code
-
-    async with serving(server, handler) as served, served.connect() as client:
+    async with serving(server, waits_for_three) as served, served.connect() as client:
         for number in range(4):
             await client.send(str(number))
         await client.wait_closed()

@@ -56,8 +56,8 @@ async def sends_on(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def denies(scope: Scope, receive: Receive, send: Send) -> None:
-    tell(extension="websocket.http.response" in (scope.get("extensions") or {}))
     await WebSocket(scope, receive, send).deny(401)
+    tell(extension="websocket.http.response" in (scope.get("extensions") or {}))
 
 
 async def gives_a_reason(scope: Scope, receive: Receive, send: Send) -> None:
@@ -180,7 +180,7 @@ async def in_process(case: Case, server: ServerBehaviour) -> list[Facts]:
     facts: list[Facts] = []
     token = told.set(facts)
     try:
-        async with connect(sockets_alone(case.app), server=server) as ws:
+        async with connect(case.app, server=server) as ws:
             if seen := await case.play(ws, ws.shut_down_server):
                 facts.append(seen)
             await settle()
@@ -189,12 +189,3 @@ async def in_process(case: Case, server: ServerBehaviour) -> list[Facts]:
     finally:
         told.reset(token)
     return facts
-
-
-def sockets_alone(app: ASGIApp) -> ASGIApp:
-    async def alone(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "websocket":
-            raise NotImplementedError(scope["type"])
-        await app(scope, receive, send)
-
-    return alone

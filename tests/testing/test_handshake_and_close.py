@@ -27,6 +27,8 @@ from tests.e2e.test_handshake_and_close import (
     send_for_ever,
     send_models_for_ever,
     wait,
+    waits_for_three,
+    waits_then_hears,
 )
 from typedws import Closed, Denied, InvalidHandshake, WebSocket, WebSocketDisconnect
 from typedws.asgi import Receive, Scope, Send
@@ -341,14 +343,7 @@ async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
 
 
 async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept() -> None:
-    async def handler(ws: Socket) -> tuple[int, list[str]]:
-        await ws.accept()
-        with pytest.raises(WebSocketDisconnect) as gone:
-            async with ws.cancelled_on_disconnect():
-                await wait(ws)
-        return gone.value.code, [text async for text in ws.iter_text()]
-
-    app = Direct(handler)
+    app = Direct(waits_then_hears)
     async with connect(app) as ws:
         for number in range(10):
             await ws.send_text(str(number))
@@ -357,14 +352,7 @@ async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept() -
 
 
 async def test_a_client_that_says_too_much_to_a_handler_that_does_not_receive_is_closed_with_1008() -> None:
-    async def handler(ws: Socket) -> int:
-        await ws.accept()
-        with pytest.raises(WebSocketDisconnect) as gone:
-            async with ws.cancelled_on_disconnect(max_pending=3):
-                await wait(ws)
-        return gone.value.code
-
-    app = Direct(handler)
+    app = Direct(waits_for_three)
     async with connect(app) as ws:
         for number in range(4):
             await ws.send_text(str(number))

@@ -127,7 +127,7 @@ SENTENCES: list[TypedWSError] = [
     ConnectionDenied(599),
     ConnectionDenied(401, PROBLEM, b'{"title":"Unauthorized","status":401,"detail":"token missing"}'),
     ConnectionDenied(401, PROBLEM, b"{}"),
-    WaitTimeout("a message of the application within 5 s", "nothing: the application has ended"),
+    WaitTimeout("a message of the application within 5 s", "nothing: the application waits for a message"),
     ExpectationFailed("Said", "Joined(room='lobby')", ["application  sends text '...'"]),
     ApplicationReturned("the application to accept or deny", "that it returned without either"),
     LifespanFailed("lifespan.startup.complete", "lifespan.startup.failed: no database"),

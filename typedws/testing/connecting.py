@@ -26,7 +26,6 @@ __all__ = ["ConnectOptions", "Connecting", "RequestOptions", "connect"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
-Params = TypeVar("Params")
 
 
 class RequestOptions(TypedDict, total=False):

@@ -13,6 +13,7 @@ from typedws.connection import AS_DECLARED
 from typedws.contract import Contract
 from typedws.declared import In_co, Out_contra
 from typedws.errors import InvalidMessage, WebSocketDisconnect
+from typedws.events import frame_of
 from typedws.outcome import Closed
 from typedws.state import Move
 from typedws.testing.dialogue import Dialogue
@@ -89,7 +90,7 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         if self._session.end is None:
             event = await self._session.receive()
             if event["type"] == Move.RECEIVE:
-                raise self._failed(wanted, f"a message: {shown(event.get('text', event.get('bytes')))}")
+                raise self._failed(wanted, _message(event))
             self._session.disconnected(event)
         end = self.end
         if end is None or end.code != code or reason not in (None, end.reason):
@@ -106,7 +107,7 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         await settle()
         if (event := self._dialogue.wire.to_client.next) is not None:
             if event["type"] == Move.RECEIVE:
-                raise self._failed("nothing", f"a message: {shown(event.get('text', event.get('bytes')))}")
+                raise self._failed("nothing", _message(event))
             raise self._failed("nothing", f"the end, with {event['code']}")
 
     def _failed(self, expected: str, found: str) -> ExpectationFailed:
@@ -141,3 +142,7 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
     def shut_down_server(self) -> None:
         """Let the server shut down: the application is told 1012, or cancelled, as the server's behaviour says."""
         self._dialogue.shut_down()
+
+
+def _message(event: Mapping[str, Any]) -> str:
+    return f"a message: {shown(frame_of(event))}"

@@ -4,6 +4,7 @@ The wire is `typedws.testing.wire`'s, the task is a run's; here they meet the ti
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -11,14 +12,13 @@ import anyio
 from typedws.asgi import ASGIApp
 from typedws.client import Accepted, ConnectionDenied
 from typedws.closing import CloseCode
-from typedws.errors import WebSocketDisconnect
-from typedws.events import disconnect_of
+from typedws.events import disconnect_of, is_disconnect
 from typedws.headers import Headers
 from typedws.outcome import Closed
 from typedws.running import OBSERVER
 from typedws.servers import PEER
 from typedws.testing.behaviour import ServerBehaviour
-from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout
+from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout, listed
 from typedws.testing.runs import Run, within
 from typedws.testing.wire import Wire
 
@@ -54,12 +54,7 @@ class Dialogue:
         :raises ApplicationReturned: where it did neither
         :raises WaitTimeout: where it did not in time
         """
-
-        async def decided() -> bool:
-            await self.wire.decided.wait()
-            return True
-
-        await self._within(_DECISION, decided)
+        await self._within(_DECISION, self.wire.decided.wait)
         if self.wire.accepted is not None:
             return self.wire.accepted
         if self.wire.denied is not None:
@@ -78,22 +73,17 @@ class Dialogue:
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """Be the ``send`` of the client's end."""
-
-        async def send() -> bool:
-            await self.wire.client_send(event)
-            return True
-
-        await self._within("the application to read what the client sends", send)
+        await self._within("the application to read what the client sends", partial(self.wire.client_send, event))
 
     async def _within(self, awaited: str, wait: Callable[[], Awaitable[T]]) -> T:
-        """Wait for something that is not ``None``, within the time limit.
+        """Wait for something within the time limit.
 
         :raises WaitTimeout: saying what was awaited, and where the application stands
         """
-        found = await within(self.timeout, wait)
-        if found is None:
-            raise self.overdue(awaited)
-        return found
+        try:
+            return await within(self.timeout, wait)
+        except TimeoutError:
+            raise self.overdue(awaited) from None
 
     def end(self) -> Closed | None:
         """Give how the connection ended, whether or not the client has heard it; ``None`` where it has not."""
@@ -112,15 +102,17 @@ class Dialogue:
 
     def failure(self) -> BaseException | None:
         """Give what the handler raised, and note the last events; a disconnect that it passed on is no failure."""
-        raised = self._failure or self.run.error
-        if raised is None or (raised is not self._failure and _tells_disconnect(raised)):
-            return None
-        self.note_events(raised)
+        passed_on = self.run.error
+        if isinstance(passed_on, ClientGone) or (passed_on is not None and is_disconnect(passed_on)):
+            passed_on = None
+        raised = self._failure or passed_on
+        if raised is not None:
+            self.note_events(raised)
         return raised
 
     def note_events(self, error: BaseException) -> None:
         """Add the last events to an error, once."""
-        note = "\n  ".join(("the last events:", *self.wire.transcript.lines()))
+        note = listed(self.wire.transcript.lines())
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
 
@@ -129,15 +121,17 @@ class Dialogue:
         if self.end() is None:
             self._left = Closed(CloseCode.NORMAL_CLOSURE, "", "application")
             self.wire.client_closes(self._left.code, self._left.reason)
+        failure: BaseException | None = None
         with anyio.CancelScope(shield=True):
-            await self.run.ended(self.timeout)
-        if self.run.is_ended:
+            failure = await self._outlived()
+        return failure  # noqa: RET504 - for checkers, a scope may swallow what is in it
+
+    async def _outlived(self) -> BaseException | None:
+        if await self.run.ended(self.timeout):
             return self.failure()
         overdue = self.overdue("the application to end after its client has left")
-        is_heeded = False
-        with anyio.CancelScope(shield=True):
-            is_heeded = await self.run.cancelled()
-        overdue.found += "" if is_heeded else "; cancelled, it went on"
+        if not await self.run.cancelled():
+            overdue.found += "; cancelled, it went on"
         return self.failure() or overdue
 
 
@@ -147,9 +141,3 @@ _WAITS: Final[Mapping[str | None, str]] = {
     "room": "waits for the client to read",
     None: "stands",
 }
-
-
-def _tells_disconnect(error: BaseException) -> bool:
-    return isinstance(error, WebSocketDisconnect | ClientGone) or any(
-        class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__
-    )

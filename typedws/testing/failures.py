@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from typedws.errors import TypedWSError
 
-__all__ = ["ApplicationReturned", "ClientGone", "ExpectationFailed", "LifespanFailed", "WaitTimeout"]
+__all__ = ["ApplicationReturned", "ClientGone", "ExpectationFailed", "LifespanFailed", "WaitTimeout", "listed"]
+
+
+def listed(events: Sequence[str]) -> str:
+    """List the last events of a connection below their heading."""
+    return "\n  ".join(("the last events:", *events))
 
 
 class _Failure(TypedWSError):
@@ -19,7 +24,7 @@ class _Failure(TypedWSError):
 
     def __str__(self) -> str:
         told = f"expected {self.expected}, found {self.found}"
-        return "\n  ".join((f"{told}\nthe last events:", *self.events)) if self.events else told
+        return f"{told}\n{listed(self.events)}" if self.events else told
 
 
 class WaitTimeout(_Failure, TimeoutError):

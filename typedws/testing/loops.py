@@ -6,12 +6,13 @@ connection may be opened in one task and left in another, as the fixtures of som
 
 import asyncio
 import contextvars
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from importlib import import_module
 from math import inf
 from typing import Any, Final, TypeAlias, cast
+
+from typedws.watchdog import running_trio
 
 __all__ = ["Loop", "Poster", "advance_clock", "running_loop", "settle"]
 
@@ -145,9 +146,9 @@ class _ShiftedClock:
 
 
 def running_loop() -> Loop:
-    """Give the event loop that runs the caller; trio is not imported, for it need not be installed."""
-    trio: Any = sys.modules.get("trio")
-    return _Trio(trio) if trio is not None and trio.lowlevel.in_trio_run() else _Asyncio()
+    """Give the event loop that runs the caller."""
+    trio = running_trio()
+    return _Asyncio() if trio is None else _Trio(trio)
 
 
 async def settle() -> None:

@@ -60,6 +60,7 @@ class Pipe:
             return
         if drops:
             self._events.clear()
+            self._size = 0
         self.last = event
         self.put(event)
 

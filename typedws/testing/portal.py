@@ -4,7 +4,6 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
-from functools import partial
 from typing import Any, TypeVar, overload
 
 import anyio
@@ -65,7 +64,8 @@ class Portal:
             except Exception as error:  # noqa: BLE001 - it is raised for who calls
                 called.set_exception(error)
 
-        self._post(partial(self._loop.spawn, run))
+        kept: list[object] = []  # the loop itself does not hold its tasks
+        self._post(lambda: kept.append(self._loop.spawn(run)))
         try:
             return called.result(self._limit)
         except TimeoutError:

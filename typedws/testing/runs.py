@@ -3,6 +3,7 @@
 import time
 import types
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Final, TypeVar, cast
 
@@ -80,7 +81,8 @@ class Run:
 
     async def ended(self, seconds: float) -> bool:
         """Wait until it has ended, and tell whether it has in time."""
-        await within(seconds, self._end.wait)
+        with suppress(TimeoutError):
+            await within(seconds, self._end.wait)
         return self.is_ended
 
     def interrupt(self) -> None:
@@ -98,16 +100,18 @@ class Run:
         return False
 
 
-async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T | None:
-    """Wait for something, and give it; ``None`` where it has not come in time: by the wall clock, not the loop's.
+async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T:
+    """Wait for something, and give it.
 
     What waits must lose nothing when it is cancelled: where the loop's clock is advanced, it is asked again.
+
+    :raises TimeoutError: where it has not come in time, by the wall clock and not by the loop's
     """
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         with anyio.move_on_after(left):
             return await wait()
-    return None
+    raise TimeoutError
 
 
 def _ends_more(error: BaseException) -> bool:

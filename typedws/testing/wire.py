@@ -167,7 +167,7 @@ class Wire:
     # --- the client's side ---
 
     async def client_receive(self) -> _Event:
-        """Give the next event of the server: a message, or a disconnect; after that one, the same again."""
+        """Give the next event of the server: a message, or a disconnect; after it, that the connection is lost."""
         event = await self.to_client.get()
         return _disconnect(CloseCode.ABNORMAL_CLOSURE) if event is None else event
 
