@@ -11,6 +11,7 @@ __all__ = [
     "HOLD_NO_FLOATS",
     "NAME_ALL_KEYS",
     "NOT_ONLY_LOOKED_AT",
+    "constants_of",
     "fields_of",
     "found_in",
     "is_undiscriminated",
@@ -97,6 +98,19 @@ def takes_many(field: Node) -> bool:
     while node["type"] != "json" and isinstance(inner := node.get("schema") or node.get("json_schema"), dict):
         node = cast(Node, inner)
     return node["type"] in ("deque", "frozenset", "generator", "list", "set", "tuple")
+
+
+def constants_of(schema: Mapping[str, Any]) -> frozenset[str]:
+    """Give the names, as the peer writes them, of the fields that have but one value: a ``Literal`` of one."""
+    constants = ((name, field) for name, field in fields_of(schema) if _is_constant(field))
+    return frozenset(each for name, field in constants for each in names_of(name, field))
+
+
+def _is_constant(field: Node) -> bool:
+    node = field
+    while isinstance(inner := node.get("schema"), dict):
+        node = cast(Node, inner)
+    return node["type"] == "literal" and len(node["expected"]) == 1
 
 
 def found_in(field: Node, key: str) -> Any:

@@ -27,11 +27,17 @@
     │   └── CodecNotInstalled                  the extra is not installed
     ├── HTTPException                          a handler's own end, before the accept
     ├── WebSocketException                     a handler's own end, after it
-    └── ConnectionDenied                       a client's handshake was denied
+    ├── ConnectionFailed                       a client got no connection
+    │   ├── ConnectionDenied                   an HTTP response instead
+    │   ├── ConnectTimeout                     no answer in time             (TimeoutError too)
+    │   ├── InvalidResponse                    an answer that RFC 6455 does not know
+    │   ├── ServerUnreachable                  no address, no TCP connection, or it broke
+    │   └── TLSHandshakeFailed                 not trusted, or no TLS
+    └── ClientNotInstalled                     the extra is not installed    (RuntimeError too)
 
-Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. The last
-three live elsewhere: in `typedws.exceptions`, for handlers to raise, and in `typedws.client`. What tests are told is in
-`typedws.testing`.
+Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. Some live
+elsewhere: the two that handlers raise in `typedws.exceptions`, `ConnectionDenied` in `typedws.client`. What tests are
+told is in `typedws.testing`.
 """
 
 from collections.abc import Callable, Iterable
@@ -40,9 +46,12 @@ from typing import Any, Final, Literal, NotRequired, Protocol, TypeAlias, TypedD
 from typedws.closing import MAX_REASON_BYTES, CloseCode, describe
 
 __all__ = [
+    "ClientNotInstalled",
     "ClosedBy",
     "CodecNotInstalled",
     "ConcurrentReceive",
+    "ConnectTimeout",
+    "ConnectionFailed",
     "DenialResponseUnsupported",
     "ErrorDetail",
     "InvalidClose",
@@ -57,8 +66,11 @@ __all__ = [
     "InvalidParams",
     "InvalidPath",
     "InvalidPolicy",
+    "InvalidResponse",
     "InvalidState",
     "MessageProblem",
+    "ServerUnreachable",
+    "TLSHandshakeFailed",
     "TypedWSError",
     "UndeclaredMessageType",
     "UnknownMode",
@@ -387,3 +399,35 @@ class CodecNotInstalled(UnknownMode):
 
     def __str__(self) -> str:
         return f'The mode "{self.mode}" needs an optional library: install typedws[{self.extra}]'
+
+
+class ConnectionFailed(TypedWSError):
+    """A client got no connection: see its kinds, each a reason of its own."""
+
+
+class ServerUnreachable(_Expectation, ConnectionFailed):
+    """The server's name has no address, nobody listens there, or the connection broke before it answered."""
+
+
+class ConnectTimeout(_Expectation, ConnectionFailed, TimeoutError):
+    """The opening handshake was not over in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"an accepted connection within {seconds:g} s", "no answer yet")
+        self.seconds = seconds
+        self.args: tuple[Any, ...] = (seconds,)
+
+
+class TLSHandshakeFailed(_Expectation, ConnectionFailed):
+    """The server's certificate is not trusted, or it speaks no TLS that we do (close code 1015 stands for it)."""
+
+
+class InvalidResponse(_Expectation, ConnectionFailed):
+    """The server's answer to the opening handshake is none that RFC 6455 section 4.1 lets a client take."""
+
+
+class ClientNotInstalled(TypedWSError, RuntimeError):
+    """The client stands on an optional library that is not installed."""
+
+    def __str__(self) -> str:
+        return "The client needs an optional library: install typedws[client]"

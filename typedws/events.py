@@ -69,13 +69,14 @@ def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
     """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI.
 
     A server that tells reasons says 1005 without one where no close frame came: that is 1006 (RFC 6455 section 7.4.1).
+    A transport of our own says in ``closed_by`` when it was not the peer.
     """
     code = event.get("code")
     if code is None:
         code = CloseCode.NO_STATUS_RCVD
     elif code == CloseCode.NO_STATUS_RCVD and server.tells_reasons and "reason" not in event:
         code = CloseCode.ABNORMAL_CLOSURE
-    closed_by = _NOT_THE_PEER.get(code, "peer")
+    closed_by: ClosedBy = event.get("closed_by") or _NOT_THE_PEER.get(code, "peer")
     if server.is_peer and closed_by == "server":
         closed_by = "peer"
     return Closed(int(code), event.get("reason") or "", closed_by)

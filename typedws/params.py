@@ -1,11 +1,13 @@
-"""The parameters of a handshake, validated as one model: its path and its query, and what a field asks for besides.
+"""The parameters of a handshake as one model: read by who is asked, written by who asks. Nothing is sent here.
 
-A field is read from a header or a cookie where it says so: ``Annotated[str, FromHeader("x-tenant")]``.
+They are its path and its query; a field stands in a header or a cookie where it says so: ``Annotated[str,
+FromHeader("x-tenant")]``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
+from urllib.parse import urlencode
 
 from pydantic import GetCoreSchemaHandler, ValidationError
 from pydantic_core import CoreSchema
@@ -13,10 +15,11 @@ from pydantic_core import CoreSchema
 from typedws.adapters import MessageAdapter
 from typedws.codecs.base import kept
 from typedws.coreschema import fields_of, found_in, names_of, takes_many
-from typedws.errors import InvalidParams
+from typedws.errors import InvalidHandshake, InvalidParams
+from typedws.events import header_list
 from typedws.request import HandshakeRequest
 
-__all__ = ["FromCookie", "FromHeader", "read_params"]
+__all__ = ["FromCookie", "FromHeader", "WrittenParams", "read_params", "write_params"]
 
 T = TypeVar("T")
 
@@ -39,7 +42,14 @@ class FromHeader:
 
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
         """Read what the request says for a field of that name."""
-        return request.headers.getlist(self.name or field.replace("_", "-"))
+        return request.headers.getlist(self._name(field))
+
+    def header(self, field: str, text: str) -> tuple[str, str]:
+        """Write the header that says it."""
+        return self._name(field), text
+
+    def _name(self, field: str) -> str:
+        return self.name or field.replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,10 @@ class FromCookie:
         """Read what the request says for a field of that name."""
         name = self.name or field
         return [request.cookies[name]] if name in request.cookies else []
+
+    def header(self, field: str, text: str) -> tuple[str, str]:
+        """Write the header that says it."""
+        return "cookie", f"{self.name or field}={text}"
 
 
 def _marked(schema: CoreSchema, source: FromHeader | FromCookie) -> CoreSchema:
@@ -117,3 +131,74 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
     except ValidationError as error:
         found_instead = "parameters that fail validation"
         raise InvalidParams("invalid", adapter.name, found_instead, error, adapter.knows) from None
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenParams:
+    """Parameters as a request says them: in its path, in its query, in its header fields."""
+
+    path: dict[str, str]
+    query: list[tuple[str, str]]
+    headers: list[tuple[str, str]]
+
+
+def write_params(params: T, adapter: MessageAdapter[T], path: Collection[str] = ()) -> WrittenParams:
+    """Write parameters so that `read_params` reads the same; what is ``None`` is left out.
+
+    :param path: the names of those that stand in the path
+    :raises InvalidHandshake: for what is not of the declared type, or cannot be told as text
+    """
+    written = WrittenParams({}, [], [])
+    fields = dict(fields_of(adapter.core_schema))
+    for name, value in _plain(params, adapter).items():
+        if name not in fields:  # it is computed
+            continue
+        names, texts = list(names_of(name, fields[name])), _texts(name, value)
+        source: FromHeader | FromCookie | None = found_in(fields[name], _KEY)
+        if source is not None:
+            written.headers.extend(source.header(name, text) for text in texts)
+        elif placed := next((each for each in names if each in path), None):
+            written.path.update((placed, text) for text in texts)
+        else:
+            written.query.extend((names[-1], text) for text in texts)
+    _check_comes_back(params, adapter, written)
+    return written
+
+
+def _plain(params: T, adapter: MessageAdapter[T]) -> Mapping[str, Any]:
+    try:
+        adapter.check(params)
+        plain = adapter.serializer.to_python(params, mode="json", by_alias=False, warnings="error")
+    except Exception as error:  # a serialiser of the user's own may raise anything
+        raise InvalidHandshake("params", adapter.name, f"a {type(params).__name__} that is none") from error
+    if not isinstance(plain, dict):
+        raise InvalidHandshake("params", "named parameters", f"a {type(params).__name__}")
+    return cast(dict[str, Any], plain)
+
+
+def _texts(name: str, value: object) -> list[str]:
+    match value:
+        case None:
+            return []
+        case bool():
+            return ["true" if value else "false"]
+        case str() | int() | float():
+            return [str(value)]
+        case list():
+            return [text for each in cast(list[object], value) for text in _texts(name, each)]
+        case _:
+            raise InvalidHandshake("params", f"{name} to be text, a number, or a list of these", "a structure")
+
+
+def _check_comes_back(params: T, adapter: MessageAdapter[T], written: WrittenParams) -> None:
+    scope = {
+        "query_string": urlencode(written.query, errors="replace").encode(),
+        "headers": header_list(written.headers),
+        "path_params": written.path,
+    }
+    try:
+        comes_back = read_params(HandshakeRequest(scope), adapter) == params
+    except InvalidParams as error:
+        raise InvalidHandshake("params", adapter.name, f"what it would not read: {error}") from error
+    if not comes_back:
+        raise InvalidHandshake("params", "what the server would read as the same", "what it would read as another")

@@ -19,8 +19,10 @@ GROUND = (
     "typeforms url"
 ).split()
 SHELL = (
-    "answering client client.connection client.denied client.sync connection endpoints evening group guarding handlers "
-    "handshake outbox plain policy routing running session view watchdog watching websockets"
+    "answering client client.blocking client.connecting client.connection client.denied client.opening "
+    "client.reconnecting client.request client.retrying client.sync client.tolerant client.transport client.wire "
+    "connection endpoints evening group guarding handlers handshake outbox plain policy routing running session view "
+    "watchdog watching websockets"
 ).split()
 GUESTS = (
     "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart "
@@ -39,6 +41,7 @@ OPTIONAL_LIBRARIES = {
     "pytest": "testing.pytest_plugin",
     "quart": "integrations.quart",
     "hypercorn": "integrations.quart",  # which Quart stands on
+    "websockets": "client.wire",
     "werkzeug": "integrations.quart",
 }
 

@@ -1,7 +1,30 @@
-"""The client's side of a connection: what is the same over a socket and in process. No transport lives here yet."""
+"""The client's side of a connection: over a socket with the extra ``client``, and what is the same in process."""
 
+from typedws.client.blocking import ConnectingSync, connect_sync
+from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
 from typedws.client.connection import Accepted, ClientConnection
 from typedws.client.denied import ConnectionDenied
+from typedws.client.reconnecting import Change, ClientState, OnChange, Reconnecting, reconnecting
+from typedws.client.retrying import Backoff
 from typedws.client.sync import Caller, SyncConnection
 
-__all__ = ["Accepted", "Caller", "ClientConnection", "ConnectionDenied", "SyncConnection"]
+__all__ = [
+    "Accepted",
+    "Backoff",
+    "Caller",
+    "Change",
+    "ClientConnection",
+    "ClientOptions",
+    "ClientState",
+    "Compression",
+    "Connecting",
+    "ConnectingSync",
+    "ConnectionDenied",
+    "OnChange",
+    "OnUnknown",
+    "Reconnecting",
+    "SyncConnection",
+    "connect",
+    "connect_sync",
+    "reconnecting",
+]

@@ -5,13 +5,13 @@ from http import HTTPStatus
 from pydantic import ValidationError
 
 from typedws.denial import ProblemDocument
-from typedws.errors import TypedWSError
+from typedws.errors import ConnectionFailed
 from typedws.headers import Headers
 
 __all__ = ["ConnectionDenied"]
 
 
-class ConnectionDenied(TypedWSError):
+class ConnectionDenied(ConnectionFailed):
     """The server denied the opening handshake with an HTTP response: its ``status``, ``headers`` and ``body``."""
 
     def __init__(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:

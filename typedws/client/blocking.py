@@ -1,0 +1,86 @@
+"""`connect_sync`: a typed connection for scripts and notebooks, whose code does not await."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, TypeVar, Unpack, overload
+
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+
+from typedws.client.connecting import ClientOptions, Connecting, plan_for
+from typedws.client.sync import SyncConnection
+from typedws.contract import Contract
+from typedws.declared import In_co, Out_contra
+
+__all__ = ["ConnectingSync", "connect_sync"]
+
+T = TypeVar("T")
+In = TypeVar("In")
+Out = TypeVar("Out")
+Params = TypeVar("Params")
+
+
+class ConnectingSync(AbstractContextManager["SyncConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
+    """A connection to be made: ``with`` makes it, and closes it however the block ends."""
+
+    def __init__(self, connecting: Connecting[In_co, Out_contra]) -> None:
+        self._connecting = connecting
+        self._thread: AbstractContextManager[BlockingPortal]
+        self._caller: _PortalCaller
+
+    def __enter__(self) -> SyncConnection[In_co, Out_contra]:
+        """Connect; raises as `Connecting` does."""
+        self._thread = start_blocking_portal("asyncio", name="typedws.client")
+        self._caller = _PortalCaller(self._thread.__enter__())
+        try:
+            return SyncConnection(self._caller.call(self._connecting.__aenter__), self._caller)
+        except BaseException:
+            self._thread.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._caller.call(self._connecting.__aexit__, type_, error, traceback)
+        finally:
+            self._thread.__exit__(None, None, None)
+
+
+class _PortalCaller:
+    """Calls into the event loop of a portal. Who is interrupted while it waits, by Ctrl-C say, takes its call back."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._portal = portal
+
+    @overload
+    def call(self, function: Callable[..., Awaitable[T]], /, *arguments: Any) -> T: ...
+    @overload
+    def call(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
+    def call(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
+        called = self._portal.start_task_soon(function, *arguments)
+        try:
+            return called.result()
+        finally:
+            called.cancel()  # which does nothing to one that is done
+
+
+@overload
+def connect_sync(url: str, contract: None = None, **options: Unpack[ClientOptions]) -> ConnectingSync[object, Any]: ...
+@overload
+def connect_sync(
+    url: str, contract: Contract[In, Out, Params], *, params: Params | None = None, **options: Unpack[ClientOptions]
+) -> ConnectingSync[Out, In]: ...
+def connect_sync(
+    url: str,
+    contract: Contract[Any, Any, Any] | None = None,
+    *,
+    params: object = None,
+    **options: Unpack[ClientOptions],
+) -> ConnectingSync[Any, Any]:
+    """Give what ``with`` makes a connection of; for who does not await. It takes what `connect` does.
+
+    ``ws`` is a `SyncConnection`: each of its methods waits. Pings are answered meanwhile, in a thread of its own.
+    """
+    connecting: Connecting[Any, Any] = Connecting(plan_for(url, contract, params, **options))
+    return ConnectingSync(connecting)
