@@ -14,8 +14,11 @@ from typedws.adapters import adapter_for
 from typedws.closing import CloseCode
 from typedws.codecs import TextJSON, registry
 from typedws.errors import (
+    ClientNotInstalled,
     CodecNotInstalled,
     ConcurrentReceive,
+    ConnectionFailed,
+    ConnectTimeout,
     DenialResponseUnsupported,
     InvalidClose,
     InvalidContract,
@@ -29,8 +32,11 @@ from typedws.errors import (
     InvalidParams,
     InvalidPath,
     InvalidPolicy,
+    InvalidResponse,
     InvalidState,
     MessageProblem,
+    ServerUnreachable,
+    TLSHandshakeFailed,
     TypedWSError,
     UndeclaredMessageType,
     UnknownMode,
@@ -127,6 +133,11 @@ SENTENCES: list[TypedWSError] = [
     ConnectionDenied(599),
     ConnectionDenied(401, PROBLEM, b'{"title":"Unauthorized","status":401,"detail":"token missing"}'),
     ConnectionDenied(401, PROBLEM, b"{}"),
+    ServerUnreachable("a server at example.com:443", "connection refused"),
+    ConnectTimeout(10.0),
+    TLSHandshakeFailed("a TLS server trusted to be example.com:443", "one that is not (certificate has expired)"),
+    InvalidResponse("a subprotocol and extensions that were offered", "another"),
+    ClientNotInstalled(),
     WaitTimeout("a message of the application within 5 s", "nothing: the application waits for a message"),
     ExpectationFailed("Said", "Joined(room='lobby')", ["application  sends text '...'"]),
     ApplicationReturned("the application to accept or deny", "that it returned without either"),
@@ -142,7 +153,12 @@ def test_the_sentences_are_those_that_were_reviewed() -> None:
 def test_every_exception_has_a_sentence() -> None:
     public = {getattr(typedws.errors, name) for name in typedws.errors.__all__}
     classes = {each for each in public if isinstance(each, type) and issubclass(each, TypedWSError)}
-    assert classes - {type(error) for error in SENTENCES} == {TypedWSError, InvalidInput, InvalidDeclaration}
+    assert classes - {type(error) for error in SENTENCES} == {
+        TypedWSError,
+        InvalidInput,
+        InvalidDeclaration,
+        ConnectionFailed,
+    }
 
 
 def copied(error: TypedWSError) -> TypedWSError:

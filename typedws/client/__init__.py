@@ -7,6 +7,14 @@ from typedws.client.denied import ConnectionDenied
 from typedws.client.reconnecting import Change, ClientState, OnChange, Reconnecting, reconnecting
 from typedws.client.retrying import Backoff
 from typedws.client.sync import Caller, SyncConnection
+from typedws.errors import (
+    ClientNotInstalled,
+    ConnectionFailed,
+    ConnectTimeout,
+    InvalidResponse,
+    ServerUnreachable,
+    TLSHandshakeFailed,
+)
 
 __all__ = [
     "Accepted",
@@ -14,16 +22,22 @@ __all__ = [
     "Caller",
     "Change",
     "ClientConnection",
+    "ClientNotInstalled",
     "ClientOptions",
     "ClientState",
     "Compression",
+    "ConnectTimeout",
     "Connecting",
     "ConnectingSync",
     "ConnectionDenied",
+    "ConnectionFailed",
+    "InvalidResponse",
     "OnChange",
     "OnUnknown",
     "Reconnecting",
+    "ServerUnreachable",
     "SyncConnection",
+    "TLSHandshakeFailed",
     "connect",
     "connect_sync",
     "reconnecting",

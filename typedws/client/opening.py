@@ -108,7 +108,9 @@ async def _stream(request: Request, context: tls.SSLContext | None) -> ByteStrea
             tls_standard_compatible=False,  # a close frame says that nothing is missing
         )
     except tls.SSLError as error:
-        raise TLSHandshakeFailed(f"a TLS server trusted to be {where}", _tls_problem(error)) from error
+        raise TLSHandshakeFailed(
+            f"a TLS server trusted to be {where}", f"one that is not ({_tls_problem(error)})"
+        ) from error
     except _BROKEN as error:
         raise ServerUnreachable(f"a server at {where}", _problem(error)) from error
 
@@ -143,5 +145,5 @@ def _problem(error: Exception) -> str:
 
 def _tls_problem(error: tls.SSLError) -> str:
     if isinstance(error, tls.SSLCertVerificationError):
-        return f"a certificate that is not: {error.verify_message.rstrip('.').lower()}"
+        return error.verify_message.rstrip(".").lower()
     return (error.reason or "a failed handshake").replace("_", " ").lower()
