@@ -20,7 +20,7 @@ GROUND = (
 ).split()
 SHELL = (
     "answering client client.blocking client.connecting client.connection client.denied client.opening "
-    "client.reconnecting client.request client.retrying client.sync client.tolerant client.transport client.wire "
+    "client.reconnection client.request client.retrying client.sync client.tolerant client.transport client.wire "
     "connection endpoints evening group guarding handlers handshake outbox plain policy routing running session view "
     "watchdog watching websockets"
 ).split()

@@ -30,7 +30,7 @@ def test_the_front_door_has_nothing_but_imports() -> None:
     assert public == set(typedws.__all__)
 
 
-@pytest.mark.parametrize("name", ["typedws", "typedws.codecs"])
+@pytest.mark.parametrize("name", ["typedws", "typedws.client", "typedws.codecs", "typedws.testing"])
 def test_no_exported_name_shadows_a_module(name: str) -> None:
     package = importlib.import_module(name)
     assert not {info.name for info in pkgutil.iter_modules(package.__path__)} & set(package.__all__)

@@ -4,7 +4,7 @@ from typedws.client.blocking import ConnectingSync, connect_sync
 from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
 from typedws.client.connection import Accepted, ClientConnection
 from typedws.client.denied import ConnectionDenied
-from typedws.client.reconnecting import Change, ClientState, OnChange, Reconnecting, reconnecting
+from typedws.client.reconnection import Change, ClientState, OnChange, Reconnecting, reconnecting
 from typedws.client.retrying import Backoff
 from typedws.client.sync import Caller, SyncConnection
 from typedws.errors import (

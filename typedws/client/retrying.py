@@ -46,7 +46,7 @@ class Backoff:
         try:
             most = self.initial * self.factor ** (failures - 1)
         except OverflowError:
-            most = self.maximum
+            most = self.maximum if self.initial else 0.0
         return draw(0, min(self.maximum, most))
 
 
@@ -67,11 +67,11 @@ _STATUSES: Final[Mapping[int, Reconnect]] = {
 
 
 def after_close(end: Closed, contract: Contract[Any, Any, Any] | None, retry: Mapping[int, Reconnect]) -> Reconnect:
-    """Say whether to connect again after a connection that ended so; ``retry`` comes before all else."""
-    if end.code in retry:
-        return retry[end.code]
+    """Say whether to connect again after a connection that ended so; ``retry`` comes before what is said."""
     if end.closed_by == "application":
         return "never"
+    if end.code in retry:
+        return retry[end.code]
     for member in () if contract is None or contract.closes is None else contract.closes:
         if member == end.code:
             return member.reconnect

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final, Generic, Literal, TypeAlias, Unpack, overload
 
-import anyio
+from anyio import current_time, sleep
 from anyio.lowlevel import current_token
 from typing_extensions import TypeVar
 
@@ -100,7 +100,7 @@ class Reconnecting(AsyncIterator[ClientConnection[In_co, Out_contra]], Generic[I
                     raise
                 continue
             self._opened, self._token = opened, current_token()
-            self._opened_at = anyio.current_time()
+            self._opened_at = current_time()
             self._tell("open")
             return opened.connection
         raise StopAsyncIteration
@@ -110,7 +110,7 @@ class Reconnecting(AsyncIterator[ClientConnection[In_co, Out_contra]], Generic[I
         end, is_failed = opened.end, opened.is_failed
         self._opened = None
         await opened.close(_NORMAL)
-        if anyio.current_time() - self._opened_at >= self._backoff.healthy:
+        if current_time() - self._opened_at >= self._backoff.healthy:
             self._failures = 0
         if end is None:
             await self._waited("backoff", None)
@@ -122,13 +122,13 @@ class Reconnecting(AsyncIterator[ClientConnection[In_co, Out_contra]], Generic[I
     async def _waited(self, decision: Reconnect, cause: Closed | ConnectionFailed | None) -> bool:
         """Wait as was decided, and tell whether to connect again."""
         at_once = decision == "resume" and self._failures == 0
-        self._failures += 1
+        self._failures += decision != "never"
         if decision == "never" or self._failures == self._backoff.max_failures:
             self._tell("ended", cause)
             return False
         delay = 0.0 if at_once else self._backoff.delay(self._failures) + retry_after(cause)
         self._tell("waiting", cause, delay)
-        await anyio.sleep(delay)
+        await sleep(delay)
         return True
 
     def _tell(
