@@ -1,4 +1,4 @@
-"""`read_params`: the path and the query of a handshake, validated as one value."""
+"""`read_params` and `write_params`: the path and the query of a handshake as one value, validated and written."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,18 @@ from pydantic import (
     ConfigDict,
     Field,
     Json,
+    PlainSerializer,
     RootModel,
+    SecretStr,
+    computed_field,
     model_validator,
 )
 from typing_extensions import TypeAliasType, TypedDict, TypeVar
 
 from tests.support import scope
 from typedws.adapters import adapter_for
-from typedws.errors import InvalidInput, InvalidParams, TypedWSError
-from typedws.params import FromCookie, FromHeader, read_params
+from typedws.errors import InvalidHandshake, InvalidInput, InvalidParams, TypedWSError
+from typedws.params import FromCookie, FromHeader, read_params, write_params
 from typedws.request import HandshakeRequest
 
 T = TypeVar("T")
@@ -609,3 +612,110 @@ class Quoted(BaseModel):
 def test_what_takes_several_values_is_told_from_what_parses_them() -> None:
     found = params(Quoted, "numbers=[1,2]&names=a&names=b&last=c")
     assert (found.numbers, list(found.names), found.last) == ([1, 2], ["a", "b"], deque(["c"]))
+
+
+# --- written ---
+
+
+class Secretive(BaseModel):
+    token: SecretStr
+
+
+class Shown(BaseModel):
+    token: Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
+
+
+class Nested(BaseModel):
+    room: Room
+
+
+class Everything(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    text: str = ""
+    whole: int = 0
+    ratio: float = 0.0
+    flag: bool = False
+    day: date | None = None
+    id: UUID | None = None
+    colour: Colour = Colour.RED
+    several: list[int] = []
+    aliased: str = Field(default="", alias="as")
+    chosen: str = Field(default="", validation_alias=AliasChoices("one", "other"))
+    renamed: str = Field(default="", serialization_alias="out")
+    tenant: Annotated[str | None, FromHeader("X-Tenant")] = None
+    tags: Annotated[list[int], FromHeader("x-tag")] = []
+    sid: Annotated[UUID | None, FromCookie("session")] = None
+
+    @computed_field
+    def shown(self) -> str:
+        return self.text.upper()
+
+
+texts = st.text(st.characters(codec="utf-8"))
+
+
+@given(
+    st.builds(
+        Everything,
+        text=texts,
+        whole=st.integers(-(2**63), 2**63),
+        ratio=st.floats(allow_nan=False),
+        flag=st.booleans(),
+        day=st.none() | st.dates(),
+        id=st.none() | st.uuids(),
+        several=st.lists(st.integers(-5, 5)),
+        aliased=texts,
+        chosen=texts,
+        renamed=texts,
+        tenant=st.none() | st.text("abcé ,;=", min_size=1).map(str.strip),
+        tags=st.lists(st.integers(-5, 5)),
+        sid=st.none() | st.uuids(),
+    )
+)
+def test_what_is_written_is_read_as_the_same(params: Everything) -> None:
+    written = write_params(params, adapter_for(Everything), ["text", "as"])
+    assert set(written.path) == {"text", "as"}
+    request = HandshakeRequest(
+        scope(
+            headers=[(name.lower().encode(), value.encode("latin-1")) for name, value in written.headers],
+            query_string=urlencode(written.query).encode(),
+            path_params=written.path,
+        )
+    )
+    assert read_params(request, adapter_for(Everything)) == params
+
+
+@pytest.mark.parametrize(
+    ("form", "params", "path", "query"),
+    [
+        (Room, Room(room="lobby", page=2), {"room": "lobby"}, [("page", "2")]),
+        (RoomKeys, RoomKeys(room="lobby"), {"room": "lobby"}, []),
+        (Shown, Shown(token=SecretStr(SECRET)), {}, [("token", SECRET)]),
+    ],
+)
+def test_parameters_of_any_kind_are_written(
+    form: Any, params: Any, path: dict[str, str], query: list[tuple[str, str]]
+) -> None:
+    written = write_params(params, adapter_for(form), ["room"])
+    assert (written.path, written.query, written.headers) == (path, query, [])
+
+
+@pytest.mark.parametrize(
+    ("params", "form", "found"),
+    [
+        (Nested(room=Room(room="a")), Nested, "a structure"),
+        (Secretive(token=SecretStr(SECRET)), Secretive, "what it would read as another"),
+        (Room(room="a"), Nested, "a Room that is none"),
+        ("lobby", Room, "a str that is none"),
+        ("lobby", str, "a str"),
+        (Everything(tenant="a\nb"), Everything, "a line break or a null"),
+        (Everything(tenant="€"), Everything, "a character beyond it"),
+        (Room.model_construct(room="a", page="x"), Room, "a Room that is none"),
+        (Everything.model_construct(day=None, several=["x"]), Everything, "a Everything that is none"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(params: Any, form: Any, found: str) -> None:
+    with pytest.raises(InvalidHandshake, match=found) as caught:
+        write_params(params, adapter_for(form))
+    assert SECRET not in str(caught.value)

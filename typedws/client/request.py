@@ -50,13 +50,13 @@ class Request:
         :raises InvalidHandshake: for what a client must not ask for (RFC 6455 sections 3 and 4.1)
         """
         parsed = URL(url)
-        host, port = parsed.hostname, parsed.port or _DEFAULT_PORTS.get(parsed.scheme)
+        host, port = parsed.hostname, _port(parsed)
         if not host or port is None or parsed.fragment:
-            raise InvalidHandshake("url", "a ws:// or wss:// URL without a fragment", repr(url))
+            raise InvalidHandshake("url", "a ws:// or wss:// URL without a fragment", repr(parsed))
         user_info = None if parsed.username is None else (unquote(parsed.username), unquote(parsed.password or ""))
         return cls(
             scheme=parsed.scheme,
-            host=_ascii(host, url),
+            host=_ascii(host),
             port=port,
             path=quote(parsed.path or "/", safe=_AS_THEY_ARE),
             query=quote(parsed.query, safe=_AS_THEY_ARE),
@@ -88,11 +88,19 @@ class Request:
         }
 
 
-def _ascii(host: str, url: str) -> str:
+def _port(url: URL) -> int | None:
+    try:
+        default = _DEFAULT_PORTS[url.scheme]
+        return default if url.components.port is None else url.components.port
+    except (KeyError, ValueError):
+        return None
+
+
+def _ascii(host: str) -> str:
     try:
         return host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
-        raise InvalidHandshake("url", "a host that is one", repr(url)) from None
+        raise InvalidHandshake("url", "a host that is one", repr(host)) from None
 
 
 def _checked_headers(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
