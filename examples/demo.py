@@ -7,11 +7,12 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
+import anyio
 import uvicorn
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
 
-from examples.chat import Join, Say, app
+from examples.chat import ClientMessage, Join, Room, Say, ServerMessage, app, chat
+from typedws import Connection
+from typedws.client import ConnectionDenied, connect
 
 
 @asynccontextmanager
@@ -32,26 +33,36 @@ async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
 
 async def converse(url: str) -> None:
     """Show a conversation: valid messages, one that is not, and a handshake that is denied."""
-    async with connect(f"{url}/chat/lobby?name=ann&token=sesame") as client:
+    room = f"{url}/chat/{{room}}"
+    async with connect(room, chat.contract, params=Room(room="lobby", name="ann", token="sesame")) as ws:
         print(f"ann connects to {url}")
-        await ask(client, Join().model_dump_json())
-        await ask(client, Say(text="hello").model_dump_json())
-        await ask(client, '{"type":"say","txt":"hello"}', remark="invalid: no text")
-        await ask(client, Say(text="still here").model_dump_json())
-    print(f"ann leaves: {client.close_code}")
+        await ask(ws, Join())
+        await ask(ws, Say(text="hello"))
+        print('  ann  > {"type":"say","txt":"hello"}   (invalid: no text)')
+        await ws.send_json({"type": "say", "txt": "hello"})
+        await show_answer(ws)
+        await ask(ws, Say(text="still here"))
+    print(f"ann leaves: {ws.end and ws.end.code}")
     try:
-        async with connect(f"{url}/chat/lobby?name=bob"):
+        async with connect(room, chat.contract, params=Room(room="lobby", name="bob")):
             pass
-    except InvalidStatus as denied:
-        print(f"bob is denied without a token: {denied.response.status_code}")
-        print(f"  chat > {json.loads(denied.response.body)}")
+    except ConnectionDenied as denied:
+        print(f"bob is denied without a token: {denied.status}")
+        print(f"  chat > {json.loads(denied.body)}")
 
 
-async def ask(client: ClientConnection, message: str, remark: str = "") -> None:
+async def ask(ws: Connection[ServerMessage, ClientMessage], message: Join | Say) -> None:
     """Send a message, and print it with the answer."""
-    await client.send(message)
-    print(f"  ann  > {message}" + (f"   ({remark})" if remark else ""))
-    print(f"  chat > {await asyncio.wait_for(client.recv(), 10)!s}")
+    print(f"  ann  > {message.model_dump_json()}")
+    await ws.send_model(message)
+    await show_answer(ws)
+
+
+async def show_answer(ws: Connection[ServerMessage, ClientMessage]) -> None:
+    """Print the next message of the chat."""
+    with anyio.fail_after(10):
+        answer = await ws.receive_model()
+    print(f"  chat > {answer.model_dump_json()}")
 
 
 async def main(port: int) -> None:

@@ -3,14 +3,17 @@
 from typing import Annotated, Literal, TypeAlias, assert_never
 
 import anyio
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, Field, PlainSerializer, SecretStr
 
 from typedws import App, ApplicationCloseCode, Connection, Group, InvalidMessage
+
+# Masked in logs and tracebacks, but not in what a client sends: by itself, a SecretStr goes out as "**********".
+Token: TypeAlias = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
 class Auth(BaseModel):
     type: Literal["auth"] = "auth"
-    token: SecretStr
+    token: Token
 
 
 class Say(BaseModel):

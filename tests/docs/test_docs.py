@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,7 @@ import pytest
 
 import typedws
 from tests.e2e.differences import PAGE, page_with_tables
+from tests.e2e.serving import LIMIT, running
 from tests.support import CONNECT, disconnect, scope, text, wire
 from typedws import Endpoint, registry
 from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
@@ -59,8 +61,7 @@ def blocks(page: Path) -> Iterator[Block]:
 @pytest.mark.anyio
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType(f"docs_{page.stem.lower()}")
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    module = module_of(page, monkeypatch)
     monkeypatch.setattr(registry, "_codecs", dict(vars(registry)["_codecs"]))  # a page may register a codec of its own
     for number, block in enumerate(blocks(page), 1):
         namespace = module.__dict__
@@ -145,6 +146,50 @@ def diagram() -> str:
             lines.append(f"        {name}_{start.value} --> {name}_{end.value}: {move}")
         lines.append("    }")
     return "\n".join(lines) + "\n"
+
+
+CLIENTS = [
+    ("README.md", [("greet",)], ["type='said' text='hello' by='ann'"]),
+    (
+        "docs/client.md",
+        [("fill_one",), ("ask_for_too_much",), ("keep_filling", ["apples", "pears"]), ("fill_from_a_script",)],
+        [
+            "connecting 0 None None",
+            "open 0 None None",
+            "ended 0 None None",
+            "type='added' number=1 item='apples'",
+        ],
+    ),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on which uvicorn runs
+@pytest.mark.parametrize(("page", "calls", "printed"), CLIENTS)
+async def test_a_client_on_a_page_talks_to_the_application_on_it(
+    page: str,
+    calls: list[tuple[Any, ...]],
+    printed: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = module_of(ROOT / page, monkeypatch).__dict__
+    for block in blocks(ROOT / page):
+        exec(compile(block.code, page, "exec"), names)
+    async with running("websockets-sansio") as server:
+        server.app = names["app"]
+        with anyio.fail_after(LIMIT):
+            for name, *arguments in calls:
+                call = partial(names[name], f"ws://127.0.0.1:{server.port}", *arguments)
+                await (call() if inspect.iscoroutinefunction(names[name]) else anyio.to_thread.run_sync(call))
+    assert capsys.readouterr().out.splitlines() == printed
+
+
+def module_of(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Make the module in which the blocks of a page run."""
+    module = ModuleType(f"docs_{page.stem.lower()}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return module
 
 
 def test_the_differences_of_servers_are_those_that_the_tests_hold() -> None:

@@ -43,6 +43,7 @@ class Wire:
     __slots__ = (
         "_fragments",
         "_headers",
+        "_is_deaf",
         "_is_text",
         "_protocol",
         "answers",
@@ -69,6 +70,8 @@ class Wire:
         self._fragments: bytearray | None = None
         """The first fragments of a message."""
         self._is_text = False
+        self._is_deaf = False
+        """Whether messages are dropped: whoever closes hears no more of them."""
         self.events: deque[Mapping[str, Any]] = deque()
         self.disconnect: Mapping[str, Any] | None = None
         """The last of all events, once it is among them."""
@@ -127,8 +130,8 @@ class Wire:
                 self._take(event)
         if protocol.writes:
             self._take_writes()
-        if protocol.state in _ENDING and self.disconnect is None:
-            self._end_by_failure()
+        if protocol.parser_exc is not None and self.disconnect is None:
+            self._fail(protocol.parser_exc)
 
     def _take(self, frame: Frame) -> None:
         opcode, data = frame.opcode, frame.data
@@ -149,20 +152,22 @@ class Wire:
             self._end(int(close.code), close.reason)
 
     def _take_message(self, data: Any) -> None:
+        if self._is_deaf:
+            return
         if not self._is_text:
             self.events.append({"type": "websocket.receive", "bytes": bytes(data)})
             return
         try:
             self.events.append({"type": "websocket.receive", "text": str(data, "utf-8")})
         except UnicodeDecodeError:
-            self._protocol.fail(CloseCode.INVALID_DATA, "text that is no UTF-8")
-            self._end_by_failure()
+            self._protocol.fail(CloseCode.INVALID_DATA, _NO_UTF_8)
+            self._end(CloseCode.INVALID_DATA, _NO_UTF_8, "application")
 
-    def _end_by_failure(self) -> None:
+    def _fail(self, failure: Exception) -> None:
         """Tell that the connection was failed (RFC 6455 section 7.1.7): by us, or by the network."""
         sent = self._protocol.close_sent
-        if sent is None:
-            self._end(CloseCode.ABNORMAL_CLOSURE, "", "network")
+        if sent is None or self._is_deaf or isinstance(failure, EOFError):
+            self.lose()
         else:
             self._end(int(sent.code), sent.reason, "application")
 
@@ -205,7 +210,8 @@ class Wire:
         self.size += len(data)
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, unless one was sent."""
+        """Send a close frame, unless one was sent, and drop what is still said."""
+        self._is_deaf = True
         if self.is_open:
             self._protocol.send_close(code, truncate_reason(reason))
             self._take_writes()
@@ -230,7 +236,7 @@ class Wire:
 
 
 _logger: Final = logging.getLogger("typedws.client.wire")
-_ENDING: Final = (State.CLOSING, State.CLOSED)
+_NO_UTF_8: Final = "text that is no UTF-8"
 _USER_AGENT: Final = "typedws"
 _DEFLATE: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
 
