@@ -36,11 +36,10 @@ class Server:
         if data := self._wire.take_outgoing():
             self.protocol.receive_data(data)
         for event in self.protocol.events_received():
-            if isinstance(event, HTTPRequest):
-                self.asked = event
-            else:
-                assert isinstance(event, Frame)
+            if isinstance(event, Frame):
                 self.heard.append(event)
+            elif isinstance(event, HTTPRequest):
+                self.asked = event
 
     def tell(self, act: Callable[[ServerProtocol], object]) -> None:
         """Do something, and let the client hear it in one piece."""
