@@ -35,7 +35,8 @@ class Server:
         """Take all that the client has to write."""
         if data := self._wire.take_outgoing():
             self.protocol.receive_data(data)
-        for event in self.protocol.events_received():
+        events: list[Any] = self.protocol.events_received()
+        for event in events:
             if isinstance(event, Frame):
                 self.heard.append(event)
             elif isinstance(event, HTTPRequest):
