@@ -155,6 +155,8 @@ FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]]
     ),
     # What is no HTTP/1.1.
     ("the banner of SSH", greets_first, InvalidResponse, NO_HTTP),
+    ("rubbish", says(bytes(range(256))), InvalidResponse, NO_HTTP),
+    ("lines without CR", says(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"), InvalidResponse, NO_HTTP),
     ("HTTP/1.0", says(b"HTTP/1.0 101 Switching Protocols\r\n\r\n"), InvalidResponse, NO_HTTP),
     (
         "HTTP/2",

@@ -43,6 +43,7 @@ class Wire:
     __slots__ = (
         "_fragments",
         "_headers",
+        "_is_over",
         "_is_text",
         "_protocol",
         "answers",
@@ -69,6 +70,8 @@ class Wire:
         self._fragments: bytearray | None = None
         """The first fragments of a message."""
         self._is_text = False
+        self._is_over = False
+        """Whether the server has written all that it ever will."""
         self.events: deque[Mapping[str, Any]] = deque()
         self.disconnect: Mapping[str, Any] | None = None
         """The last of all events, once it is among them."""
@@ -101,7 +104,7 @@ class Wire:
         :raises ServerUnreachable: where the connection ended before
         """
         if (failure := self._protocol.handshake_exc) is not None:
-            raise _told(failure) from failure
+            raise _told(failure, is_over=self._is_over) from failure
         if self._protocol.state is State.CONNECTING:
             return None
         return Accepted(self._protocol.subprotocol, Headers(raw=_pairs(self._headers)))
@@ -119,6 +122,7 @@ class Wire:
         if data:
             protocol.receive_data(data)
         else:
+            self._is_over = True
             protocol.receive_eof()
         for event in protocol.events_received():
             if isinstance(event, Response):
@@ -239,13 +243,13 @@ def _pairs(fields: FieldHeaders) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.raw_items()]
 
 
-def _told(failure: Exception) -> ConnectionFailed:
-    """Translate what the protocol found wrong with an answer."""
+def _told(failure: Exception, *, is_over: bool) -> ConnectionFailed:
+    """Translate what the protocol found wrong with an answer; it says ``EOFError`` of a line without CR too."""
     if isinstance(failure, InvalidStatus):
         response = failure.response
         return ConnectionDenied(response.status_code, Headers(raw=_pairs(response.headers)), bytes(response.body))
     cause = failure.__cause__
-    if isinstance(cause, EOFError):
+    if isinstance(cause, EOFError) and is_over:
         return ServerUnreachable("an answer to the opening handshake", "the end of the connection before it")
     if isinstance(failure, NegotiationError):
         return InvalidResponse("a subprotocol and extensions that were offered", "another")
