@@ -159,8 +159,9 @@ class Wire:
         try:
             self.events.append({"type": "websocket.receive", "text": str(data, "utf-8")})
         except UnicodeDecodeError:
-            self._protocol.fail(CloseCode.INVALID_DATA, "text that is no UTF-8")
-            self._end_by_failure()
+            self._protocol.fail(CloseCode.INVALID_DATA, _NO_UTF8)
+            # Said here, for the protocol may have read on, and have answered a close frame.
+            self._end(CloseCode.INVALID_DATA, _NO_UTF8, "application")
 
     def _end_by_failure(self) -> None:
         """Tell that the connection was failed (RFC 6455 section 7.1.7): by us, or by the network."""
@@ -234,6 +235,7 @@ class Wire:
 
 
 _logger: Final = logging.getLogger("typedws.client.wire")
+_NO_UTF8: Final = "text that is no UTF-8"
 _ENDING: Final = (State.CLOSING, State.CLOSED)
 _USER_AGENT: Final = "typedws"
 _DEFLATE: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
