@@ -165,8 +165,12 @@ class Wire:
 
     def _end_by_failure(self) -> None:
         """Tell that the connection was failed (RFC 6455 section 7.1.7): by us, or by the network."""
-        sent = self._protocol.close_sent
-        if sent is None:
+        sent, received = self._protocol.close_sent, self._protocol.close_rcvd
+        if (
+            received is not None
+        ):  # within a message, which the protocol takes for a failure; RFC 6455 section 5.4 allows it
+            self._end(int(received.code), received.reason)
+        elif sent is None:
             self._end(CloseCode.ABNORMAL_CLOSURE, "", "network")
         else:
             self._end(int(sent.code), sent.reason, "application")
