@@ -11,7 +11,7 @@ import pytest
 
 from tests.client.scripted import Opcode, ServerEnd, frame, scripted
 from typedws import ApplicationCloseCode, CloseCode, Connection, Contract, WebSocketDisconnect
-from typedws.client import connect
+from typedws.client import Compression, connect
 from typedws.closing import is_sendable
 from typedws.errors import WebSocketDisconnected
 from typedws.outcome import Closed
@@ -116,24 +116,23 @@ FOLLOWED_BY: Final[Sequence[tuple[str, bytes]]] = [
 ]
 
 ALL_BREACHES: Final = [
-    pytest.param(data + more, is_compressed, code, id=f"{name}, then {what}" + ", compressed" * is_compressed)
-    for is_compressed, rows in ((False, BREACHES), (True, COMPRESSED_BREACHES))
+    pytest.param(data + more, compression, code, id=f"{name}, then {what}{', compressed' if compression else ''}")
+    for compression, rows in ((None, BREACHES), ("deflate", COMPRESSED_BREACHES))
     for (name, data, code), (what, more) in product(rows, FOLLOWED_BY)
 ]
 
 
-@pytest.mark.parametrize(("data", "is_compressed", "code"), ALL_BREACHES)
+@pytest.mark.parametrize(("data", "compression", "code"), ALL_BREACHES)
 async def test_a_breach_ends_the_connection_by_us_and_the_server_is_told(
-    data: bytes, is_compressed: bool, code: CloseCode
+    data: bytes, compression: Compression | None, code: CloseCode
 ) -> None:
     async def script(end: ServerEnd) -> int | None:
-        await end.accept(DEFLATE if is_compressed else None)
+        await end.accept(DEFLATE if compression else None)
         await end.send(HELLO + data)
         return await end.close_code()
 
     async with scripted(script) as server:
-        options = {"max_message_size": LIMIT, "compression": "deflate" if is_compressed else None}
-        async with connect(server.url, **options) as ws:  # type: ignore[arg-type]
+        async with connect(server.url, max_message_size=LIMIT, compression=compression) as ws:
             assert await ws.receive_text() == "hi"
             with pytest.raises(WebSocketDisconnect) as caught:
                 await ws.receive_text()
@@ -152,10 +151,9 @@ async def test_a_breach_is_told_of_at_once_though_the_server_stays() -> None:
         await end.send(announcing(1 << 63))
         await anyio.sleep_forever()
 
-    async with scripted(script) as server:
-        async with connect(server.url, close_timeout=SOON) as ws:
-            with anyio.fail_after(SOON), pytest.raises(WebSocketDisconnect, match="1009"):
-                await ws.receive_text()
+    async with scripted(script) as server, connect(server.url, close_timeout=SOON) as ws:
+        with anyio.fail_after(SOON), pytest.raises(WebSocketDisconnect, match="1009"):
+            await ws.receive_text()
 
 
 # --- the end of a connection ---
