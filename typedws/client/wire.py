@@ -44,6 +44,7 @@ class Wire:
         "_fragments",
         "_headers",
         "_is_deaf",
+        "_is_over",
         "_is_text",
         "_protocol",
         "answers",
@@ -72,6 +73,8 @@ class Wire:
         self._is_text = False
         self._is_deaf = False
         """Whether messages are dropped: whoever closes hears no more of them."""
+        self._is_over = False
+        """Whether the server has written all that it ever will."""
         self.events: deque[Mapping[str, Any]] = deque()
         self.disconnect: Mapping[str, Any] | None = None
         """The last of all events, once it is among them."""
@@ -104,7 +107,7 @@ class Wire:
         :raises ServerUnreachable: where the connection ended before
         """
         if (failure := self._protocol.handshake_exc) is not None:
-            raise _told(failure) from failure
+            raise _told(failure, is_over=self._is_over) from failure
         if self._protocol.state is State.CONNECTING:
             return None
         return Accepted(self._protocol.subprotocol, Headers(raw=_pairs(self._headers)))
@@ -122,6 +125,7 @@ class Wire:
         if data:
             protocol.receive_data(data)
         else:
+            self._is_over = True
             protocol.receive_eof()
         for event in protocol.events_received():
             if isinstance(event, Response):
@@ -161,6 +165,7 @@ class Wire:
             self.events.append({"type": "websocket.receive", "text": str(data, "utf-8")})
         except UnicodeDecodeError:
             self._protocol.fail(CloseCode.INVALID_DATA, _NO_UTF_8)
+            # Said here, for the protocol may have read on, and have answered a close frame.
             self._end(CloseCode.INVALID_DATA, _NO_UTF_8, "application")
 
     def _fail(self, failure: Exception) -> None:
@@ -245,13 +250,13 @@ def _pairs(fields: FieldHeaders) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.raw_items()]
 
 
-def _told(failure: Exception) -> ConnectionFailed:
-    """Translate what the protocol found wrong with an answer."""
+def _told(failure: Exception, *, is_over: bool) -> ConnectionFailed:
+    """Translate what the protocol found wrong with an answer; it says ``EOFError`` of a line without CR too."""
     if isinstance(failure, InvalidStatus):
         response = failure.response
         return ConnectionDenied(response.status_code, Headers(raw=_pairs(response.headers)), bytes(response.body))
     cause = failure.__cause__
-    if isinstance(cause, EOFError):
+    if isinstance(cause, EOFError) and is_over:
         return ServerUnreachable("an answer to the opening handshake", "the end of the connection before it")
     if isinstance(failure, NegotiationError):
         return InvalidResponse("a subprotocol and extensions that were offered", "another")
