@@ -35,8 +35,7 @@ class Server:
         """Take all that the client has to write."""
         if data := self._wire.take_outgoing():
             self.protocol.receive_data(data)
-        events: list[Any] = self.protocol.events_received()
-        for event in events:
+        for event in self.protocol.events_received():
             if isinstance(event, Frame):
                 self.heard.append(event)
             elif isinstance(event, HTTPRequest):
@@ -55,7 +54,6 @@ def opened(*subprotocols: str, is_compressing: bool = False) -> tuple[Wire, Serv
     wire = Wire(Request.of("ws://h/chat?x=1", {"X-Own": "1"}, subprotocols), LIMIT, is_compressing)
     server = Server(wire, *subprotocols, is_compressing=is_compressing)
     assert wire.accepted() is None
-    assert not wire.is_open
     server.accept()
     assert wire.accepted() is not None
     assert wire.is_open
@@ -142,6 +140,12 @@ def test_messages_go_both_ways_however_they_are_cut(
 ENDS: list[tuple[str, list[bytes], list[dict[str, Any]], int | None]] = [
     # what the server writes (b"": its end), the events of it, and the close code that it gets
     ("close", [frame(Opcode.CLOSE, b"\x0f\xa1bye")], [ended(4001, "bye")], 4001),
+    (
+        "close between the fragments of a message",
+        [frame(Opcode.TEXT, b"a", is_final=False) + frame(Opcode.CLOSE, b"\x0f\xa1bye")],
+        [ended(4001, "bye")],
+        4001,
+    ),
     ("close without a code", [frame(Opcode.CLOSE, b"")], [ended(1005)], None),
     ("end", [b""], [ended(1006, "", "network")], None),
     ("message, then end", [frame(Opcode.TEXT, b"a"), b""], [text("a"), ended(1006, "", "network")], None),

@@ -29,6 +29,15 @@ from typedws.headers import Headers
 __all__ = ["Wire"]
 
 
+class _Protocol(ClientProtocol):
+    """Takes a close between the fragments of a message (RFC 6455 section 5.4), where ``websockets`` answers 1002."""
+
+    def recv_frame(self, frame: Frame) -> None:
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None  # the message will not be finished
+        super().recv_frame(frame)
+
+
 class Wire:
     """What one client's end reads and writes.
 
@@ -60,7 +69,7 @@ class Wire:
         uri = WebSocketURI(
             request.is_secure, request.host, request.port, request.path, request.query, *(request.user_info or ())
         )
-        self._protocol = ClientProtocol(
+        self._protocol = _Protocol(
             uri,
             extensions=[_DEFLATE] if is_compressing else None,
             subprotocols=[Subprotocol(each) for each in request.subprotocols] or None,

@@ -1,0 +1,247 @@
+"""The Autobahn suite against our client: every case, on asyncio and on trio. ``python -m bench.autobahn``
+
+The fuzzing server of ``autobahntestsuite`` 0.8.2 (the last release that can be run) needs Python 2.7. It is installed
+into a virtual environment of its own on the first run. Where that cannot be, one sentence says so, and the exit status
+is 2; it is 1 where the suite found a failure.
+
+Each case is a connection on which the client echoes what it receives, text and binary, until the server ends it.
+Sections 12 and 13 are about compression and run with it only; all others run without it and with it on offer.
+``--json`` writes verdicts by section, and each one that is not OK by its case, to ``bench/results/autobahn.json``.
+"""
+
+import argparse
+import contextlib
+import json
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from typedws import WebSocketDisconnect
+from typedws.client import Compression, connect
+
+SUITE: Final = "0.8.2"
+PASSED: Final = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED")
+"""Verdicts that are no failure, as the suite itself colours them."""
+OF_COMPRESSION: Final = ("12", "13")
+CASE_TIMEOUT: Final = 120
+"""Seconds that one case may take: the largest echo 16 MB in fragments of 64 bytes, with a server in Python 2.7."""
+RESULTS: Final = Path(__file__).parent / "results" / "autobahn.json"
+
+
+class NotHere(Exception):
+    """The suite cannot be had on this machine."""
+
+
+# --- the suite ---
+
+
+def suite(directory: Path, python2: str) -> Path:
+    """Give the suite's command, and install it where it is not yet."""
+    wstest = directory / "bin" / "wstest"
+    if wstest.exists():
+        return wstest
+    if shutil.which(python2) is None:
+        raise NotHere(f"there is no {python2} on this machine: name one with --python2")
+    found = run([python2, "-c", "import sys; sys.stdout.write(sys.executable)"], f"{python2} does not run")
+    run(
+        [sys.executable, "-m", "virtualenv", "--quiet", "--python", found, str(directory)],
+        'virtualenv makes no environment for Python 2.7: pip install "virtualenv<20.22"',
+    )
+    install = [str(directory / "bin" / "pip"), "install", "--quiet", f"autobahntestsuite=={SUITE}"]
+    run(install, f"autobahntestsuite {SUITE} cannot be installed")
+    return wstest
+
+
+def run(command: list[str], otherwise: str) -> str:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise NotHere(otherwise)
+    return result.stdout
+
+
+@contextlib.contextmanager
+def fuzzing_server(wstest: Path, cases: list[str], directory: Path) -> Iterator[str]:
+    """Run the server, which writes its reports into the directory; give its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+    url = f"ws://127.0.0.1:{port}"
+    spec = directory / "spec.json"
+    asked = {"url": url, "outdir": str(directory), "cases": cases, "exclude-cases": [], "exclude-agent-cases": {}}
+    spec.write_text(json.dumps(asked))
+    with (directory / "log").open("w") as log:
+        command = [str(wstest), "--mode", "fuzzingserver", "--spec", str(spec), "--webport", "0"]
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
+        try:
+            wait_for(port, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        time.sleep(0.1)
+    raise NotHere("the fuzzing server does not start")
+
+
+# --- our client ---
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One way in which our client runs."""
+
+    backend: str
+    compression: Compression | None
+
+    @property
+    def name(self) -> str:
+        return f"typedws-{self.backend}-{self.compression or 'plain'}"
+
+    def takes(self, case: str) -> bool:
+        return self.compression is not None or case.split(".")[0] not in OF_COMPRESSION
+
+
+AGENTS: Final = [Agent(backend, compression) for backend in ("asyncio", "trio") for compression in (None, "deflate")]
+
+
+async def ask(url: str) -> Any:
+    async with connect(url) as ws:
+        return await ws.receive_json()
+
+
+async def tell(url: str) -> None:
+    """Ask for what is answered by a close alone."""
+    with contextlib.suppress(WebSocketDisconnect):
+        async with connect(url, close_timeout=60) as ws:
+            await ws.receive_text()
+
+
+async def all_cases(url: str) -> dict[int, str]:
+    """Give the number and the name of each case."""
+    count = await ask(f"{url}/getCaseCount")
+    return {number: (await ask(f"{url}/getCaseInfo?case={number}"))["id"] for number in range(1, count + 1)}
+
+
+async def echo(url: str, compression: Compression | None) -> None:
+    with contextlib.suppress(WebSocketDisconnect):
+        async with connect(url, max_message_size=None, compression=compression, open_timeout=30) as ws:
+            while True:
+                frame = await ws._receive_frame("a frame")  # noqa: SLF001 - which kind comes is the server's choice
+                if isinstance(frame, str):
+                    await ws.send_text(frame)
+                else:
+                    await ws.send_bytes(frame)
+
+
+async def drive(url: str, agent: Agent, cases: dict[int, str]) -> dict[str, str]:
+    """Run all cases of an agent, and give what went wrong on our side, by case."""
+    errors: dict[str, str] = {}
+    for number, case in cases.items():
+        try:
+            with anyio.fail_after(CASE_TIMEOUT):
+                await echo(f"{url}/runCase?case={number}&agent={agent.name}", agent.compression)
+        except Exception as error:
+            errors[case] = type(error).__name__
+    await tell(f"{url}/updateReports?agent={agent.name}")
+    return errors
+
+
+# --- the verdicts ---
+
+
+def verdicts(index: dict[str, dict[str, str]], errors: dict[str, str]) -> dict[str, Any]:
+    """Sum up what the suite says of an agent: of its behaviour, and of how it closed."""
+    sections: dict[str, Counter[str]] = {}
+    others: dict[str, str] = {}
+    failed: list[str] = []
+    for case, said in sorted(index.items(), key=lambda item: order(item[0])):
+        behaviour, close = said["behavior"], said["behaviorClose"]
+        sections.setdefault(case.split(".")[0], Counter())[behaviour] += 1
+        if behaviour != "OK" or close not in ("OK", "INFORMATIONAL"):
+            others[case] = behaviour if close in PASSED else f"{behaviour}, close {close}"
+        if behaviour not in PASSED or close not in PASSED:
+            failed.append(case)
+    return {
+        "cases": len(index),
+        "verdicts": dict(sum(sections.values(), Counter[str]())),
+        "sections": {name: dict(counts) for name, counts in sections.items()},
+        "other than OK": others,
+        "failed": failed,
+        "errors of the client": errors,
+    }
+
+
+def order(case: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", case)]
+
+
+def versions() -> dict[str, str]:
+    ours = {each: version(each) for each in ("typedws", "websockets", "anyio", "trio")}
+    return {"autobahntestsuite": SUITE, "python": platform.python_version(), **ours}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", nargs="+", default=["*"], help='patterns such as "7.*"')
+    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.parent.name}/{RESULTS.name}")
+    parser.add_argument("--python2", default="python2.7", help="a Python 2.7, for the suite")
+    parser.add_argument("--environment", type=Path, default=Path(".venv/autobahn"), help="where the suite is installed")
+    options = parser.parse_args()
+    runs: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        try:
+            wstest = suite(options.environment, options.python2).absolute()
+            with fuzzing_server(wstest, options.cases, directory) as url:
+                cases = anyio.run(all_cases, url)
+                for agent in AGENTS:
+                    taken = {number: case for number, case in cases.items() if agent.takes(case)}
+                    errors = anyio.run(drive, url, agent, taken, backend=agent.backend)
+                    index = json.loads((directory / "index.json").read_text())
+                    missing = {case: {"behavior": "MISSING", "behaviorClose": "MISSING"} for case in taken.values()}
+                    runs[agent.name] = verdicts(missing | index.get(agent.name, {}), errors)
+                    show(agent, runs[agent.name])
+        except NotHere as error:
+            print(f"The Autobahn suite cannot be run: {error}.")
+            return 2
+    if options.json:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps({"versions": versions(), "runs": runs}, indent=2) + "\n")
+    return int(any(each["failed"] or each["errors of the client"] for each in runs.values()))
+
+
+def show(agent: Agent, run: dict[str, Any]) -> None:
+    print(f"{agent.name}: {run['cases']} cases, {told(run['verdicts'])}", flush=True)
+    for section, counts in run["sections"].items():
+        print(f"  section {section + ':':4s}{told(counts)}")
+    for case, verdict in run["other than OK"].items():
+        print(f"  {case + ':':9s}{verdict}{'  FAILURE' if case in run['failed'] else ''}")
+    for case, error in run["errors of the client"].items():
+        print(f"  {case + ':':9s}our client raised {error}")
+
+
+def told(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
