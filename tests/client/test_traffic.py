@@ -4,7 +4,6 @@ import logging
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 from tests.client.scripted import Opcode, ServerEnd, frame, scripted
@@ -17,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 BIG = "x" * 200_000
 SOON = 0.01
-PROMPT = {"open_timeout": 5.0, "close_timeout": 0.05}
+PROMPT = 0.05
 
 
 async def answering(end: ServerEnd) -> list[int]:
@@ -132,7 +131,7 @@ async def test_who_sends_waits_for_a_server_that_does_not_read_and_a_cancelled_s
 
     async with scripted(script) as server:
         sent = 0
-        async with connect(server.url, **PROMPT) as ws:
+        async with connect(server.url, close_timeout=PROMPT) as ws:
             with anyio.move_on_after(0.2) as patience:
                 while True:
                     await ws.send_text(BIG)
@@ -158,7 +157,7 @@ async def test_a_server_that_is_not_received_from_has_to_wait() -> None:
 
     stuck = anyio.Event()
     async with scripted(script) as server:
-        async with connect(server.url, **PROMPT) as ws:
+        async with connect(server.url, close_timeout=PROMPT) as ws:
             await stuck.wait()
             assert len(await ws.receive_bytes()) == 100_000
         assert await server.result() < 1000
@@ -191,7 +190,7 @@ async def test_many_who_send_at_once_are_served_in_the_order_of_their_calls() ->
         return heard
 
     async with scripted(script) as server:
-        async with connect(server.url, **PROMPT) as ws:
+        async with connect(server.url, close_timeout=PROMPT) as ws:
             for number in range(20):  # so that there is no room
                 await ws.send_text(f"{BIG}{number:03}")
             async with anyio.create_task_group() as tasks:
@@ -342,7 +341,7 @@ async def test_the_subprotocol_that_the_server_selects_decides_the_mode(
 
     chat = Contract("chat", Connection[int, str], modes=("text", "msgpack"))
     async with scripted(script) as server:
-        async with connect(server.url, chat, subprotocols=offered, **PROMPT) as ws:
+        async with connect(server.url, chat, subprotocols=offered, close_timeout=PROMPT) as ws:
             assert ws.subprotocol == selected
             await ws.send_model(200)
         assert await server.result() == {"text": b"200", "msgpack": b"\xcc\xc8"}[mode]

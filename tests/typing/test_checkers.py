@@ -43,7 +43,7 @@ from typedws import (
     endpoint,
     truncate_reason,
 )
-from typedws.client import ClientConnection, SyncConnection
+from typedws.client import Backoff, ClientConnection, Reconnecting, SyncConnection, connect_sync, reconnecting
 from typedws.testing import (
     Connecting,
     ConnectionDenied,
@@ -87,7 +87,11 @@ OWNERS: Final = (
     truncate_reason,
     ClientConnection,
     SyncConnection,
+    Backoff,
+    Reconnecting,
     connect,
+    connect_sync,
+    reconnecting,
     lifespan,
     advance_clock,
     settle,
@@ -222,10 +226,15 @@ def spelled(name: str, member: object) -> Iterator[list[str]]:
     """Give ``name``, and for each parameter ``name(parameter)``, with ``name(position)`` where that is as good."""
     yield [name]
     if callable(member):
-        parameters = [each for each in inspect.signature(member).parameters.values() if each.name != "self"]
+        parameters = [each for each in inspect.signature(member).parameters.values() if not is_implied(each)]
         for position, parameter in enumerate(parameters):
             by_name = f"{name}({parameter.name})"
             yield [by_name] if parameter.kind is parameter.KEYWORD_ONLY else [by_name, f"{name}({position})"]
+
+
+def is_implied(parameter: inspect.Parameter) -> bool:
+    """Whether a parameter is not what a caller names: oneself, or all of a dictionary's keys."""
+    return parameter.name == "self" or parameter.kind is parameter.VAR_KEYWORD
 
 
 def marked_uses(case: Path) -> Iterator[str]:

@@ -111,6 +111,8 @@ def fields_from_elsewhere(params: Room) -> None:
     FromHeader("x-tenant").name = "x-other"  # error: name
     FromCookie("session").name = "other"  # error: name
     FromHeader().values({}, "x")  # error: values HandshakeRequest
+    FromHeader().header(7, "x")  # error: header str
+    FromCookie().header("x", text=7)  # error: header str
     FromHeader().values(request=Order(), field="x")  # error: values Order HandshakeRequest
     FromCookie().values({}, field=b"x")  # error: values HandshakeRequest
 
