@@ -236,3 +236,16 @@ async def test_a_close_code_of_the_contract_is_equal_to_what_was_received() -> N
             await ws.receive_model()
         assert caught.value.code == Closes.MOVED
         assert Closes(caught.value.code).reconnect == "resume"
+
+
+async def test_a_server_that_closes_and_finishes_at_once_hears_our_close_frame() -> None:
+    async def script(end: ServerEnd) -> int | None:
+        await end.accept(then=frame(Opcode.CLOSE, b"\x0f\xa1"))
+        await end.finish()
+        return await end.close_code()
+
+    async with scripted(script) as server:
+        for _ in range(20):
+            async with connect(server.url) as ws:
+                assert [text async for text in ws.iter_text()] == []
+            assert await server.result() == 4001

@@ -178,7 +178,17 @@ class Transport:
                 data = b""
             wire.feed(data)
             if not data:
+                await self._finish()
                 return
+
+    async def _finish(self) -> None:
+        """Let a close frame be written, to a server that has finished but may still listen for it."""
+        self._arrived.ring()
+        if self._wire.has_sent_close:
+            self._pending.ring()
+            self._begin_to_close()
+            while self._wire.outgoing and not self._cannot_write:
+                await self._answered.wait()
 
     async def _wait_for_room(self) -> None:
         wire = self._wire

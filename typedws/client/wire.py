@@ -206,6 +206,11 @@ class Wire:
         """Whether messages may be sent: nobody has closed."""
         return self._protocol.state is State.OPEN
 
+    @property
+    def has_sent_close(self) -> bool:
+        """Whether a close frame was sent, written already or not."""
+        return self._protocol.close_sent is not None
+
     def send(self, event: Mapping[str, Any]) -> None:
         """Send a message.
 
