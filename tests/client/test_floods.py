@@ -74,11 +74,12 @@ BOMB_OF_A_MEGABYTE: Final = frame(
 """A message that is within the limit, in a thousandth of its size."""
 
 
-async def test_thousands_of_small_bombs_wait_until_they_are_received() -> None:
+@pytest.mark.parametrize("at_once", [True, False], ids=["with the answer", "after it"])
+async def test_thousands_of_small_bombs_wait_until_they_are_received(at_once: bool) -> None:
     is_stuck = anyio.Event()
 
     async def script(end: ServerEnd) -> int:
-        await end.accept(DEFLATE)
+        await end.accept(DEFLATE, then=BOMB_OF_A_MEGABYTE * 60 if at_once else b"")
         taken = await flood(end, repeat(BOMB_OF_A_MEGABYTE * 10), 20 * MEGABYTE)
         is_stuck.set()
         await end.until_gone()

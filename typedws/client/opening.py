@@ -23,6 +23,9 @@ __all__ = ["Opened", "Plan", "open_connection"]
 if TYPE_CHECKING:
     from typedws.client.wire import Wire
 
+_READ: Final = 1 << 13
+"""Bytes read at once: messages may come with the answer, and compressed ones grow a thousandfold."""
+
 _BROKEN: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 """What a stream raises once it is over."""
 
@@ -120,7 +123,7 @@ async def _answer(stream: ByteStream, wire: "Wire") -> Accepted:
         await stream.send(wire.take_outgoing())
         while (accepted := wire.accepted()) is None:
             try:
-                wire.feed(await stream.receive())
+                wire.feed(await stream.receive(_READ))
             except anyio.EndOfStream:
                 wire.feed(b"")
         return accepted
