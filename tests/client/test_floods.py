@@ -166,6 +166,23 @@ async def test_pings_are_answered_while_nobody_receives() -> None:
         assert await server.result() == [b"a", b"", b"c" * 125]
 
 
+async def test_a_pong_nobody_asked_for_does_not_hide_the_one_that_was() -> None:
+    async def script(end: ServerEnd) -> int:
+        await end.accept()
+        pings = 0
+        while (received := await end.next_frame()) is not None and received.opcode == Opcode.PING:
+            await end.send(frame(Opcode.PONG, received.payload) + frame(Opcode.PONG, b"I am here"))
+            if (pings := pings + 1) == 3:
+                await end.close(4000)
+        return pings
+
+    async with scripted(script) as server:
+        async with connect(server.url, ping_interval=0.01, ping_timeout=SOON) as ws:
+            assert [text async for text in ws.iter_text()] == []
+            assert ws.end == Closed(4000, "", "peer")
+        assert await server.result() == 3
+
+
 @pytest.mark.parametrize("answer", [b"", frame(Opcode.PONG), frame(Opcode.PONG, b"what?")])
 async def test_a_server_that_answers_no_ping_is_lost(answer: bytes) -> None:
     async def script(end: ServerEnd) -> None:

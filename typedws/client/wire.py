@@ -43,7 +43,7 @@ class Wire:
 
     ``events`` are those for who receives, in order, the disconnect last. ``outgoing`` is what has to be written: about
     ``size`` bytes of messages, and ``answers`` bytes of what the protocol says by itself. ``pong`` is the payload of
-    the last pong that came.
+    the last ping that was answered.
 
     :param max_message_size: bytes, uncompressed, that a message of the server may have; ``None`` for any
     :param is_compressing: whether compression is offered (RFC 7692)
@@ -55,6 +55,7 @@ class Wire:
         "_is_deaf",
         "_is_over",
         "_is_text",
+        "_pinged",
         "_protocol",
         "answers",
         "asked",
@@ -90,6 +91,7 @@ class Wire:
         self.outgoing: list[bytes] = []
         self.size: int = 0
         self.answers: int = 0
+        self._pinged = b""
         self.pong: bytes = b""
 
         self.asked: list[tuple[bytes, bytes]] = self._ask(request)
@@ -159,7 +161,7 @@ class Wire:
             if frame.fin:
                 data, self._fragments = self._fragments, None
                 self._take_message(data)
-        elif opcode is Opcode.PONG:
+        elif opcode is Opcode.PONG and data == self._pinged:  # others are no answer (RFC 6455 section 5.5.3)
             self.pong = bytes(data)
         elif opcode is Opcode.CLOSE and (close := self._protocol.close_rcvd) is not None:
             self._end(int(close.code), close.reason)
@@ -238,6 +240,7 @@ class Wire:
     def ping(self, payload: bytes) -> None:
         """Send a ping."""
         if self.is_open:
+            self._pinged = payload
             self._protocol.send_ping(payload)
             self._take_writes()
 
