@@ -10,7 +10,7 @@ import pytest
 
 from tests.client.scripted import MEGABYTE, Opcode, Script, ServerEnd, frame, memory_below, scripted
 from typedws import WebSocketDisconnect
-from typedws.client import connect
+from typedws.client import Backoff, Change, connect, reconnecting
 from typedws.outcome import Closed
 
 pytestmark = pytest.mark.anyio
@@ -271,6 +271,21 @@ async def test_a_close_ends_in_time_whatever_the_server_does(script: Script[None
                 assert await ws.close(4000, "bye") == Closed(4000, "bye", "application")
             with pytest.raises(WebSocketDisconnect, match="this application closed the connection: 4000"):
                 await ws.receive_text()
+
+
+@pytest.mark.parametrize("script", STUBBORN)
+async def test_a_client_that_reconnects_stays_closed_whatever_the_server_does(script: Script[None]) -> None:
+    changes: list[Change] = []
+    async with scripted(script) as server:
+        async for ws in reconnecting(
+            server.url, close_timeout=0.05, backoff=Backoff(initial=0), on_change=changes.append
+        ):
+            await ws.close(4000, "bye")
+    assert [(change.state, change.cause) for change in changes] == [
+        ("connecting", None),
+        ("open", None),
+        ("ended", None),
+    ]
 
 
 async def test_a_breach_with_a_flood_behind_it_ends_in_time() -> None:
