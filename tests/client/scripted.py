@@ -20,7 +20,7 @@ import ssl as tls
 import struct
 import tracemalloc
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -59,7 +59,8 @@ class ServerEnd:
     """The server's end of one TCP connection."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self._stream = stream
+        self.stream = stream
+        """What it goes over: TCP, or TLS."""
         self._reader = BufferedByteReceiveStream(stream)
         self.request = b""
         """The request of the opening handshake, once it has been read."""
@@ -98,7 +99,7 @@ class ServerEnd:
 
     async def send(self, data: bytes) -> None:
         """Send bytes, which may be anything."""
-        await self._stream.send(data)
+        await self.stream.send(data)
 
     async def next_frame(self) -> Frame | None:
         """Give the next frame of the client, unmasked; ``None`` at the end of the connection, however it ends."""
@@ -124,9 +125,10 @@ class ServerEnd:
         return None
 
     async def until_gone(self) -> None:
-        """Read, and answer nothing, until the client is gone."""
-        while await self.next_frame() is not None:
-            pass
+        """Read whatever comes, and answer nothing, until the client is gone."""
+        with suppress(*_GONE):
+            while True:
+                await self.stream.receive()
 
     # --- the end ---
 
@@ -136,15 +138,15 @@ class ServerEnd:
 
     async def finish(self) -> None:
         """End the server's side of the TCP connection (FIN); the client may still say something."""
-        await self._stream.send_eof()
+        await self.stream.send_eof()
 
     async def leave(self) -> None:
         """Close the TCP connection, with no farewell of TLS's."""
-        await anyio.aclose_forcefully(self._stream)
+        await anyio.aclose_forcefully(self.stream)
 
     async def reset(self) -> None:
         """Reset the TCP connection (RST)."""
-        end = self._stream.extra(SocketAttribute.raw_socket)
+        end = self.stream.extra(SocketAttribute.raw_socket)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         await self.leave()
 

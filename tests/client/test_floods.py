@@ -157,7 +157,8 @@ async def test_pings_are_answered_while_nobody_receives() -> None:
         answers = list[bytes]()
         for payload in (b"a", b"", b"c" * 125):
             await end.send(frame(Opcode.PING, payload))
-            assert (pong := await end.next_frame()) is not None
+            pong = await end.next_frame()
+            assert pong is not None
             assert pong.opcode == Opcode.PONG
             answers.append(pong.payload)
         return answers

@@ -399,7 +399,8 @@ async def test_what_comes_with_the_answer_is_received() -> None:
     async def script(end: ServerEnd) -> int | None:
         hello = frame(Opcode.TEXT, b"hi") + frame(Opcode.PING, b"?") + frame(Opcode.BINARY, b"\0")
         await end.accept({"Sec-WebSocket-Protocol": "b"}, then=hello + frame(Opcode.CLOSE, b"\x0f\xa1bye"))
-        assert (pong := await end.next_frame()) is not None
+        pong = await end.next_frame()
+        assert pong is not None
         assert (pong.opcode, pong.payload) == (Opcode.PONG, b"?")
         return await end.close_code()
 
