@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from websockets.client import ClientProtocol
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as HTTPRequest
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from typedws.client import InvalidResponse
 from typedws.client.request import Request
 from typedws.client.wire import Wire
 
@@ -223,6 +225,15 @@ def test_what_breaks_after_our_close_is_no_failure_of_ours(written: bytes) -> No
     wire.close(1000, "")
     wire.feed(written)
     assert list(wire.events) == [ended(1006, "", "network")]
+
+
+def test_what_the_library_lets_out_of_an_answer_is_an_invalid_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(protocol: ClientProtocol, headers: object) -> None:
+        raise ValueError("Invalid initialization option")
+
+    monkeypatch.setattr(ClientProtocol, "process_extensions", fail)
+    with pytest.raises(InvalidResponse):
+        opened()
 
 
 def test_pings_are_answered_and_pongs_noted() -> None:

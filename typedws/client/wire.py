@@ -131,10 +131,16 @@ class Wire:
     # --- in ---
 
     def feed(self, data: bytes) -> None:
-        """Take what the server wrote; no bytes stand for its end."""
+        """Take what the server wrote; no bytes stand for its end.
+
+        :raises InvalidResponse: for an extension with parameters that cannot be
+        """
         protocol = self._protocol
         if data:
-            protocol.receive_data(data)
+            try:
+                protocol.receive_data(data)
+            except ValueError as error:  # of zlib, which websockets before 17.2 lets out
+                raise InvalidResponse(*_NOT_OFFERED) from error
         else:
             self._is_over = True
             protocol.receive_eof()
@@ -258,6 +264,7 @@ class Wire:
 
 
 _logger: Final = logging.getLogger("typedws.client.wire")
+_NOT_OFFERED: Final = ("a subprotocol and extensions that were offered", "another")
 _NO_UTF_8: Final = "text that is no UTF-8"
 _USER_AGENT: Final = "typedws"
 _DEFLATE: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
@@ -276,7 +283,7 @@ def _told(failure: Exception, *, is_over: bool) -> ConnectionFailed:
     if isinstance(cause, EOFError) and is_over:
         return ServerUnreachable("an answer to the opening handshake", "the end of the connection before it")
     if isinstance(failure, NegotiationError):
-        return InvalidResponse("a subprotocol and extensions that were offered", "another")
+        return InvalidResponse(*_NOT_OFFERED)
     if isinstance(failure, InvalidHeader):
         return InvalidResponse(f"the header {failure.name} of RFC 6455 section 4.2.2", "none, or another value")
     if isinstance(failure, SecurityError) or isinstance(cause, SecurityError):
