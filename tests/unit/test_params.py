@@ -625,6 +625,10 @@ class Shown(BaseModel):
     token: Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
+class Crooked(BaseModel):
+    page: Annotated[int, PlainSerializer(lambda _: SECRET, when_used="json")]
+
+
 class Nested(BaseModel):
     room: Room
 
@@ -705,6 +709,7 @@ def test_parameters_of_any_kind_are_written(
     ("params", "form", "found"),
     [
         (Nested(room=Room(room="a")), Nested, "a structure"),
+        (Crooked(page=1), Crooked, "what it would not read"),
         (Secretive(token=SecretStr(SECRET)), Secretive, "what it would read as another"),
         (Room(room="a"), Nested, "a Room that is none"),
         ("lobby", Room, "a str that is none"),
