@@ -39,6 +39,12 @@ def deflated(data: bytes, opcode: int = Opcode.TEXT) -> bytes:
     return frame(opcode, compressed.removesuffix(b"\0\0\xff\xff"), reserved_bits=4)
 
 
+def finished(data: bytes) -> bytes:
+    """Compress data whose last block is marked as the last one (RFC 7692 section 7.2.3.4)."""
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush(zlib.Z_FINISH) + b"\0"
+
+
 # --- breaches of the protocol ---
 
 HELLO: Final = frame(Opcode.TEXT, b"hi")
@@ -99,6 +105,12 @@ COMPRESSED_BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
     ("a compressed continuation", first(Opcode.TEXT) + frame(Opcode.CONTINUATION, reserved_bits=4), PROTOCOL_ERROR),
     ("what cannot be decompressed", frame(Opcode.TEXT, b"\xff" * 20, reserved_bits=4), PROTOCOL_ERROR),
     ("compressed text that is no UTF-8", deflated(b"\xc3\x28"), INVALID_DATA),
+    ("data after the last block", frame(Opcode.TEXT, finished(b"x") + finished(b"y"), reserved_bits=4), PROTOCOL_ERROR),
+    (
+        "fragments after the last block",
+        first(Opcode.TEXT, finished(b"x"), reserved_bits=4) + first(Opcode.CONTINUATION, b"x"),
+        PROTOCOL_ERROR,
+    ),
     ("a byte above the limit", deflated(b"x" * (LIMIT + 1)), TOO_BIG),
     ("a bomb of 500 KB", deflated(bytes(500_000)), TOO_BIG),
     (
@@ -143,6 +155,27 @@ async def test_a_breach_ends_the_connection_by_us_and_the_server_is_told(
         told = await server.result()
         # A close frame that comes in one piece with text that is no UTF-8 is answered before that is seen.
         assert told == code or (code == INVALID_DATA and told == CloseCode.NORMAL_CLOSURE)
+
+
+@pytest.mark.parametrize("extension", ["permessage-deflate", "permessage-deflate; server_no_context_takeover"])
+async def test_a_message_may_end_with_a_last_block_and_others_follow(extension: str) -> None:
+    messages = ["one", "", "x" * 900, "é" * 400, "".join(map(chr, range(0x4E00, 0x5A00))), "end"]
+
+    async def script(end: ServerEnd) -> None:
+        await end.accept({"Sec-WebSocket-Extensions": extension})
+        for message in messages:
+            await end.send(frame(Opcode.TEXT, finished(message.encode()), reserved_bits=4))
+            await end.send(frame(Opcode.TEXT, b"between"))
+            halves = finished(message.encode())
+            await end.send(first(Opcode.TEXT, halves[:2], reserved_bits=4) + frame(Opcode.PING))
+            await end.send(first(Opcode.CONTINUATION, halves[2:-1]) + frame(Opcode.CONTINUATION, halves[-1:]))
+            await end.send(deflated(message.encode()))
+        await end.close()
+        await end.until_gone()
+
+    async with scripted(script) as server, connect(server.url, compression="deflate", close_timeout=SOON) as ws:
+        received = [text async for text in ws.iter_text()]
+    assert received == [each for message in messages for each in (message, "between", message, message)]
 
 
 async def test_a_breach_is_told_of_at_once_though_the_server_stays() -> None:

@@ -5,14 +5,15 @@ goes the other way.
 """
 
 import logging
+import zlib
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers as FieldHeaders
-from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError, SecurityError
-from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
+from websockets.exceptions import InvalidHeader, InvalidStatus, NegotiationError, ProtocolError, SecurityError
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, PerMessageDeflate
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Response
 from websockets.protocol import State
@@ -30,12 +31,26 @@ __all__ = ["Wire"]
 
 
 class _Protocol(ClientProtocol):
-    """Takes a close between the fragments of a message (RFC 6455 section 5.4), where ``websockets`` answers 1002."""
+    """Does what ``websockets`` does not: take a close between fragments, and messages that end with a last block."""
 
     def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:
+        if frame.opcode is Opcode.CLOSE:  # it may come between fragments (RFC 6455 section 5.4)
             self.current_size = None  # the message will not be finished
+        for extension in self.extensions:
+            if isinstance(extension, PerMessageDeflate) and frame.opcode in _DATA:
+                _begin_anew(extension, frame)
         super().recv_frame(frame)
+
+
+def _begin_anew(deflate: PerMessageDeflate, frame: Frame) -> None:
+    """Decompress on after a last block, which a message may end with (RFC 7692 section 7.2.3.4), but zlib ends with."""
+    decoder = getattr(deflate, "decoder", None)  # none where each message has its own
+    if decoder is None or not decoder.eof:
+        return
+    if decoder.unused_data not in _AFTER_THE_LAST_BLOCK:
+        raise ProtocolError("compressed data after the last block")
+    if frame.fin:
+        deflate.decoder = zlib.decompressobj(wbits=-deflate.remote_max_window_bits)
 
 
 class Wire:
@@ -265,6 +280,9 @@ class Wire:
 
 _logger: Final = logging.getLogger("typedws.client.wire")
 _NOT_OFFERED: Final = ("a subprotocol and extensions that were offered", "another")
+_DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_AFTER_THE_LAST_BLOCK: Final = (b"", b"\0", b"\0\0\xff\xff", b"\0\0\0\xff\xff")
+"""The empty block, or as much of it as has come, that ends a message."""
 _NO_UTF_8: Final = "text that is no UTF-8"
 _USER_AGENT: Final = "typedws"
 _DEFLATE: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
