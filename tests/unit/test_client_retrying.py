@@ -100,6 +100,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
         ("²", 0),
         ("9" * 5000, 999_999_999),
         ("Thu, 01 Jan 2026 00:00:30", 0),
+        ("Thu, 01 Jan 2026 00:00:30 +99999999999999999999", 0),
     ],
 )
 def test_a_denial_may_ask_for_a_while(value: str, seconds: float) -> None:

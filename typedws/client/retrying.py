@@ -93,5 +93,5 @@ def retry_after(failure: object, now: datetime | None = None) -> float:
     try:
         then = parsedate_to_datetime(value)
         return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
-    except (ValueError, TypeError):  # none, or one without a zone
+    except (ValueError, TypeError, OverflowError):  # none, or one without a zone, or one that cannot be
         return 0.0
