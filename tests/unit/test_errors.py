@@ -132,6 +132,7 @@ SENTENCES: list[TypedWSError] = [
     ConnectionDenied(403),
     ConnectionDenied(599),
     ConnectionDenied(401, PROBLEM, b'{"title":"Unauthorized","status":401,"detail":"token missing"}'),
+    ConnectionDenied(401, PROBLEM, b'{"title":"Unauthorized","status":401,"detail":"one\\n\\u001b[1mtwo"}'),
     ConnectionDenied(401, PROBLEM, b"{}"),
     ServerUnreachable("a server at example.com:443", "connection refused"),
     ConnectTimeout(10.0),

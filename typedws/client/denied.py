@@ -1,6 +1,7 @@
 """`ConnectionDenied`: what a client gets instead of a connection. Nothing is connected here."""
 
 from http import HTTPStatus
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -9,6 +10,9 @@ from typedws.errors import ConnectionFailed
 from typedws.headers import Headers
 
 __all__ = ["ConnectionDenied"]
+
+
+_MOST_SHOWN: Final = 300
 
 
 class ConnectionDenied(ConnectionFailed):
@@ -36,4 +40,9 @@ class ConnectionDenied(ConnectionFailed):
         if self.status in HTTPStatus.__members__.values():
             told += f" ({HTTPStatus(self.status).phrase})"
         problem = self.problem
-        return told if problem is None or problem.detail is None else f"{told}: {problem.detail}"
+        return told if problem is None or problem.detail is None else f"{told}: {_shown(problem.detail)}"
+
+
+def _shown(detail: str) -> str:
+    """Give the beginning of what a server wrote, with nothing in it that moves a cursor."""
+    return "".join(each if each.isprintable() else " " for each in detail[:_MOST_SHOWN])

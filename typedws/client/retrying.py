@@ -58,6 +58,8 @@ _CLOSES: Final[Mapping[int, Reconnect]] = {
     CloseCode.BAD_GATEWAY: "backoff",  # a gateway's word: the server itself said nothing
 }
 
+_LONGEST_ASKED: Final = 86_400.0
+
 _STATUSES: Final[Mapping[int, Reconnect]] = {
     429: "backoff",  # RFC 6585 section 4
     502: "backoff",  # a gateway's word
@@ -86,12 +88,12 @@ def after_failure(failure: ConnectionFailed, retry: Mapping[int, Reconnect]) -> 
 
 
 def retry_after(failure: object, now: datetime | None = None) -> float:
-    """Give how many seconds a denial asks to wait at least (RFC 9110 section 10.2.3); 0 where it says nothing."""
+    """Give how many seconds a denial asks to wait at least (RFC 9110 section 10.2.3), at most a day; 0 for none."""
     value = failure.headers.get("retry-after", "").strip() if isinstance(failure, ConnectionDenied) else ""
     if value.isascii() and value.isdigit():
-        return float(value[:9])
+        return min(float(value[:9]), _LONGEST_ASKED)
     try:
         then = parsedate_to_datetime(value)
-        return max(0.0, (then - (now or datetime.now(UTC))).total_seconds())
+        return min(max(0.0, (then - (now or datetime.now(UTC))).total_seconds()), _LONGEST_ASKED)
     except (ValueError, TypeError, OverflowError):  # none, or one without a zone, or one that cannot be
         return 0.0
