@@ -77,6 +77,7 @@ class Session:
         "_parts",
         "asgi_receive",
         "asgi_send",
+        "close_timeout",
         "closing",
         "end",
         "inbox",
@@ -95,6 +96,7 @@ class Session:
         self.server: Server = server
         self.asgi_receive: Receive = receive or _no_receive
         self.asgi_send: Send = send or _no_send
+        self.close_timeout: float = CLOSE_TIMEOUT
         self.state: ConnectionState = ConnectionState()
         self.receiving: Gate = "shut"
         self.receiving_at_rest: Gate = "shut"
@@ -360,12 +362,12 @@ class Session:
     async def close(self, code: int, reason: str | None) -> Closed:
         """Close, or before the accept deny; where the connection is over, say how it ended.
 
-        Shielded from cancellation, and given up after `CLOSE_TIMEOUT` seconds.
+        Shielded from cancellation, and given up after ``close_timeout`` seconds.
 
         :raises InvalidClose: for a code or a reason that must not be sent, whatever the state
         """
         event = close_event(code, reason)
-        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(WebSocketDisconnect, InvalidState):
+        with anyio.move_on_after(self.close_timeout, shield=True), suppress(WebSocketDisconnect, InvalidState):
             await self.connect()
             await self.send(event)
         if self.state.allows(Move.CLOSE):  # given up, or the peer is gone without a word

@@ -17,6 +17,7 @@ from typedws.client.transport import Timing, Transport
 from typedws.contract import Contract
 from typedws.errors import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed
 from typedws.outcome import Closed
+from typedws.view import session_of
 
 __all__ = ["Opened", "Plan", "open_connection"]
 
@@ -63,9 +64,9 @@ class Opened:
         return end is not None and end.closed_by == "application"
 
     async def close(self, code: int) -> None:
-        """Close, and wait until nothing of the connection is left; not cancelled, and within the close timeout."""
+        """Close, and wait until nothing of the connection is left: not cancelled, within twice the close timeout."""
         await self.connection.close(code)
-        self.transport.close(code, "")
+        self.transport.close(code, "")  # where it was given up: behind a send that waits for the server, say
         with anyio.CancelScope(shield=True):
             await self.transport.ended.wait()
 
@@ -94,6 +95,7 @@ async def open_connection(plan: Plan) -> Opened:
         transport = Transport(stream, wire, plan.timing)
         kind: type[ClientConnection[Any, Any]] = TolerantConnection if plan.skips_unknown else ClientConnection
         connection = kind(scope, transport.receive, transport.send, accepted, plan.contract)
+        session_of(connection).close_timeout = plan.timing.close_timeout
         transport.start()
         return Opened(connection, transport)
     raise ConnectTimeout(plan.open_timeout or 0)
