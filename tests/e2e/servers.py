@@ -1,7 +1,8 @@
 """Every server that people run, each in a process of its own, started as its own command would and stopped by SIGTERM.
 
 ``async with running_server("daphne", "package.module:app") as server`` runs an application on a free port of the
-loopback interface. What it reports by `tests.e2e.stage.report`, how it ends, and what its process logs comes back.
+loopback interface. What it reports by `tests.e2e.stage.report`, how it ends, and what its process logs comes back. A
+server may be killed, and started again on its port. The tests may run on asyncio or on trio.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,11 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, get_args
 from urllib.parse import urlencode
 
 import anyio
+import anyio.to_thread
 
 from tests.e2e.serving import LIMIT
 from tests.e2e.stage import APPLICATION, CHANNEL
+from typedws.watchdog import running_trio
 
 __all__ = ["LOOPS", "SERVERS", "Census", "LogLine", "Loop", "Run", "RunningServer", "ServerName", "running_server"]
 
@@ -71,8 +74,8 @@ class Run:
     def __init__(self, port: int, key: str, app: str | None) -> None:
         self._query = {"run": key, **({"app": app} if app else {})}
         self._port = port
-        self._loop = asyncio.get_running_loop()
-        self._news = asyncio.Event()
+        self._soon = _caller_soon()
+        self._waiting: list[anyio.Event] = []
         self.reports: list[dict[str, Any]] = []
         """What was reported, in order, beside the starts and ends."""
         self.ends: list[str | None] = []
@@ -90,7 +93,7 @@ class Run:
     def put_soon(self, report: dict[str, Any]) -> None:
         """Take a report, from any thread."""
         with suppress(RuntimeError):  # the test has ended, and its loop
-            self._loop.call_soon_threadsafe(self._put, report)
+            self._soon(self._put, report)
 
     def _put(self, report: dict[str, Any]) -> None:
         if report["kind"] == "started":
@@ -99,31 +102,43 @@ class Run:
             self.ends.append(report["raised"])
         else:
             self.reports.append(report)
-        self._news.set()
-        self._news = asyncio.Event()
+        while self._waiting:
+            self._waiting.pop().set()
+
+    async def _news(self) -> None:
+        self._waiting.append(event := anyio.Event())
+        await event.wait()
 
     async def told(self, kind: str, count: int) -> list[dict[str, Any]]:
         """Wait until so many reports of a kind have come, and give them all."""
         while len(found := [each for each in self.reports if each["kind"] == kind]) < count:
-            await self._news.wait()
+            await self._news()
         return found
 
     async def started(self, count: int = 1) -> None:
         """Wait until so many connections have reached the application."""
         while self.starts < count:
-            await self._news.wait()
+            await self._news()
 
     async def ended(self, count: int = 1) -> str | None:
         """Wait until so many connections were served to the end; tell how the last of them ended."""
         while len(self.ends) < count:
-            await self._news.wait()
+            await self._news()
         return self.ends[-1]
 
     async def report(self, kind: str, client: str = "") -> dict[str, Any]:
         """Wait for the first report of a kind, where a client named itself of its application, and give its facts."""
         while not (found := [each for each in self.reports if (each["kind"], each["client"]) == (kind, client)]):
-            await self._news.wait()
+            await self._news()
         return {name: fact for name, fact in found[0].items() if name not in ("kind", "client")}
+
+
+def _caller_soon() -> Callable[..., object]:
+    """Give what calls a function in this event loop, from any thread."""
+    if (trio := running_trio()) is not None:
+        soon: Callable[..., object] = trio.lowlevel.current_trio_token().run_sync_soon
+        return soon
+    return asyncio.get_running_loop().call_soon_threadsafe
 
 
 class RunningServer:
@@ -141,45 +156,50 @@ class RunningServer:
         self._runs: dict[str, Run] = {}
         self._count = 0
         self._channel = socket.create_server(("127.0.0.1", 0))
-        # The clients of a server that listens already need not wait for it; granian listens by itself, on a port that
-        # is kept for it.
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if name == "granian":
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._listener.bind(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        if name != "granian":
-            self._listener.listen(1024)
-        order = {
-            "loop": loop,
-            "listener": self._listener.fileno(),
-            "port": self.port,
-            "grace": grace,
-            "options": options,
+        self._kept = self._bound(0)  # so that the port is nobody else's while no server listens
+        self.port: int = self._kept.getsockname()[1]
+        self._order = {"loop": loop, "port": self.port, "grace": grace, "options": options}
+        self._environment = {
+            **os.environ,
+            CHANNEL: str(self._channel.getsockname()[1]),
+            APPLICATION: app or "",
         }
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - end() closes it
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.serve", name, json.dumps(order)],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                CHANNEL: str(self._channel.getsockname()[1]),
-                APPLICATION: app or "",
-            },
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            pass_fds=[self._listener.fileno()],
-            start_new_session=True,
-        )
-        if name != "granian":
-            self._listener.close()
+        self._process: subprocess.Popen[bytes]
+        self.start()
         self._is_over = False
         self._hearing = threading.Thread(target=self._hear, daemon=True)
         self._hearing.start()
 
     # --- starting and stopping ---
+
+    def start(self) -> None:
+        """Start the server, on the port that it had before if it was stopped."""
+        # Clients need not wait for a server whose listener is there already; granian listens by itself.
+        listener = None if self.name == "granian" else self._bound(self.port)
+        if listener is not None:
+            listener.listen(1024)
+        number = (listener or self._kept).fileno()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.e2e.serve", self.name, json.dumps({**self._order, "listener": number})],
+            cwd=ROOT,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            pass_fds=[number],
+            start_new_session=True,
+        )
+        if listener is not None:
+            listener.close()
+
+    def _bound(self, port: int) -> socket.socket:
+        bound = socket.socket()
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.name == "granian":
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(("127.0.0.1", port))
+        return bound
 
     def wait_until_ready(self) -> None:
         """Wait until a client can connect."""
@@ -198,6 +218,10 @@ class RunningServer:
     def stop(self) -> None:
         """Ask the server to stop, as a supervisor does."""
         self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End all processes of the server at once, as the kernel does when memory runs out."""
+        os.killpg(self._process.pid, signal.SIGKILL)
 
     def wait_until_stopped(self) -> int:
         """Wait until the process has ended, and give its exit status."""
@@ -222,7 +246,7 @@ class RunningServer:
             socket.create_connection(self._channel.getsockname()).close()  # which wakes who hears
             self._hearing.join(LIMIT)
             self._channel.close()
-            self._listener.close()
+            self._kept.close()
             self.printed = self._output_so_far()
             self._output.close()
 
@@ -246,7 +270,7 @@ class RunningServer:
 
     async def census(self) -> Census:
         """Count what is alive in the process that runs the application."""
-        return Census(**json.loads(await asyncio.to_thread(self._answer_to, "/?census")))
+        return Census(**json.loads(await anyio.to_thread.run_sync(self._answer_to, "/?census")))
 
     def _answer_to(self, path: str) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), LIMIT) as client:
@@ -301,7 +325,8 @@ async def running_server(
     """
     server = RunningServer(name, loop or LOOPS[name][0], app, grace, **options)
     try:
-        await asyncio.to_thread(server.wait_until_ready)
+        await anyio.to_thread.run_sync(server.wait_until_ready)
         yield server
     finally:
-        await asyncio.to_thread(server.end)
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(server.end)
