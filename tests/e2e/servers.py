@@ -257,13 +257,13 @@ class RunningServer:
     # --- what comes back ---
 
     @asynccontextmanager
-    async def run(self, app: str | None = None) -> AsyncGenerator[Run]:
-        """Let clients reach an application while the block runs, which may take `LIMIT` seconds."""
+    async def run(self, app: str | None = None, *, limit: float = LIMIT) -> AsyncGenerator[Run]:
+        """Let clients reach an application while the block runs, which may take ``limit`` seconds."""
         self._count += 1
         key = f"{os.getpid()}-{self._count}"
         run = self._runs[key] = Run(self.port, key, app)
         try:
-            with anyio.fail_after(LIMIT):
+            with anyio.fail_after(limit):
                 yield run
         finally:
             del self._runs[key]

@@ -1,0 +1,164 @@
+"""Two hundred typed clients at once, of servers in their own processes: each message is answered once, and in order."""
+
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import anyio
+import pytest
+
+from tests.e2e.conftest import Place
+from tests.e2e.counting import APP, Answer, Ask, Client, Closes, Counting, Finish, Question, counting
+from tests.e2e.servers import Run, RunningServer
+from tests.e2e.tallies import Tally
+from typedws import Connection, Contract, WebSocketDisconnect
+from typedws.client import ConnectionDenied, connect
+from typedws.denial import ProblemDocument
+from typedws.outcome import Closed
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
+
+CROWD: Final = 200
+MESSAGES: Final = 100
+FINISHED: Final = Closed(Closes.FINISHED, Closes.FINISHED.description, "peer")
+
+UVICORN: Final[Place] = ("uvicorn-sansio", "asyncio")
+PLACES: Final[list[Place]] = [UVICORN, ("hypercorn-asyncio", "asyncio"), ("granian", "asyncio")]
+on_each_server: Final = pytest.mark.parametrize("place", PLACES, indirect=True, ids=lambda place: place[0])
+
+
+@on_each_server
+async def test_two_hundred_clients_are_answered_once_and_in_order(host: RunningServer) -> None:
+    await is_answered_once_and_in_order(host)
+
+
+@pytest.mark.parametrize("place", [UVICORN], indirect=True, ids=lambda place: place[0])
+async def test_two_hundred_clients_are_answered_once_and_in_order_in_msgpack(host: RunningServer) -> None:
+    await is_answered_once_and_in_order(host, subprotocols=["counting.v1.msgpack"])
+
+
+async def is_answered_once_and_in_order(host: RunningServer, **options: Any) -> None:
+    """Let all connect, then all talk, half of them without waiting for each answer."""
+    logged = len(host.log)
+    expected = Tally(sent=CROWD * MESSAGES)
+    crowd = Crowd(CROWD)
+    async with host.run(APP, limit=30) as run:
+        async with anyio.create_task_group() as tasks:
+            for number in range(CROWD):
+                tasks.start_soon(crowd.member, run, number, options)
+        assert crowd.answered == expected
+        assert crowd.ends == {FINISHED: CROWD}
+        heard = await run.told("heard", CROWD)
+    assert sum((Tally.of(range(MESSAGES), each["numbers"]) for each in heard), Tally()) == expected
+    assert [line for line in host.log[logged:] if line.level != "DEBUG"] == []
+
+
+class Crowd:
+    """Clients that talk once all of them are there; what they hear is counted."""
+
+    def __init__(self, size: int) -> None:
+        self._missing = size
+        self._all_are_there = anyio.Event()
+        self.answered = Tally()
+        self.ends: Counter[Closed | None] = Counter()
+
+    async def member(self, run: Run, number: int, options: dict[str, Any]) -> None:
+        """Be one of them."""
+        params = Client(crowd="large", client=str(number))
+        async with connect(run.url("/count/{crowd}"), counting, params=params, **options) as ws:
+            assert ws.subprotocol == options.get("subprotocols", ["counting.v1.json"])[0]
+            self._missing -= 1
+            if not self._missing:
+                self._all_are_there.set()
+            await self._all_are_there.wait()
+            heard = await (hears_at_last if number % 2 else hears_each)(ws)
+        assert {answer.client for answer in heard} == {str(number)}
+        self.answered += Tally.of(range(MESSAGES), [answer.number for answer in heard])
+        self.ends[ws.end] += 1
+
+
+async def hears_each(ws: Counting) -> list[Answer]:
+    """Wait for each answer, and at last for the end."""
+    heard: list[Answer] = []
+    for number in range(MESSAGES):
+        await ws.send_model(Ask(number=number))
+        heard.append(await ws.receive_model())
+    await ws.send_model(Finish())
+    with pytest.raises(WebSocketDisconnect) as caught:
+        heard.append(await ws.receive_model())
+    assert (caught.value.code, caught.value.reason) == (FINISHED.code, FINISHED.reason)
+    return heard
+
+
+async def hears_at_last(ws: Counting) -> list[Answer]:
+    """Say all, and hear what comes meanwhile and after."""
+    async with speaking(ws):
+        return [answer async for answer in ws]
+
+
+@asynccontextmanager
+async def speaking(ws: Counting) -> AsyncGenerator[None]:
+    async def speak() -> None:
+        for number in range(MESSAGES):
+            await ws.send_model(Ask(number=number))
+        await ws.send_model(Finish())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(speak)
+        yield
+
+
+# --- denials ---
+
+
+@on_each_server
+async def test_a_denial_is_told_by_its_problem_document(host: RunningServer) -> None:
+    async with host.run(APP) as run:
+        for client, status, title in (("nobody", 401, "Unauthorized"), ("mallory", 403, "Forbidden")):
+            denied = await denied_of(run, params=Client(crowd="small", client=client))
+            assert denied.problem == ProblemDocument(title=title, status=status, detail=f"not you, {client}")
+            assert str(denied) == (
+                f"expected an accepted connection, found it denied with {status} ({title}): not you, {client}"
+            )
+        await run.ended(2)
+        assert run.ends == [None, None]
+
+
+@on_each_server
+async def test_an_unknown_path_and_wrong_parameters_are_told(host: RunningServer) -> None:
+    async with host.run(APP) as run:
+        assert (await denied_of(run, "/elsewhere")).status == 404
+        denied = await denied_of(run, "/count/small?says_first=often")
+        assert denied.status == 422
+        assert denied.problem is not None
+        assert "says_first" in str(denied.problem.model_extra)
+
+
+second = Contract("counting", Connection[Question, Answer, Client], version="2.0.0", modes=("text", "msgpack"))
+
+
+@on_each_server
+async def test_a_version_that_the_server_does_not_speak_is_denied_with_400(host: RunningServer) -> None:
+    async with host.run(APP) as run:
+        denied = await denied_of(run, contract=second, params=Client(crowd="small", client="ann"))
+        assert str(denied) == (
+            "expected an accepted connection, found it denied with 400 (Bad Request): expected an offer of the "
+            "subprotocol counting.v1.json or counting.v1.msgpack, found only others"
+        )
+
+
+async def denied_of(
+    run: Run,
+    path: str = "/count/{crowd}",
+    *,
+    contract: Contract[Question, Answer, Client] = counting,
+    params: Client | None = None,
+) -> ConnectionDenied:
+    """Connect, and give what denies it."""
+    path, _, query = path.partition("?")
+    url = run.url(path) + ("&" + query if query else "")
+    with pytest.raises(ConnectionDenied) as caught:
+        async with connect(url, contract, params=params):
+            pass
+    return caught.value
