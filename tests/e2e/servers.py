@@ -272,6 +272,11 @@ class RunningServer:
         """Count what is alive in the process that runs the application."""
         return Census(**json.loads(await anyio.to_thread.run_sync(self._answer_to, "/?census")))
 
+    async def settled(self, before: Census) -> None:
+        """Wait until no more tasks and sockets are alive than before: a server closes its end when it likes."""
+        while (now := await self.census()).tasks > before.tasks or now.sockets > before.sockets:  # noqa: ASYNC110
+            await anyio.sleep(0.02)  # for nothing tells
+
     def _answer_to(self, path: str) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), LIMIT) as client:
             client.settimeout(LIMIT)

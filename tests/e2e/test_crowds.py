@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.driving import DEPARTURES, Departure
 from tests.e2e.raw_client import RawClient, raw_client
-from tests.e2e.servers import Census, RunningServer
+from tests.e2e.servers import RunningServer
 
 pytestmark = pytest.mark.anyio
 
@@ -32,14 +32,8 @@ async def test_a_crowd_that_leaves_at_once_leaves_nothing_behind(host: RunningSe
                 DEPARTING[number % len(DEPARTING)](client)
             await run.ended(CROWD)
         assert run.ends == [None] * CROWD
-        await settled(host, before)
+        await host.settled(before)
     assert [line for line in host.log[logged:] if line.level != "DEBUG"] == []
 
 
 DEPARTING: Final[list[Departure]] = [*DEPARTURES.values()]
-
-
-async def settled(host: RunningServer, before: Census) -> None:
-    """Wait until no more tasks and sockets are alive than before: a server closes its end when it likes."""
-    while (now := await host.census()).tasks > before.tasks or now.sockets > before.sockets:  # noqa: ASYNC110
-        await asyncio.sleep(0.02)  # for nothing tells
