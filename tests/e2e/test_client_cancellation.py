@@ -133,13 +133,15 @@ async def test_a_block_that_is_cancelled_closes_with_1001(
     host: RunningServer, stuck: Callable[[Counting, list[int]], Awaitable[None]]
 ) -> None:
     async with host.run(APP) as run:
+        clients: list[Counting] = []
         sent: list[int] = []
         with anyio.CancelScope() as scope:
             async with connection(run) as ws:
+                clients.append(ws)
                 scope.deadline = anyio.current_time() + 0.2
                 await stuck(ws, sent)
         assert scope.cancelled_caught
-        assert ws.end == Closed(1001, "", "application")
+        assert clients[0].end == Closed(1001, "", "application")
         [heard] = await run.told("heard", 1)
     assert heard["how"] == "1001 by the peer"
     # A handler that answers ends where it cannot, on uvicorn before it has heard all.

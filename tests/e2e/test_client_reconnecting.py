@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
@@ -38,7 +38,7 @@ class Rule:
     steps: Sequence[str]
     changes: Sequence[str]
     raises: str = ""
-    retry: Mapping[int, Reconnect] = field(default_factory=dict[int, Reconnect])
+    retry: Mapping[int, Reconnect] | None = None
 
 
 def final(step: str, told: str, raises: str) -> Rule:
@@ -49,12 +49,12 @@ def refused(status: str) -> Rule:
     return Rule([status], ["connecting", f"ended after {status}"], status)
 
 
-def retried(step: str, told: str, **options: Mapping[int, Reconnect]) -> Rule:
+def retried(step: str, told: str, retry: Mapping[int, Reconnect] | None = None) -> Rule:
     """Come back after a while."""
     return Rule(
         [step, "serve"],
         ["connecting", "open", f"waiting after {told}", f"connecting after {told}", "open", "ended"],
-        **options,
+        retry=retry,
     )
 
 
@@ -142,7 +142,7 @@ async def reconnected(run: Run, rule: Rule) -> tuple[list[Change], str]:
         ruling,
         params=Asked(name=f"{SECRET}-{os.getpid()}-{next(numbers)}", steps=list(rule.steps)),
         backoff=BACKOFF,
-        retry=rule.retry,
+        retry=rule.retry or {},
         on_change=note,
     )
     try:
