@@ -1,6 +1,7 @@
 """Calls of a typed client that are given up lose nothing, and a block that is cancelled says goodbye to the server."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from itertools import count, cycle
 from typing import Final
 
@@ -15,6 +16,7 @@ from tests.e2e.tallies import Tally
 from typedws import WebSocketDisconnect
 from typedws.client import Connecting, connect
 from typedws.outcome import Closed
+from typedws.session import CLOSE_TIMEOUT
 
 PLACES: Final[list[Place]] = [("uvicorn-sansio", "asyncio"), ("granian", "asyncio")]
 """hypercorn tells its applications of no close code."""
@@ -123,7 +125,7 @@ async def waits(ws: Counting, sent: list[int]) -> None:
 
 async def says_too_much(ws: Counting, sent: list[int]) -> None:
     """Send, and hear nothing, until the server does not hear either."""
-    for number in count():
+    for number in count(len(sent)):
         await ws.send_model(Ask(number=number, padding=PADDINGS[1]))
         sent.append(number)
 
@@ -145,6 +147,31 @@ async def test_a_block_that_is_cancelled_closes_with_1001(
         [heard] = await run.told("heard", 1)
     assert heard["how"] == "1001 by the peer"
     # A handler that answers ends where it cannot, on uvicorn before it has heard all.
+    assert heard["numbers"] == sent[: len(heard["numbers"])]
+
+
+async def test_a_close_lets_a_send_that_waits_go_through(host: RunningServer) -> None:
+    """The server waits for us to hear its answers, and only after that would hear more."""
+    async with host.run(APP) as run:
+        is_stuck = anyio.Event()
+        sent: list[int] = []
+
+        async def say_too_much(ws: Counting) -> None:
+            with anyio.move_on_after(0.2):
+                await says_too_much(ws, sent)
+            is_stuck.set()
+            with suppress(WebSocketDisconnect):
+                await says_too_much(ws, sent)
+
+        async with connection(run) as ws, anyio.create_task_group() as tasks:
+            tasks.start_soon(say_too_much, ws)
+            await is_stuck.wait()
+            began = anyio.current_time()
+            await ws.close(3000)
+            took = anyio.current_time() - began
+        [heard] = await run.told("heard", 1)
+    assert took < CLOSE_TIMEOUT
+    assert heard["how"] == "3000 by the peer"
     assert heard["numbers"] == sent[: len(heard["numbers"])]
 
 

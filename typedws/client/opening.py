@@ -94,7 +94,8 @@ async def open_connection(plan: Plan) -> Opened:
         scope["client"] = stream.extra(SocketAttribute.local_address, None)  # noqa: S610 - no SQL
         transport = Transport(stream, wire, plan.timing)
         kind: type[ClientConnection[Any, Any]] = TolerantConnection if plan.skips_unknown else ClientConnection
-        connection = kind(scope, transport.receive, transport.send, accepted, plan.contract)
+        ways = transport.receive, transport.send
+        connection = kind(scope, *ways, accepted, plan.contract, transport.read_on, transport.close)
         session_of(connection).close_timeout = plan.timing.close_timeout
         transport.start()
         return Opened(connection, transport)

@@ -78,6 +78,7 @@ class Transport:
         self._answered, self._ponged = _Bell(), _Bell()
         self._is_held_up = False
         """Whether nothing is read because nobody receives."""
+        self._is_reading_on = False
         self._is_closing = False
         self._cannot_write = False
         self._closing = anyio.Event()
@@ -121,6 +122,11 @@ class Transport:
     def end(self) -> Closed | None:
         """How the server, the network or a failure ended the connection, once one has."""
         return None if self._wire.disconnect is None else disconnect_of(self._wire.disconnect, PEER)
+
+    def read_on(self) -> None:
+        """Read from now on whether somebody receives or not."""
+        self._is_reading_on = True
+        self._taken.ring()
 
     def close(self, code: int, reason: str) -> None:
         """Begin to close, in the background."""
@@ -193,7 +199,7 @@ class Transport:
     async def _wait_for_room(self) -> None:
         wire = self._wire
         self._is_held_up = True
-        while len(wire.events) > _MAX_UNREAD and not self._is_closing:
+        while len(wire.events) > _MAX_UNREAD and not (self._is_reading_on or self._is_closing):
             await self._taken.wait()
         self._is_held_up = False
         while wire.answers > _MAX_ANSWERS and not self._cannot_write:
