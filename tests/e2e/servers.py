@@ -223,6 +223,14 @@ class RunningServer:
         """End all processes of the server at once, as the kernel does when memory runs out."""
         os.killpg(self._process.pid, signal.SIGKILL)
 
+    def hang(self) -> None:
+        """Let no process of the server do anything until it wakes."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def wake(self) -> None:
+        """Let a server that hangs go on."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+
     def wait_until_stopped(self) -> int:
         """Wait until the process has ended, and give its exit status."""
         return self._process.wait(LIMIT)

@@ -168,9 +168,8 @@ async def test_a_close_lets_a_send_that_waits_go_through(host: RunningServer) ->
             await is_stuck.wait()
             began = anyio.current_time()
             await ws.close(3000)
-            took = anyio.current_time() - began
+            assert anyio.current_time() - began < CLOSE_TIMEOUT
         [heard] = await run.told("heard", 1)
-    assert took < CLOSE_TIMEOUT
     assert heard["how"] == "3000 by the peer"
     assert heard["numbers"] == sent[: len(heard["numbers"])]
 
