@@ -3,9 +3,8 @@
 How its events come and go is the matter of who makes it: over a socket, or in process.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from typedws.adapters import MessageAdapter
 from typedws.asgi import Receive, Scope, Send
@@ -19,7 +18,7 @@ from typedws.outcome import Closed
 from typedws.servers import PEER
 from typedws.view import declare
 
-__all__ = ["Accepted", "ClientConnection"]
+__all__ = ["Accepted", "ClientConnection", "Line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +29,26 @@ class Accepted:
     headers: Headers
 
 
+class Line(Protocol):
+    """What a connection goes over, where closing takes more than an event."""
+
+    def read_on(self) -> None:
+        """Read from now on whether somebody receives or not: a server that waits for that would hear no close."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin to close, unless that has begun; for a close that waited for other sends, and was given up."""
+        ...
+
+
 class ClientConnection(Connection[In_co, Out_contra, object]):
     """The client's end: it receives what the server says and sends what the server hears.
 
     ``ClientConnection[ServerMessage, ClientMessage]`` is a `Connection` whose peer is the server; what it shows of the
     request is what was asked for. Made by ``connect``, not by its users.
-
-    :param read_on: what is called before a close, from where on nothing that is sent may wait for us to receive
-    :param hang_up: what is called after a close, with its code and reason, which may have had to be given up
     """
 
-    __slots__ = ("_accepted", "_hang_up", "_read_on")
+    __slots__ = ("_accepted", "_line")
 
     def __init__(
         self,
@@ -49,8 +57,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         send: Send,
         accepted: Accepted,
         contract: Contract[Any, Any, Any] | None,
-        read_on: Callable[[], None] | None = None,
-        hang_up: Callable[[int, str], None] | None = None,
+        line: Line | None = None,
     ) -> None:
         mode, codecs = "text" if contract is None else contract.modes[0], registry
         if contract is not None:
@@ -60,8 +67,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         hears, says = (None, None) if contract is None else (_form(contract.says), _form(contract.hears))
         declare(self, (hears, says, None), None)
         self._accepted = accepted
-        self._read_on = read_on
-        self._hang_up = hang_up
+        self._line = line
         self._session.server = PEER
         self._session.establish()
 
@@ -83,11 +89,11 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
     async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
         """Close the connection, after all that was sent before; see `Connection.close`."""
         event = close_event(code, reason)
-        if self._read_on is not None:  # a server that waits for us to receive would not hear the close
-            self._read_on()
+        if self._line is not None:
+            self._line.read_on()
         closed = await super().close(code, reason)
-        if self._hang_up is not None:
-            self._hang_up(code, event.get("reason") or "")
+        if self._line is not None:
+            self._line.close(code, event.get("reason") or "")
         return closed
 
 

@@ -66,7 +66,6 @@ class Opened:
     async def close(self, code: int) -> None:
         """Close, and wait until nothing of the connection is left: not cancelled, within twice the close timeout."""
         await self.connection.close(code)
-        self.transport.close(code, "")  # where it was given up: behind a send that waits for the server, say
         with anyio.CancelScope(shield=True):
             await self.transport.ended.wait()
 
@@ -94,8 +93,7 @@ async def open_connection(plan: Plan) -> Opened:
         scope["client"] = stream.extra(SocketAttribute.local_address, None)  # noqa: S610 - no SQL
         transport = Transport(stream, wire, plan.timing)
         kind: type[ClientConnection[Any, Any]] = TolerantConnection if plan.skips_unknown else ClientConnection
-        ways = transport.receive, transport.send
-        connection = kind(scope, *ways, accepted, plan.contract, transport.read_on, transport.close)
+        connection = kind(scope, transport.receive, transport.send, accepted, plan.contract, transport)
         session_of(connection).close_timeout = plan.timing.close_timeout
         transport.start()
         return Opened(connection, transport)

@@ -129,7 +129,7 @@ class Transport:
         self._taken.ring()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close, in the background."""
+        """Begin to close, in the background; nothing where that has begun."""
         self._wire.close(code, reason)
         self._pending.ring()
         self._begin_to_close()
