@@ -360,4 +360,4 @@ async def test_wire_logs_are_apart(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with scripted(answering) as server, connect(server.url) as ws:
         await ws.send_text("secret")
-    assert {record.name for record in caplog.records if "secret" in record.getMessage()} == {"typedws.client.wire"}
+    assert {record.name for record in caplog.records if "secret" in record.getMessage()} == {"typedws.wire"}

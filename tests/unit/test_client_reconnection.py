@@ -75,8 +75,9 @@ class Network:
         if outcome is not None:
             ends.append({**disconnect(outcome.code, outcome.reason), "closed_by": outcome.closed_by})
         receive, send, _ = wire(text('"hello"'), *ends)
-        connection = ClientConnection[Any, Any](scope(), receive, send, Accepted(None, Headers()), plan.contract)
-        return Opened(connection, cast(Transport, Line(self, outcome)))
+        line = Line(self, outcome)
+        connection = ClientConnection[Any, Any](scope(), receive, send, Accepted(None, Headers()), plan.contract, line)
+        return Opened(connection, cast(Transport, line))
 
     async def sleep(self, delay: float) -> None:
         await anyio.lowlevel.checkpoint()
@@ -91,6 +92,8 @@ class Line:
         self._network = network
         self.end = end
         self.ended = anyio.Event()
+
+    def read_on(self) -> None: ...
 
     def close(self, code: int, reason: str) -> None:
         self._network.closes.append(code)

@@ -124,7 +124,8 @@ class Transport:
         return None if self._wire.disconnect is None else disconnect_of(self._wire.disconnect, PEER)
 
     def read_on(self) -> None:
-        """Read from now on whether somebody receives or not."""
+        """Read from now on whether somebody receives or not: what is said is dropped."""
+        self._wire.drop_messages()
         self._is_reading_on = True
         self._taken.ring()
 

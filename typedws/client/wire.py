@@ -251,9 +251,13 @@ class Wire:
         self.outgoing += protocol.data_to_send()
         self.size += len(data)
 
+    def drop_messages(self) -> None:
+        """Drop the messages that come from now on."""
+        self._is_deaf = True
+
     def close(self, code: int, reason: str) -> None:
         """Send a close frame, unless one was sent, and drop what is still said."""
-        self._is_deaf = True
+        self.drop_messages()
         if self.is_open:
             self._protocol.send_close(code, truncate_reason(reason))
             self._take_writes()
@@ -278,7 +282,7 @@ class Wire:
         self.answers += sum(map(len, writes))
 
 
-_logger: Final = logging.getLogger("typedws.client.wire")
+_logger: Final = logging.getLogger("typedws.wire")
 _NOT_OFFERED: Final = ("a subprotocol and extensions that were offered", "another")
 _DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
 _AFTER_THE_LAST_BLOCK: Final = (b"", b"\0", b"\0\0\xff\xff", b"\0\0\0\xff\xff")
