@@ -23,11 +23,11 @@ __all__ = ["Timing", "Transport"]
 
 _MAX_UNREAD: Final = 16
 """Messages that wait to be received before nothing more is read, so that the server has to wait (as TCP does)."""
-_MAX_UNWRITTEN: Final = 1 << 16
+_MAX_UNWRITTEN: Final = 1 << 17
 """Bytes that wait to be written before who sends has to wait."""
 _MAX_ANSWERS: Final = 1 << 16
 """Bytes of pongs that wait to be written before nothing more is read."""
-_READ: Final = 1 << 16
+_READ: Final = 1 << 18
 _READ_COMPRESSED: Final = 1 << 13
 """Bytes read at once: what comes compressed may grow a thousandfold."""
 
