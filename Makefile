@@ -10,7 +10,7 @@ export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/.venv/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export npm_config_cache := $(CURDIR)/.venv/npm
 
-.PHONY: demo test check lint types schemas bench clean
+.PHONY: demo test check lint types schemas bench autobahn clean
 
 demo: .venv/.demo
 	@$(BIN)/python -m examples.demo
@@ -41,6 +41,12 @@ bench: .venv/.bench
 	$(BIN)/python -m bench.handshake
 	$(BIN)/python -m bench.group
 	$(BIN)/python -m bench.headers
+	$(BIN)/python -m bench.client
+
+# Needs a Python 2.7 (PYTHON2), in which alone the suite runs; it takes some twenty minutes.
+PYTHON2 ?= python2.7
+autobahn: .venv/.autobahn
+	$(BIN)/python -m bench.autobahn --json --python2 $(PYTHON2)
 
 clean:
 	rm -rf .venv
@@ -53,7 +59,7 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "typedws needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	@rm -f .venv/.demo .venv/.test .venv/.check .venv/.bench
+	@rm -f .venv/.demo .venv/.test .venv/.check .venv/.bench .venv/.autobahn
 	@touch $@
 
 .PRECIOUS: .venv/.%

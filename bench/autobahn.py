@@ -120,7 +120,10 @@ class Agent:
         return self.compression is not None or case.split(".")[0] not in OF_COMPRESSION
 
 
-AGENTS: Final = [Agent(backend, compression) for backend in ("asyncio", "trio") for compression in (None, "deflate")]
+AGENTS: Final = {
+    agent.name: agent
+    for agent in (Agent(backend, compression) for backend in ("asyncio", "trio") for compression in (None, "deflate"))
+}
 
 
 async def ask(url: str) -> Any:
@@ -199,9 +202,20 @@ def versions() -> dict[str, str]:
     return {"autobahntestsuite": SUITE, "python": platform.python_version(), **ours}
 
 
+def record(runs: dict[str, Any]) -> None:
+    """Write what was found, beside what is recorded of other agents with the same versions."""
+    about = {"versions": versions()}
+    recorded = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    if recorded.get("versions") == about["versions"]:
+        runs = {name: (recorded["runs"] | runs)[name] for name in AGENTS if name in recorded["runs"] | runs}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({**about, "runs": runs}, indent=2) + "\n")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", nargs="+", default=["*"], help='patterns such as "7.*"')
+    parser.add_argument("--agents", nargs="+", choices=[*AGENTS], default=[*AGENTS], metavar="AGENT", help="which ways")
     parser.add_argument("--json", action="store_true", help=f"write {RESULTS.parent.name}/{RESULTS.name}")
     parser.add_argument("--python2", default="python2.7", help="a Python 2.7, for the suite")
     parser.add_argument("--environment", type=Path, default=Path(".venv/autobahn"), help="where the suite is installed")
@@ -213,19 +227,18 @@ def main() -> int:
             wstest = suite(options.environment, options.python2).absolute()
             with fuzzing_server(wstest, options.cases, directory) as url:
                 cases = anyio.run(all_cases, url)
-                for agent in AGENTS:
+                for agent in map(AGENTS.__getitem__, options.agents):
                     taken = {number: case for number, case in cases.items() if agent.takes(case)}
                     errors = anyio.run(drive, url, agent, taken, backend=agent.backend)
                     index = json.loads((directory / "index.json").read_text())
                     missing = {case: {"behavior": "MISSING", "behaviorClose": "MISSING"} for case in taken.values()}
                     runs[agent.name] = verdicts(missing | index.get(agent.name, {}), errors)
                     show(agent, runs[agent.name])
+                    if options.json:
+                        record(runs)
         except NotHere as error:
             print(f"The Autobahn suite cannot be run: {error}.")
             return 2
-    if options.json:
-        RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps({"versions": versions(), "runs": runs}, indent=2) + "\n")
     return int(any(each["failed"] or each["errors of the client"] for each in runs.values()))
 
 

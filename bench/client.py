@@ -54,7 +54,7 @@ def answer(child: subprocess.Popen[str], asked: object = None) -> str:
         print(json.dumps(asked), file=child.stdin, flush=True)
     line = child.stdout.readline()
     if not line:
-        raise RuntimeError(f"{child.args} has failed")
+        raise RuntimeError(f"{child.args!r} has failed")
     return line
 
 

@@ -10,7 +10,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median, quantiles
@@ -135,7 +135,8 @@ class TypedByHand(Typed):
     """Models by ``websockets`` and pydantic: ``model_dump_json``, and ``validate_json`` of the same union."""
 
     async def stream(self, messages: Sequence[Say]) -> None:
-        receive, validate = self._connection.recv, ADAPTER.validate_json
+        receive = self._connection.recv
+        validate: Any = ADAPTER.validate_json  # whose messages need not have a number
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_all, messages)
             for sent in messages:
@@ -197,7 +198,8 @@ class Callbacks(picows.WSListener):
     def _begin(self, messages: Sequence[str]) -> None:
         self._messages = messages
         self._received = 0
-        self._ahead = None
+        self._ahead: Iterator[str] | None = None
+        self._times: list[float] = []
         self._done.clear()
 
     async def stream(self, messages: Sequence[str]) -> None:
@@ -211,10 +213,9 @@ class Callbacks(picows.WSListener):
 
     async def ping_pong(self, messages: Sequence[str], depth: int) -> list[float]:
         self._begin(messages)
-        self._times: list[float] = []
-        self._ahead = iter(messages)
+        self._ahead = ahead = iter(messages)
         for _ in range(depth):
-            self._transport.send(picows.WSMsgType.TEXT, next(self._ahead).encode())
+            self._transport.send(picows.WSMsgType.TEXT, next(ahead).encode())
         await self._done.wait()
         return self._times
 
@@ -254,6 +255,7 @@ async def by_picows(url: str) -> AsyncIterator[Client]:
 
 @contextlib.asynccontextmanager
 async def by_httpx_ws(url: str) -> AsyncIterator[Client]:
+    ws: httpx_ws.AsyncWebSocketSession
     async with httpx.AsyncClient(trust_env=False) as client, httpx_ws.aconnect_ws(url, client) as ws:
         yield Texts(ws.send_text, ws.receive_text)
 

@@ -144,10 +144,17 @@ class Session:
         :raises WebSocketDisconnected: ever after, and after our own close
         :raises InvalidState: before the accept
         """
-        if self.state.application is not Application.CONNECTED:
-            await anyio.lowlevel.checkpoint()  # so that who asks again and again does not block everybody
-            self.check_accepted()
-        event = await self.receive()
+        if self.receiving is None:
+            self.receiving = "busy"
+            try:
+                event = await self.asgi_receive()
+            finally:
+                self.receiving = self.receiving_at_rest
+        else:
+            if self.state.application is not Application.CONNECTED:
+                await anyio.lowlevel.checkpoint()  # so that who asks again and again does not block everybody
+                self.check_accepted()
+            event = await self.receive()
         if event["type"] != Move.RECEIVE:
             raise self.disconnected(event)
         return event
