@@ -4,7 +4,6 @@ The tasks belong to the event loop, not to the block that opened the connection:
 the closing handshake does. They end with the connection, at the latest ``close_timeout`` after it was closed.
 """
 
-import asyncio
 import logging
 import os
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from typedws.client.wire import Wire
 from typedws.events import disconnect_of
 from typedws.outcome import Closed
 from typedws.servers import PEER
-from typedws.watchdog import running_trio, watchdog
+from typedws.watchdog import watchdog
 
 __all__ = ["Timing", "Transport"]
 
@@ -28,7 +27,7 @@ _MAX_UNWRITTEN: Final = 1 << 17
 """Bytes that wait to be written before who sends has to wait."""
 _MAX_ANSWERS: Final = 1 << 16
 """Bytes of pongs that wait to be written before nothing more is read."""
-_READ: Final = 1 << 18
+_READ: Final = 1 << 17
 _READ_COMPRESSED: Final = 1 << 13
 """Bytes read at once: what comes compressed may grow a thousandfold."""
 
@@ -67,26 +66,6 @@ class _Bell:
             self._event.set()
 
 
-class _AsyncioBell:
-    """The same by a bare future, which is half the price; trio has nothing that is cheaper than its event."""
-
-    __slots__ = ("_waiting",)
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Future[None] | None = None
-
-    async def wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
-        try:
-            await self._waiting
-        finally:
-            self._waiting = None
-
-    def ring(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-
 class Transport:
     """What `ClientConnection` receives from and sends to, as ASGI events."""
 
@@ -94,10 +73,9 @@ class Transport:
         self._stream = stream
         self._wire = wire
         self._timing = timing
-        bell = _Bell if running_trio() else _AsyncioBell
-        self._arrived, self._taken = bell(), bell()
-        self._pending, self._written = bell(), bell()
-        self._answered, self._ponged = bell(), bell()
+        self._arrived, self._taken = _Bell(), _Bell()
+        self._pending, self._written = _Bell(), _Bell()
+        self._answered, self._ponged = _Bell(), _Bell()
         self._is_held_up = False
         """Whether nothing is read because nobody receives."""
         self._is_reading_on = False
