@@ -208,14 +208,16 @@ class _Oops(Exception):
     pass
 
 
-async def test_a_block_that_ends_closes_with_1000_and_one_that_raises_with_1001() -> None:
-    async def script(end: ServerEnd) -> int | None:
-        await end.accept()
-        code = await end.close_code()
-        await end.close(code or 1000)
-        return code
+async def hearing_the_close(end: ServerEnd) -> int | None:
+    """Accept, answer the close, and give its code."""
+    await end.accept()
+    code = await end.close_code()
+    await end.close(code or 1000)
+    return code
 
-    async with scripted(script) as server:
+
+async def test_a_block_that_ends_closes_with_1000_and_one_that_raises_with_1001() -> None:
+    async with scripted(hearing_the_close) as server:
         async with connect(server.url):
             pass
         assert await server.result() == 1000
@@ -233,13 +235,7 @@ async def test_a_block_that_ends_closes_with_1000_and_one_that_raises_with_1001(
 
 
 async def test_a_cancelled_block_shakes_hands_all_the_same() -> None:
-    async def script(end: ServerEnd) -> int | None:
-        await end.accept()
-        code = await end.close_code()
-        await end.close(code or 1000)
-        return code
-
-    async with scripted(script) as server:
+    async with scripted(hearing_the_close) as server:
         with anyio.CancelScope() as scope:
             async with connect(server.url) as ws:
                 scope.cancel()
