@@ -16,7 +16,7 @@ from typedws.coreschema import fields_of, found_in, names_of, takes_many
 from typedws.errors import InvalidParams
 from typedws.request import HandshakeRequest
 
-__all__ = ["FromCookie", "FromHeader", "read_params"]
+__all__ = ["FromCookie", "FromHeader", "SourcedField", "read_params", "sourced_fields"]
 
 T = TypeVar("T")
 
@@ -37,9 +37,13 @@ class FromHeader:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _marked(handler(source), self)
 
+    def name_for(self, field: str) -> str:
+        """Give the header's name where a field of that name is marked."""
+        return self.name or field.replace("_", "-")
+
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
         """Read what the request says for a field of that name."""
-        return request.headers.getlist(self.name or field.replace("_", "-"))
+        return request.headers.getlist(self.name_for(field))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +58,13 @@ class FromCookie:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _marked(handler(source), self)
 
+    def name_for(self, field: str) -> str:
+        """Give the cookie's name where a field of that name is marked."""
+        return self.name or field
+
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
         """Read what the request says for a field of that name."""
-        name = self.name or field
+        name = self.name_for(field)
         return [request.cookies[name]] if name in request.cookies else []
 
 
@@ -67,7 +75,7 @@ def _marked(schema: CoreSchema, source: FromHeader | FromCookie) -> CoreSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class SourcedField:
     """A field that is read from elsewhere than path and query."""
 
     source: FromHeader | FromCookie
@@ -78,19 +86,20 @@ class _Field:
     takes_many: bool
 
 
-def _sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
-    return kept(adapter.decoders, _sourced, _find_sourced, adapter)
+def sourced_fields(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
+    """Give the fields of the parameters that are read from a header or a cookie."""
+    return kept(adapter.decoders, sourced_fields, _find_sourced, adapter)
 
 
-def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
+def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
     return tuple(_sourced_fields(adapter))
 
 
-def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[_Field]:
+def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[SourcedField]:
     for name, field in fields_of(adapter.core_schema):
         if (source := found_in(field, _KEY)) is not None:
             names = list(names_of(name, field))
-            yield _Field(source, name, names[-1], frozenset(names), takes_many(field))
+            yield SourcedField(source, name, names[-1], frozenset(names), takes_many(field))
 
 
 def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
@@ -107,7 +116,7 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
         if name in values:
             values[name] = query.getlist(name)
     values.update(request.path_params)
-    for field in _sourced(adapter):
+    for field in sourced_fields(adapter):
         for name in field.names:
             values.pop(name, None)
         if found := field.source.values(request, field.name):

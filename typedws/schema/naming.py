@@ -1,0 +1,25 @@
+"""Names that stay apart: a lone name stays short, whoever shares one gets a longer one. What is named is not known here."""
+
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
+
+__all__ = ["told_apart"]
+
+K = TypeVar("K", bound=Hashable)
+
+
+def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
+    """Give each key the first of its names, from short to long, that it shares with no other; else its last.
+
+    The order of the keys does not count: of those that share a name, all take their next.
+    """
+    place = dict.fromkeys(candidates, 0)
+    while True:
+        names = {key: candidates[key][at] for key, at in place.items()}
+        times = Counter(names.values())
+        sharing = [key for key, name in names.items() if times[name] > 1 and place[key] + 1 < len(candidates[key])]
+        if not sharing:
+            return names
+        for key in sharing:
+            place[key] += 1
