@@ -1,4 +1,4 @@
-"""A contract as one document: JSON Schemas (draft 2020-12) of its messages both ways, and what else a client must know."""
+"""A contract as one document: JSON Schemas (draft 2020-12) of its messages, and what else a client must know."""
 
 from typing import Any, Final
 
@@ -68,10 +68,9 @@ def closes_of(contract: Contract[Any, Any, Any]) -> list[Schema]:
 
 def _modes(contract: Contract[Any, Any, Any]) -> list[Schema]:
     """List the modes, the default first."""
-    pairs = list(contract.subprotocols.items()) or [(None, mode) for mode in contract.modes]
-    return [
-        {**({} if name is None else {"subprotocol": name}), **mode_facts(mode, contract.codecs)} for name, mode in pairs
-    ]
+    if not contract.subprotocols:
+        return [mode_facts(mode, contract.codecs) for mode in contract.modes]
+    return [{"subprotocol": name, **mode_facts(mode, contract.codecs)} for name, mode in contract.subprotocols.items()]
 
 
 def mode_facts(mode: Mode, codecs: CodecRegistry) -> Schema:

@@ -1,4 +1,4 @@
-"""Definitions that schemas of one document share: collected, called by names that stay apart, and referred to by them."""
+"""Definitions that the schemas of a document share: collected, named so that they stay apart, referred to by name."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any, Final
 from typedws.adapters import MessageAdapter
 from typedws.schema.digests import Digests
 from typedws.schema.generator import Direction, generated
-from typedws.schema.naming import told_apart
+from typedws.schema.naming import legal, told_apart
 from typedws.schema.walking import Schema, rebuilt, subschemas
 from typedws.typeforms import is_nothing
 
@@ -72,7 +72,7 @@ class NamedDefinitions:
             if "$ref" in part:
                 part["$ref"] = renamed(part["$ref"])
             if "discriminator" in part:
-                mapping: dict[str, str] = part["discriminator"].get("mapping", {})
+                mapping: dict[str, Any] = part["discriminator"]["mapping"]
                 part["discriminator"] = {
                     **part["discriminator"],
                     "mapping": {tag: renamed(ref) for tag, ref in mapping.items() if isinstance(ref, str)},
@@ -130,8 +130,8 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
         type_, _, direction = key.rpartition(" ")
         other = kinds.get(f"{type_} {'said' if direction == 'heard' else 'heard'}")
         suffix = "" if other in (None, kinds[key]) else f"-{_TITLES[direction]}"
-        long = _legal(name) + suffix
-        candidates[name, found] = [_legal(_MODULE.sub("", name)) + suffix, long, f"{long}-{found[:8]}"]
+        long = legal(name) + suffix
+        candidates[name, found] = [legal(_MODULE.sub("", name)) + suffix, long, f"{long}-{found[:8]}"]
     names = told_apart(candidates)
     return {key: names[kind] for key, kind in kinds.items()}
 
@@ -139,8 +139,3 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
 _ID: Final = re.compile(r":\d+(?=[\[\],]|$)")
 _MODULE: Final = re.compile(r"(?:[^.\[\],]+\.)+(?=[^.\[\],]+)")
 _TITLES: Final = {"heard": "Input", "said": "Output"}
-
-
-def _legal(name: str) -> str:
-    """Make a key that AsyncAPI takes too."""
-    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)

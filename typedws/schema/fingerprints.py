@@ -1,6 +1,6 @@
 """Fingerprints of contracts: a hash of all that a peer depends on, and of nothing else.
 
-Two contracts with one fingerprint understand each other. It holds the messages both ways, the parameters with where they
+Two contracts with one fingerprint understand each other. It holds the messages both ways, the parameters and where they
 come from, the modes with their subprotocols, close codes with what to do after them, the error reply. It leaves out
 names of classes, titles, descriptions and examples, the order of fields, and the default of what is said, which goes
 out like any value. The version is left out too, but for what the subprotocols have of it: so that a check can see that

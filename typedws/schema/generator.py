@@ -6,7 +6,8 @@ describes otherwise than it then writes or reads, or leaves open, is put right h
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final, Literal, TypeAlias, cast
@@ -37,7 +38,7 @@ def generated(adapter: MessageAdapter[Any], direction: Direction) -> tuple[Schem
     A key holds what pydantic calls the type, which differs from process to process, and the direction.
     """
     mode = _MODES[direction]
-    inputs = [("", mode, cast(core_schema.CoreSchema, adapter.core_schema))]
+    inputs = [("", mode, cast(Any, adapter.core_schema))]
     schemas, definitions = Generator(adapter, direction).generate_definitions(inputs)
     return _tidied(schemas["", mode]), {key: _tidied(schema) for key, schema in definitions.items()}
 
@@ -236,7 +237,7 @@ def _settled(value: object, plain: Any) -> Any:
         value = value.model_dump()
     elif is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in fields(value)}
-    if isinstance(value, Set):
+    if isinstance(value, AbstractSet):
         return sorted(plain, key=json.dumps)
     if isinstance(value, Mapping) and isinstance(plain, dict):
         pairs = zip(cast(Mapping[object, object], value).values(), cast(Schema, plain).items(), strict=False)

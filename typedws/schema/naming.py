@@ -1,10 +1,11 @@
-"""Names that stay apart: a lone name stays short, whoever shares one gets a longer one. What is named is not known here."""
+"""Names that stay apart: a lone name stays short, a shared one gets longer. What is named is not known here."""
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
-__all__ = ["told_apart"]
+__all__ = ["legal", "told_apart"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -23,3 +24,8 @@ def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
             return names
         for key in sharing:
             place[key] += 1
+
+
+def legal(name: str) -> str:
+    """Make a name that may be a key of AsyncAPI's, and of a file."""
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)

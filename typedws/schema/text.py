@@ -1,4 +1,4 @@
-"""Documents as text: the same bytes for the same document, in an order that people can read. No document is made here."""
+"""Documents as text: the same bytes for the same document, in an order for people. No document is made here."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""How JSON Schemas nest: which keywords hold schemas, and which hold data. No type, message or document is known here."""
+"""How JSON Schemas nest: which keywords hold schemas, and which hold data. No type or document is known here."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast

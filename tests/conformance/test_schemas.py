@@ -1,0 +1,94 @@
+"""What schemas say is what pydantic does: the same corpus through Python's ``jsonschema`` and, in node, through ajv."""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
+
+from tests.conformance.schemas import CASES, Case
+from typedws.errors import UnsendableMessage
+from typedws.schema.definitions import Definitions
+from typedws.schema.generator import Direction
+
+FORMATS = FormatChecker(["date", "uuid"])
+"""Those that pydantic keeps to the letter; formats of draft 2020-12 are for people, and patterns for machines."""
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def validator(case: Case, direction: Direction) -> Draft202012Validator:
+    definitions = Definitions()
+    schema = definitions.add(case.adapter, direction)
+    named = definitions.named([schema])
+    document = {**named.with_names(schema), "$defs": named.schemas()}
+    Draft202012Validator.check_schema(document)
+    return Draft202012Validator(document, format_checker=FORMATS)
+
+
+def sent(case: Case, message: object) -> Any:
+    try:
+        return case.sent(message)
+    except UnsendableMessage:
+        assume(False)
+
+
+@each_case
+@quickly
+@given(data=st.data())
+def test_what_goes_out_is_what_the_schema_of_what_is_said_takes(case: Case, data: st.DataObject) -> None:
+    validator(case, "said").validate(sent(case, data.draw(case.messages)))
+
+
+@each_case
+@quickly
+@given(data=st.data())
+def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data: st.DataObject) -> None:
+    check = validator(case, "heard")
+    value = mutated(data.draw, sent(case, data.draw(case.messages)))
+    if check.is_valid(value):
+        assert case.is_heard(value)
+
+
+@each_case
+@quickly
+@given(data=st.data())
+def test_what_goes_out_may_come_in_again_where_pydantic_takes_it(case: Case, data: st.DataObject) -> None:
+    value = sent(case, data.draw(case.messages))
+    assume(case.is_heard(value))
+    validator(case, "heard").validate(value)
+
+
+ODD: list[Any] = [None, True, 0, -1, 2.5, "", "x", "2024-13-45", "NaN", "1E400", [], [1], {}, {"x": 1}]
+
+
+def mutated(draw: st.DrawFn, value: Any) -> Any:
+    """Change a value of JSON in one place."""
+    value = copy.deepcopy(value)
+    places = list(containers([value]))
+    container, key = draw(st.sampled_from(places))
+    change = draw(st.sampled_from(["replace", "drop", "add", "double"]))
+    if change == "drop" and isinstance(container, dict):
+        del container[key]
+    elif change == "add" and isinstance(container[key], dict):
+        container[key]["another"] = draw(st.sampled_from(ODD))
+    elif change == "double" and isinstance(container[key], list):
+        container[key] = container[key] * 2
+    elif change == "double" and isinstance(container[key], str):
+        container[key] = container[key] * 2 + draw(st.sampled_from(["", "0", "é", "-"]))
+    else:
+        container[key] = draw(st.sampled_from(ODD))
+    return places[0][0][0]
+
+
+def containers(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give every place in a value: what holds it, and under which key."""
+    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+        yield value, key
+        if isinstance(each, dict | list):
+            yield from containers(each)
