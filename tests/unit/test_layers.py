@@ -17,14 +17,15 @@ GROUND = (
     "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack contract coreschema declared "
     "denial endings events headers origins params paths query reader request schema schema.asyncapi schema.channels "
     "schema.contracts schema.definitions schema.digests schema.draft07 schema.examples schema.fingerprints "
-    "schema.generator schema.naming schema.parameters schema.patterns schema.text schema.walking sendable servers state "
-    "subprotocols typeforms url"
+    "schema.generator schema.naming schema.parameters schema.patterns schema.text schema.walking sendable servers "
+    "state subprotocols typeforms url"
 ).split()
 SHELL = (
     "answering client client.connection client.denied client.sync connection endpoints evening group guarding handlers "
     "handshake outbox plain policy routing running session view watchdog watching websockets"
 ).split()
 GUESTS = (
+    "cli cli.commands cli.files cli.tables cli.targets "
     "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart "
     "testing testing.behaviour testing.connecting testing.connection testing.dialogue testing.differences "
     "testing.failures testing.lifespans testing.loops testing.pipes testing.portal testing.pytest_plugin "
@@ -40,6 +41,8 @@ OPTIONAL_LIBRARIES = {
     "ormsgpack": "codecs.msgpack",
     "pytest": "testing.pytest_plugin",
     "quart": "integrations.quart",
+    "rich": "cli.tables",
+    "typer": "cli.commands",
     "hypercorn": "integrations.quart",  # which Quart stands on
     "werkzeug": "integrations.quart",
 }

@@ -2,7 +2,16 @@
 
 from typedws.schema.asyncapi import CONTENT_TYPE, Info, asyncapi_document
 from typedws.schema.channels import Channel
-from typedws.schema.contracts import contract_document, model_document
+from typedws.schema.contracts import COMMENT, contract_document, model_document
 from typedws.schema.text import text_of
 
-__all__ = ["CONTENT_TYPE", "Channel", "Info", "asyncapi_document", "contract_document", "model_document", "text_of"]
+__all__ = [
+    "COMMENT",
+    "CONTENT_TYPE",
+    "Channel",
+    "Info",
+    "asyncapi_document",
+    "contract_document",
+    "model_document",
+    "text_of",
+]

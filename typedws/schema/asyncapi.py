@@ -13,7 +13,7 @@ from typedws.adapters import adapter_for
 from typedws.denial import ProblemDocument
 from typedws.errors import InvalidParams, UnknownSubprotocol
 from typedws.schema.channels import Channel, Described, Message, described
-from typedws.schema.contracts import closes_of, mode_facts
+from typedws.schema.contracts import COMMENT, closes_of, mode_facts
 from typedws.schema.definitions import Definitions, NamedDefinitions
 from typedws.schema.digests import digest
 from typedws.schema.draft07 import as_draft_07
@@ -52,6 +52,7 @@ def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
     return _present(
         {
             "asyncapi": "3.1.0",
+            "x-comment": COMMENT,
             "info": _present({"title": info.title, "version": info.version, "description": info.description}),
             "defaultContentType": "application/json",
             "servers": {name: _server(url) for name, url in info.servers.items()},

@@ -11,7 +11,10 @@ from typedws.schema.definitions import Definitions, NamedDefinitions, schema_of
 from typedws.schema.parameters import parameters_of
 from typedws.schema.walking import Schema
 
-__all__ = ["closes_of", "contract_document", "mode_facts", "model_document"]
+__all__ = ["COMMENT", "closes_of", "contract_document", "mode_facts", "model_document"]
+
+COMMENT: Final = "Made by `typedws schema export`: change the code, and make it again."
+"""What marks a document as one that nobody wrote, and nobody should edit."""
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -28,6 +31,7 @@ def contract_document(contract: Contract[Any, Any, Any]) -> Schema:
     params = {} if contract.params is None else parameters_of(contract.params, definitions).parts()
     named = definitions.named(each for each in (hears, says, error, *params.values()) if each is not None)
     document: Schema = {
+        "$comment": COMMENT,
         "$schema": _DIALECT,
         "$defs": named.schemas(),
         "closes": closes_of(contract),
@@ -50,7 +54,8 @@ def model_document(model: type[BaseModel]) -> Schema:
     definitions = Definitions()
     schema = definitions.resolved(definitions.add(adapter_for(model), "said"))
     named = definitions.named([schema])
-    return {"$schema": _DIALECT, "$defs": named.schemas(), **named.with_names(schema)}
+    document = {"$comment": COMMENT, "$schema": _DIALECT, "$defs": named.schemas(), **named.with_names(schema)}
+    return {keyword: value for keyword, value in document.items() if value != {}}
 
 
 def _written(schema: Schema | None, named: NamedDefinitions) -> Schema | bool:

@@ -121,7 +121,11 @@ def _string(schema: Schema, _: _Place) -> str:
 
 def _number(schema: Schema, _: _Place) -> Any:
     bounds: Mapping[str, Any] = schema
-    low, high, step = bounds.get("minimum", bounds.get("exclusiveMinimum", 0)), bounds.get("maximum", 0), bounds.get("multipleOf", 1)
+    low, high, step = (
+        bounds.get("minimum", bounds.get("exclusiveMinimum", 0)),
+        bounds.get("maximum", 0),
+        bounds.get("multipleOf", 1),
+    )
     for number in (0, step, low, low + step, high, schema.get("exclusiveMaximum", 0) - step):
         if all(is_kept(number, schema[bound]) for bound, is_kept in _BOUNDS.items() if bound in schema):
             return number

@@ -141,8 +141,11 @@ class Generator(GenerateJsonSchema):
         return _patterned(super().timedelta_schema(schema), DURATION)
 
     def get_decimal_pattern(self, schema: core_schema.DecimalSchema) -> str:
-        """Describe the text of a decimal, which is never infinite or no number."""
-        return self.build_decimal_pattern({**schema, "allow_inf_nan": False})
+        """Describe the text of a decimal as it is written, for what is heard too: pydantic takes more spellings."""
+        mode, self._mode = self._mode, "serialization"
+        pattern = self.build_decimal_pattern({**schema, "allow_inf_nan": False})
+        self._mode = mode
+        return pattern
 
     # --- mappings ---
 

@@ -18,8 +18,10 @@ def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
     place = dict.fromkeys(candidates, 0)
     while True:
         names = {key: candidates[key][at] for key, at in place.items()}
-        times = Counter(names.values())
-        sharing = [key for key, name in names.items() if times[name] > 1 and place[key] + 1 < len(candidates[key])]
+        times = Counter(map(str.casefold, names.values()))  # which files may be called by, anywhere
+        sharing = [
+            key for key, at in place.items() if times[names[key].casefold()] > 1 and at + 1 < len(candidates[key])
+        ]
         if not sharing:
             return names
         for key in sharing:
