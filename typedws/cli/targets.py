@@ -53,7 +53,7 @@ def load(text: str) -> Target:
     value: Any = _imported(module_name)
     for name in attribute.split("."):
         if not hasattr(value, name):
-            raise InvalidTarget(f"expected {_WANTED} at {text}, found no {name!r} in {module_name}{_others(value)}")
+            raise InvalidTarget(f"expected {_WANTED} at {text}, found no {name!r} there{_others(value)}")
         value = getattr(value, name)
     if isinstance(value, Endpoint):
         value = value.contract

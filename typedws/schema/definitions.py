@@ -130,8 +130,8 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
         type_, _, direction = key.rpartition(" ")
         other = kinds.get(f"{type_} {'said' if direction == 'heard' else 'heard'}")
         suffix = "" if other in (None, kinds[key]) else f"-{_TITLES[direction]}"
-        long = legal(name) + suffix
-        candidates[name, found] = [legal(_MODULE.sub("", name)) + suffix, long, f"{long}-{found[:8]}"]
+        short, long = _key(_MODULE.sub("", name)) + suffix, _key(name) + suffix
+        candidates[name, found] = [short, long, f"{long}-{found[:8]}"]
     names = told_apart(candidates)
     return {key: names[kind] for key, kind in kinds.items()}
 
@@ -139,3 +139,8 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
 _ID: Final = re.compile(r":\d+(?=[\[\],]|$)")
 _MODULE: Final = re.compile(r"(?:[^.\[\],]+\.)+(?=[^.\[\],]+)")
 _TITLES: Final = {"heard": "Input", "said": "Output"}
+
+
+def _key(name: str) -> str:
+    """Make a key: a dot in one means a module, to generators of code."""
+    return legal(name).replace(".", "__")
