@@ -246,7 +246,7 @@ class Names(RootModel[list[str]]):
 class Free(BaseModel):
     model_config = ConfigDict(extra="allow")
     n: int = 1
-    __pydantic_extra__: dict[str, int]
+    __pydantic_extra__: dict[str, int]  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class Wrapping(BaseModel):

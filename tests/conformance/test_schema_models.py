@@ -48,7 +48,7 @@ def test_models_of_the_examples_import(document: Path, tmp_path: Path, monkeypat
     monkeypatch.delitem(sys.modules, "models", raising=False)
     models = generated(document, tmp_path)
     told = json.loads(document.read_text(encoding="utf-8"))
-    names = told.get("components", {}).get("schemas") or told.get("$defs") or {told["title"]: {}}
+    names: dict[str, Any] = told.get("components", {}).get("schemas") or told.get("$defs") or {told["title"]: {}}
     assert all(hasattr(models, name) for name in names)
 
 

@@ -4,7 +4,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
@@ -26,7 +26,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def validator(case: Case, direction: Direction) -> Draft202012Validator:
+def validator(case: Case, direction: Direction) -> Any:
     definitions = Definitions()
     schema = definitions.add(case.adapter, direction)
     named = definitions.named([schema])
@@ -92,7 +92,10 @@ def mutated(data: st.DataObject, value: Any) -> Any:
 
 def containers(value: Any) -> Iterator[tuple[Any, Any]]:
     """Give every place in a value: what holds it, and under which key."""
-    for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+    pairs: list[tuple[Any, Any]] = (
+        [*cast(dict[str, Any], value).items()] if isinstance(value, dict) else [*enumerate(value)]
+    )
+    for key, each in pairs:
         yield value, key
         if isinstance(each, dict | list):
             yield from containers(each)

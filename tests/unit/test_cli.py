@@ -15,7 +15,7 @@ COMMAND = Path(sys.executable).with_name("typedws")
 
 MODULE = """
 from typing import Annotated, Literal, Never
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 from typedws import App, ApplicationCloseCode, Codec, Connection, Contract, FromCookie, FromHeader, endpoint
 
 class Say(BaseModel):
@@ -25,6 +25,7 @@ class Say(BaseModel):
     place: tuple[int, int] | None = None
     scores: dict[str, int] = {}
     extra: dict[str, object] = {}
+    loose: Annotated[list[int], WithJsonSchema({"type": "array", "items": True})] = []
 
 class Leave(BaseModel):
     type: Literal["leave"] = "leave"
@@ -155,6 +156,7 @@ def test_contracts_are_shown_as_tables(folder: Path) -> None:
         "place: [integer, integer] | null, optional",
         "tags: array of string, optional",
         "scores: object of integer, optional",
+        "loose: array of any, optional",
         "why: 'tired' | 'bored'",
         "hears nothing",
         "says array of integer",

@@ -408,7 +408,10 @@ def test_no_reference_of_the_hard_application_leads_nowhere() -> None:
 
 
 def test_text_has_sorted_keys_but_for_the_fields_of_a_message_and_data() -> None:
-    document = {"b": 1, "a": {"properties": {"z": {"type": "x", "items": {}}, "y": {}}, "default": {"d": 1, "c": 2}}}
+    document: Any = {
+        "b": 1,
+        "a": {"properties": {"z": {"type": "x", "items": {}}, "y": {}}, "default": {"d": 1, "c": 2}},
+    }
     text = text_of(document)
     assert json.loads(text) == document
     order = [text.index(f'"{name}"') for name in "a default d c properties z items type y b".split()]

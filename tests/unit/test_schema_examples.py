@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validator
 
 from tests.conformance.schemas import CASES, Case
 from typedws.adapters import adapter_for
@@ -67,6 +67,19 @@ Long = Annotated[str, Field(min_length=6)]
 Code = Annotated[str, Field(pattern="^[A-Z]{3}$")]
 Rare = Annotated[str, Field(pattern="^typedws$")]
 
+Unicode = Annotated[str, Field(pattern=r"^\p{L}$")]
+Foreign = Annotated[int, WithJsonSchema({"type": ["integer", "null"]})]
+
+
+class Partial(BaseModel):
+    maybe: Rare = "typedws"
+    rare: str = Field(default_factory=str, pattern="^typedws$")
+
+
+class Hopeless(BaseModel):
+    rare: Rare
+
+
 MADE: Mapping[str, tuple[Any, list[Any]]] = {
     "text": (str, ["text"]),
     "short text": (Short, ["te"]),
@@ -74,6 +87,11 @@ MADE: Mapping[str, tuple[Any, list[Any]]] = {
     "text of a simple pattern": (Code, ["AAA"]),
     "text of a rare pattern": (Rare, []),
     "an address": (IPv4Address, ["192.0.2.1"]),
+    "text of a pattern that is not Python's": (Unicode, []),
+    "a schema of the author's own": (Foreign, []),
+    "a field that may be left out": (Partial, [{"maybe": "typedws"}]),
+    "a field that may not": (Hopeless, []),
+    "a union of what cannot be made": (Rare | Hopeless, []),
     "a number": (float, [0]),
     "a number from": (Annotated[int, Field(ge=5)], [5]),
     "a number above": (Annotated[int, Field(gt=5)], [6]),

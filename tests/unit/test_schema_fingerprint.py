@@ -53,7 +53,8 @@ def like(model: type[BaseModel], name: str = "Other", /, config: ConfigDict | No
 
 def contract(hears: Any = Say, says: Any = Said, params: Any = Room, name: str = "chat", **more: Any) -> str:
     connection: Any = Connection
-    return Contract(name, connection[hears, says, params], **{"closes": Closes, **more}).fingerprint
+    options: dict[str, Any] = {"closes": Closes, **more}
+    return Contract(name, connection[hears, says, params], **options).fingerprint
 
 
 BASE = contract()

@@ -220,7 +220,7 @@ def test_a_named_tuple_goes_out_whole() -> None:
 # --- mappings ---
 
 
-KEYS: Mapping[Any, tuple[Any, Any]] = {
+KEYS: dict[Any, tuple[Any, Any]] = {
     int: ({"pattern": "^-?[0-9]+$"}, None),
     bool: ({"pattern": "^(?:true|false)$"}, None),
     Annotated[str, Field(max_length=3, description="a name")]: ({"maxLength": 3}, None),

@@ -12,6 +12,7 @@ from typedws.contract import Contract
 from typedws.paths import PathTemplate
 from typedws.routing import App
 from typedws.schema import contract_document
+from typedws.schema.walking import Schema
 
 __all__ = ["show_app", "show_contract"]
 
@@ -73,9 +74,9 @@ def _ref(schema: Mapping[str, Any]) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2]
 
 
-def _type(schema: Any) -> str:
+def _type(schema: Schema | bool) -> str:
     """Name a type as briefly as can be."""
-    if not isinstance(schema, dict) or not schema:
+    if isinstance(schema, bool):
         return "any"
     if "$ref" in schema:
         return _ref(schema)

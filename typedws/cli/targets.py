@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic import BaseModel
 
@@ -55,9 +55,9 @@ def load(text: str) -> Target:
         if not hasattr(value, name):
             raise InvalidTarget(f"expected {_WANTED} at {text}, found no {name!r} there{_others(value)}")
         value = getattr(value, name)
-    if isinstance(value, Endpoint):
+    if _is_endpoint(value):
         value = value.contract
-    if not isinstance(value, App | Contract) and not (isinstance(value, type) and issubclass(value, BaseModel)):
+    if not _is_exportable(value):
         raise InvalidTarget(
             f"expected {_WANTED} at {text}, found a {type(value).__name__}: "
             "of a framework's application, name the contracts"
@@ -85,7 +85,15 @@ def _failure(name: str, error: Exception) -> str:
     return f"expected to import {name}, found {type(error).__name__}: {error} ({place})"
 
 
-def _others(module: Any) -> str:
-    """Name what a module has that would do, for who has mistyped."""
-    names = sorted(name for name, value in vars(module).items() if isinstance(value, App | Contract))
+def _is_endpoint(value: object) -> TypeGuard[Endpoint[Any, Any, Any]]:
+    return isinstance(value, Endpoint)
+
+
+def _is_exportable(value: object) -> TypeGuard[Exportable]:
+    return isinstance(value, App | Contract) or (isinstance(value, type) and issubclass(value, BaseModel))
+
+
+def _others(owner: object) -> str:
+    """Name what there is that would do, for who has mistyped."""
+    names = sorted(name for name, value in vars(owner).items() if isinstance(value, App | Contract))
     return f": there is {', '.join(names)}" if names else ""

@@ -235,5 +235,5 @@ def _kind(payload: Schema) -> str:
         if ref is not None:
             return str(ref).removeprefix(_SCHEMAS)
     kind = str(payload.get("type", "any"))
-    items = payload.get("items")
+    items: Schema | list[Schema] | None = payload.get("items")
     return f"{kind}-of-{_kind(items)}" if isinstance(items, dict) else kind

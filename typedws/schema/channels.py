@@ -77,8 +77,8 @@ def _messages(
         heard = list(_choices(definitions.add(adapter, "heard"), definitions))
         for place, choice in enumerate(said):
             # Of a type with serialisers of its own, nobody knows what it would have to hear to say this.
-            source = heard[place] if len(heard) == len(said) else {"not": {}}
-            examples = examples_of(adapter, direction, source, definitions.resolved)
+            source = heard[place] if len(heard) == len(said) else None
+            examples = [] if source is None else examples_of(adapter, direction, source, definitions.resolved)
             yield Message(choice, direction, examples, is_error=choice == error)
 
 

@@ -33,7 +33,7 @@ def examples_of(adapter: MessageAdapter[Any], direction: Direction, schema: Sche
 def _candidates(schema: Schema, resolve: _Resolve) -> list[Any]:
     if own := resolve(schema).get("examples"):
         return list(own)
-    with suppress(_NoValue):
+    with suppress(_NoValue, *_OF_ITS_OWN_KIND):
         return [_value(schema, _Place(resolve))]
     return []
 
@@ -50,6 +50,10 @@ def _checked(adapter: MessageAdapter[Any], direction: Direction, values: list[An
 
 class _NoValue(Exception):
     """No value can be made up."""
+
+
+_OF_ITS_OWN_KIND: Final = (AttributeError, LookupError, TypeError, re.error)
+"""What may come of an author's own schema, which may be anything, and of a pattern, which Rust takes and Python not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ describes otherwise than it then writes or reads, or leaves open, is put right h
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -21,7 +21,7 @@ from typedws.coreschema import nodes
 from typedws.schema.patterns import BASE64, DATE_TIME, DURATION, HEX, NAMES, TIME, uuid_of_version
 from typedws.schema.walking import Schema, rebuilt
 
-__all__ = ["Direction", "Generator", "generated"]
+__all__ = ["Direction", "SchemaGenerator", "generated"]
 
 Direction: TypeAlias = Literal["heard", "said"]
 """Whether the server hears a message or says it."""
@@ -38,17 +38,18 @@ def generated(adapter: MessageAdapter[Any], direction: Direction) -> tuple[Schem
     A key holds what pydantic calls the type, which differs from process to process, and the direction.
     """
     mode = _MODES[direction]
-    inputs = [("", mode, cast(Any, adapter.core_schema))]
-    schemas, definitions = Generator(adapter, direction).generate_definitions(inputs)
+    core: Any = adapter.core_schema
+    schemas, definitions = SchemaGenerator(adapter, direction).generate_definitions([("", mode, core)])
     return _tidied(schemas["", mode]), {key: _tidied(schema) for key, schema in definitions.items()}
 
 
-class Generator(GenerateJsonSchema):
+class SchemaGenerator(GenerateJsonSchema):
     """Generates one schema; see the module."""
 
     def __init__(self, adapter: MessageAdapter[Any], direction: Direction) -> None:
         # What is heard goes by each model's own configuration, what is said by the adapter's answer.
-        super().__init__(by_alias=None if direction == "heard" else adapter.by_alias is not False)
+        self._default = direction == "heard" or adapter.by_alias is not False
+        super().__init__(by_alias=None if direction == "heard" else self._default)
         self._aliased = {class_: member.by_alias is not False for class_, member in adapter.members.items()}
         self._depth = 0
 
@@ -85,14 +86,14 @@ class Generator(GenerateJsonSchema):
             return super().dataclass_schema(schema)
 
     @contextmanager
-    def _inside(self, class_: type[Any]) -> Iterator[None]:
-        before = self.by_alias
+    def _inside(self, class_: type[Any]) -> Generator[None]:
         if not self._depth and self.mode == "serialization":
-            self.by_alias = self._aliased.get(class_, before)
+            self.by_alias = self._aliased.get(class_, self._default)
         self._depth += 1
         yield
         self._depth -= 1
-        self.by_alias = before
+        if not self._depth:
+            self.by_alias = self._default
 
     def named_tuple_schema(self, schema: core_schema.NamedTupleSchema) -> Schema:
         """Describe a named tuple, which goes out with all of its fields."""
