@@ -13,9 +13,10 @@ import pytest
 from tests.docs.test_docs import blocks
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "schemas.md"
 BIN = Path(sys.executable).parent
-CONSOLE = re.compile(r"(?:<!-- after: (.*?) \| (.*?) -->\n)?^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+CONSOLE = re.compile(
+    r"(?:<!-- after: (.*?) \| (.*?) -->\n)?^```console\n\$ (typedws .*?)\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 def run(command: list[str], folder: Path) -> tuple[int, str]:
@@ -70,24 +71,19 @@ def test_make_check_looks_at_the_schemas() -> None:
     )
 
 
-def test_the_commands_of_the_page_run(tmp_path: Path) -> None:
-    page = PAGE.read_text()
-    shop = tmp_path / "shop.py"
-    shop.write_text(next(blocks(PAGE)).code)
-    [script] = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    commands = [shlex.split(line) for line in script.splitlines() if not line.startswith("pip ")]
-    assert len(commands) == 3
-    for command in commands:
-        assert run(command, tmp_path)[0] == 0, command
-    for before, after, block in CONSOLE.findall(page):
-        code = shop.read_text()
-        changed = code.replace(before.replace("\\n", "\n"), after.replace("\\n", "\n"), 1) if before else code
-        assert (changed != code) == bool(before)
-        shop.write_text(changed)
-        prompt, _, expected = block.partition("\n")
-        told = run(shlex.split(prompt.removeprefix("$ ")), tmp_path)[1]
+@pytest.mark.parametrize(("page", "module", "number"), [("docs/schemas.md", "shop", 0), ("README.md", "chat", 0)])
+def test_the_commands_of_a_page_print_what_it_shows(page: str, module: str, number: int, tmp_path: Path) -> None:
+    source = tmp_path / f"{module}.py"
+    source.write_text(list(blocks(ROOT / page))[number].code)
+    shown = CONSOLE.findall((ROOT / page).read_text())
+    assert shown
+    for before, after, prompt, expected in shown:
+        code = source.read_text()
+        source.write_text(code.replace(before.replace("\\n", "\n"), after.replace("\\n", "\n"), 1) if before else code)
+        assert (source.read_text() != code) == bool(before)
+        told = run(shlex.split(prompt), tmp_path)[1]
         assert re.fullmatch(pattern_of(expected), squeezed(told), re.DOTALL), told
-        shop.write_text(code)
+        source.write_text(code)
 
 
 def pattern_of(shown: str) -> str:

@@ -232,10 +232,12 @@ def test_it_receives_what_it_hears_and_sends_what_it_says() -> None:
     }
     assert document["channels"]["chat"]["messages"]["Say"] == {
         "name": "Say",
+        "title": "Say",
         "contentType": "application/json",
         "payload": {"$ref": "#/components/schemas/Say"},
         "examples": [{"payload": {"type": "say", "text": "text"}}],
     }
+    assert document["channels"]["chat"]["messages"]["Join"]["summary"] == "Come in."
 
 
 @pytest.mark.parametrize(
@@ -247,16 +249,15 @@ def test_an_operation_without_messages_is_none(connection: Any, actions: list[st
     assert [each["action"] for each in operations.values()] == actions
 
 
-def test_an_invalid_message_is_answered_where_the_policy_says_so() -> None:
-    def reply(of_app: Policy, of_endpoint: Policy | None) -> Any:
+def test_what_answers_an_invalid_message_is_told_where_the_policy_says_that_it_does() -> None:
+    def told(of_app: Policy, of_endpoint: Policy | None) -> Any:
         app = App(policy=of_app)
         app.websocket("/chat", Contract("chat", Connection[Hears, Says]), policy=of_endpoint)(talk)
-        return app.asyncapi()["operations"]["chat.receive"].get("reply")
+        return app.asyncapi()["channels"]["chat"].get("x-error-reply")
 
-    expected = {"channel": {"$ref": "#/channels/chat"}, "messages": [{"$ref": "#/channels/chat/messages/ErrorReply"}]}
     answering = Policy(on_invalid="reply")
-    assert reply(answering, None) == reply(Policy(), answering) == expected
-    assert reply(Policy(), None) is reply(answering, Policy()) is None
+    assert told(answering, None) == told(Policy(), answering) == {"$ref": "#/channels/chat/messages/ErrorReply"}
+    assert told(Policy(), None) is told(answering, Policy()) is None
 
 
 def test_a_channel_tells_the_handshake() -> None:

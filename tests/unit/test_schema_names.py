@@ -127,3 +127,16 @@ def test_a_definition_may_refer_to_itself() -> None:
     assert (
         named.schemas()["Tree"]["properties"]["trees"]["items"] == named.with_names(schema) == {"$ref": "#/$defs/Tree"}
     )
+
+
+def test_models_that_agree_are_one_whichever_of_them_is_said_too() -> None:
+    def made() -> type[BaseModel]:
+        class Twin(BaseModel):
+            text: str = ""
+
+        return Twin
+
+    one, other = made(), made()
+    expected = ["Twin-Input", "Twin-Input", "Twin-Output"]
+    assert names((one, "heard"), (other, "heard"), (other, "said")) == expected
+    assert names((other, "heard"), (one, "heard"), (one, "said")) == expected

@@ -1,7 +1,7 @@
 """An application as one AsyncAPI 3.1.0 document, from its own point of view: it receives what the server hears.
 
 What AsyncAPI and its WebSocket binding (0.1.0) have no place for is in extensions of each channel: ``x-contract``,
-``x-subprotocols``, ``x-close-codes``, ``x-denials``, ``x-cookies``; and ``x-schema`` of a parameter.
+``x-subprotocols``, ``x-close-codes``, ``x-denials``, ``x-cookies``, ``x-error-reply``; and ``x-schema`` of a parameter.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -69,7 +69,7 @@ def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
 
 
 def _present(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in members.items() if value not in (None, {}, [])}
+    return {name: value for name, value in members.items() if value not in (None, "", {}, [])}
 
 
 def _written(schema: Schema, named: NamedDefinitions) -> Schema:
@@ -150,6 +150,7 @@ class _Channel:
                 "x-close-codes": closes,
                 "x-denials": dict(self._denials(problem)),
                 "x-cookies": self._cookies(),
+                "x-error-reply": self._error_reply(),
             }
         )
 
@@ -160,22 +161,30 @@ class _Channel:
         for action, direction in sources.items():
             messages = [name for name, _, message in self._messages if message.direction == direction]
             if messages:
-                operation: Schema = {"action": action, "channel": channel, "messages": self._references(messages)}
-                errors = [name for name, _, message in self._messages if message.is_error]
-                if action == "receive" and errors and self._draft.channel.replies_to_invalid:
-                    operation["reply"] = {"channel": channel, "messages": self._references(errors)}
+                operation = {"action": action, "channel": channel, "messages": self._references(messages)}
                 yield f"{self._name}.{action}", _present({**operation, "security": self._security})
+
+    def _error_reply(self) -> Schema | None:
+        """Refer to what answers an invalid message.
+
+        It is no ``reply`` of the operation: who says something valid gets none.
+        """
+        errors = [name for name, _, message in self._messages if message.is_error]
+        return self._references(errors)[0] if errors and self._draft.channel.replies_to_invalid else None
 
     def _references(self, names: Collection[str]) -> list[Schema]:
         return [{"$ref": f"#/channels/{self._name}/messages/{name}"} for name in names]
 
     def _message(self, name: str, payload: Schema, message: Message) -> Schema:
         facts = mode_facts(self._contract.modes[0], self._contract.codecs)
-        examples = [{"payload": each} for each in message.examples]
-        return {
-            **_present({"name": name, "contentType": facts.get("contentType"), "examples": examples}),
-            "payload": payload,
+        told = {
+            "name": name,
+            "title": message.title,
+            "summary": message.summary,
+            "contentType": facts.get("contentType"),
+            "examples": [{"payload": each} for each in message.examples],
         }
+        return {**_present(told), "payload": payload}
 
     # --- the handshake ---
 

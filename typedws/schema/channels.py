@@ -36,6 +36,8 @@ class Message:
     schema: Schema
     direction: Direction
     examples: list[Any]
+    title: str | None = None
+    summary: str | None = None
     is_error: bool = False
 
 
@@ -79,7 +81,9 @@ def _messages(
             # Of a type with serialisers of its own, nobody knows what it would have to hear to say this.
             source = heard[place] if len(heard) == len(said) else None
             examples = [] if source is None else examples_of(adapter, direction, source, definitions.resolved)
-            yield Message(choice, direction, examples, is_error=choice == error)
+            told = definitions.resolved(choice)
+            summary = told.get("description", "").partition("\n\n")[0]
+            yield Message(choice, direction, examples, told.get("title"), summary, is_error=choice == error)
 
 
 def _choices(schema: Schema, definitions: Definitions) -> Iterator[Schema]:

@@ -125,15 +125,19 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
     """
     digests = Digests({_REF + key: schema for key, schema in schemas.items()})
     kinds = {key: (_ID.sub("", key.rpartition(" ")[0]), digests.of(schema)) for key, schema in schemas.items()}
-    candidates: dict[tuple[str, str], list[str]] = {}
-    for key, (name, found) in kinds.items():
+    suffixes: dict[tuple[str, str], str] = {}
+    for key, kind in kinds.items():
         type_, _, direction = key.rpartition(" ")
         other = kinds.get(f"{type_} {'said' if direction == 'heard' else 'heard'}")
-        suffix = "" if other in (None, kinds[key]) else f"-{_TITLES[direction]}"
-        short, long = _key(_MODULE.sub("", name)) + suffix, _key(name) + suffix
-        candidates[name, found] = [short, long, f"{long}-{found[:8]}"]
-    names = told_apart(candidates)
+        suffix = "" if other in (None, kind) else f"-{_TITLES[direction]}"
+        suffixes[kind] = max(suffix, suffixes.get(kind, ""))
+    names = told_apart({kind: _candidates(*kind, suffix) for kind, suffix in suffixes.items()})
     return {key: names[kind] for key, kind in kinds.items()}
+
+
+def _candidates(name: str, found: str, suffix: str) -> list[str]:
+    short, long = _key(_MODULE.sub("", name)) + suffix, _key(name) + suffix
+    return [short, long, f"{long}-{found[:8]}"]
 
 
 _ID: Final = re.compile(r":\d+(?=[\[\],]|$)")

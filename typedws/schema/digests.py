@@ -1,8 +1,8 @@
 """Hashes of JSON Schemas: of all that they say, or of what validation depends on. No type is known here.
 
 A reference counts as what it refers to, so that names of definitions do not matter, nor whether a schema stands in its
-place or is referred to. Definitions that refer to one another are told apart as one tells apart the nodes of a graph:
-each round hashes every definition with the hashes that the last round gave to those it refers to.
+place or is referred to. Definitions that refer to one another in a circle are told apart as one tells apart the nodes
+of a graph: each round hashes every one with the hashes that the last round gave to those it refers to.
 """
 
 import json
@@ -11,7 +11,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any, Final
 
-from typedws.schema.walking import Schema, rebuilt
+from typedws.schema.walking import Schema, rebuilt, subschemas
 
 __all__ = ["MEANING", "Digests", "digest"]
 
@@ -41,9 +41,13 @@ class Digests:
 
     def __init__(self, definitions: Mapping[str, Schema], keywords: Iterable[str] | None = None) -> None:
         self._keywords = None if keywords is None else frozenset(keywords)
-        self._known: Mapping[str, str] = {}
-        for _ in range(len(definitions) + 1):
-            self._known = {ref: self.of(schema) for ref, schema in definitions.items()}
+        self._known: dict[str, str] = {}
+        refs = {ref: {part.get("$ref") for part in subschemas(schema)} for ref, schema in definitions.items()}
+        rest = dict(definitions)
+        while ready := [ref for ref in rest if refs[ref].isdisjoint(rest)]:
+            self._known.update({ref: self.of(rest.pop(ref)) for ref in ready})
+        for _ in range(len(rest) + 1):
+            self._known |= {ref: self.of(schema) for ref, schema in rest.items()}
 
     def of(self, schema: Mapping[str, Any]) -> str:
         """Hash a schema."""
