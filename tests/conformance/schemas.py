@@ -18,12 +18,13 @@ from pydantic import (
     Discriminator,
     Field,
     Json,
+    JsonValue,
     RootModel,
     Tag,
     computed_field,
 )
 from pydantic.alias_generators import to_camel
-from typing_extensions import TypeAliasType, TypedDict, TypeVar
+from typing_extensions import TypedDict, TypeVar
 
 from tests.conformance import messages as known
 from typedws import (
@@ -264,7 +265,6 @@ class Profile(TypedDict):
     age: NotRequired[int]
 
 
-JsonValue = TypeAliasType("JsonValue", "dict[str, JsonValue] | list[JsonValue] | str | int | bool | None")
 Tagged = Annotated[Join | Say | Leave | Nested, Field(discriminator="type")]
 ByFunction = Annotated[
     Annotated[Join, Tag("j")] | Annotated[Say, Tag("s")],

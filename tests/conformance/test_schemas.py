@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
 from tests.conformance.schemas import CASES, Case, hard_app
 from typedws.errors import UnsendableMessage
 from typedws.schema import text_of
 from typedws.schema.definitions import Definitions
+from typedws.schema.draft07 import as_draft_07
 from typedws.schema.generator import Direction
 
 FORMATS = FormatChecker(["date", "uuid"])
@@ -99,6 +100,22 @@ def containers(value: Any) -> Iterator[tuple[Any, Any]]:
         yield value, key
         if isinstance(each, dict | list):
             yield from containers(each)
+
+
+@each_case
+def test_the_schemas_of_asyncapi_decide_as_those_of_contracts_do(case: Case) -> None:
+    for direction in ("heard", "said"):
+        check, values = validator(case, direction), corpus(case)
+        asyncapi: Any = Draft7Validator(definitions_as_draft_07(check.schema), format_checker=FORMATS)
+        Draft7Validator.check_schema(asyncapi.schema)
+        assert [asyncapi.is_valid(value) for value in values] == [check.is_valid(value) for value in values]
+
+
+def definitions_as_draft_07(document: dict[str, Any]) -> dict[str, Any]:
+    """Convert a schema with definitions; nothing may stand beside a reference, not even they."""
+    definitions = {name: as_draft_07(schema) for name, schema in document["$defs"].items()}
+    rest = as_draft_07({word: value for word, value in document.items() if word != "$defs"})
+    return {"allOf": [rest], "$defs": definitions}
 
 
 @pytest.mark.node

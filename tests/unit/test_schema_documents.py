@@ -4,9 +4,11 @@ import json
 from typing import Annotated, Any, Literal, Never
 
 import pytest
+from jsonschema import Draft7Validator
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
+from examples import auth_chat, chat, first_message, price_feed, upload
 from tests.conformance.schemas import BEARER, CASES, HardClose, Place, hard_app
 from typedws import (
     App,
@@ -21,6 +23,7 @@ from typedws.schema import COMMENT, contract_document, model_document, text_of
 from typedws.schema.draft07 import as_draft_07
 from typedws.schema.walking import subschemas
 
+APPS = [hard_app(), *(module.app for module in (auth_chat, chat, first_message, price_feed, upload))]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -305,7 +308,7 @@ def test_a_channel_tells_the_handshake() -> None:
         "4001": {"name": "KICKED", "description": "removed by a moderator", "reconnect": "never"},
         "4002": {"name": "MOVED", "description": "the room moved", "reconnect": "resume"},
     }
-    assert list(told["x-denials"]) == ["400", "401", "403", "422", "503"]
+    assert list(told["x-denials"]) == ["400", "401", "403", "422", "500", "503"]
 
 
 def test_a_required_query_parameter_is_required_there_and_one_of_the_path_is_not() -> None:
@@ -327,7 +330,7 @@ def test_an_endpoint_of_an_annotation_alone_has_little_to_tell() -> None:
     told: Any = app.asyncapi()["channels"]["chat"]
     assert told["description"] == "Echo."
     assert told["bindings"] == {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
-    assert list(told["x-denials"]) == ["403", "503"]
+    assert list(told["x-denials"]) == ["400", "403", "500", "503"]
     assert not {"title", "parameters", "x-subprotocols", "x-close-codes", "x-cookies"} & told.keys()
 
 
@@ -403,6 +406,19 @@ def test_no_reference_of_the_hard_application_leads_nowhere() -> None:
     assert refs
     assert refs <= {f"#/components/schemas/{name}" for name in schemas}
     assert len(document["channels"]) == len(CASES) + 5
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_every_example_is_valid(app: App) -> None:
+    document = app.asyncapi()
+    tried = 0
+    for each in document["channels"].values():
+        for message in each["messages"].values():
+            check: Any = Draft7Validator({"allOf": [message["payload"]], "components": document["components"]})
+            for example in message.get("examples", ()):
+                check.validate(example["payload"])
+                tried += 1
+    assert tried
 
 
 # --- text ---

@@ -27,7 +27,7 @@ _Targets = Annotated[
 @schema.command()
 def export(
     targets: _Targets,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files are.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where the files are.")],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file differs from the code.")
     ] = False,

@@ -55,7 +55,7 @@ def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
             "x-comment": COMMENT,
             "info": _present({"title": info.title, "version": info.version, "description": info.description}),
             "defaultContentType": "application/json",
-            "servers": {name: _server(url) for name, url in info.servers.items()},
+            "servers": {legal(name): _server(url) for name, url in info.servers.items()},
             "channels": {name: each.channel(_written(problem, named)) for name, each in written.items()},
             "operations": dict(pair for each in written.values() for pair in each.operations()),
             "components": _present(
@@ -103,7 +103,7 @@ class _SecurityNames:
 
     def __init__(self, channels: Sequence[Channel]) -> None:
         found = {(name, digest(each)): each for channel in channels for name, each in channel.security.items()}
-        self._names = told_apart({(name, key): [name, f"{name}-{key[:8]}"] for name, key in found})
+        self._names = told_apart({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in found})
         self.schemes: dict[str, SecurityScheme] = {self._names[key]: each for key, each in found.items()}
 
     def references(self, security: Mapping[str, SecurityScheme]) -> list[Schema]:
@@ -218,10 +218,11 @@ class _Channel:
     def _denials(self, problem: Schema) -> Iterator[tuple[str, Schema]]:
         """Tell the denials that typedws itself makes; a handler may make others."""
         rows = {
-            UnknownSubprotocol.status_code: (self._contract.subprotocols, "none of the offered subprotocols is spoken"),
+            UnknownSubprotocol.status_code: (True, "none of the offered subprotocols is spoken"),
             401: (self._security, "no valid credentials"),
             403: (True, "a page of this origin may not connect, or the handler refused"),
             InvalidParams.status_code: (self._contract.params, "the parameters are invalid"),
+            500: (True, "the handler failed"),
             503: (True, "too many connections, no decision in time, or a restart"),
         }
         for status, (may_be, description) in rows.items():
