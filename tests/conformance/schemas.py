@@ -44,7 +44,7 @@ from typedws.codecs import TextJSON
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """A message type, and messages of it."""
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ each_case = pytest.mark.parametrize("case", CASES, ids=str)
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
+@cache
 def validator(case: Case, direction: Direction) -> Any:
     definitions = Definitions()
     schema = definitions.add(case.adapter, direction)

@@ -25,7 +25,9 @@ from pydantic import (
     WrapSerializer,
     computed_field,
     model_serializer,
+    with_config,
 )
+from typing_extensions import TypedDict
 
 from typedws.adapters import adapter_for
 from typedws.schema.definitions import Definitions
@@ -113,10 +115,19 @@ def test_aliases_are_those_that_the_wire_has() -> None:
     @dataclass
     class Holder:
         inner: Aliased
+        other: Annotated[int, Field(alias="Other")] = 1
+
+    @with_config(ConfigDict(validate_by_alias=False, validate_by_name=True))
+    class Keys(TypedDict):
+        n: Annotated[int, Field(alias="N")]
 
     assert [list(fields(Aliased, direction)) for direction in ("heard", "said")] == [["N"], ["N"]]
     assert [list(fields(ByName, direction)) for direction in ("heard", "said")] == [["n"], ["n"]]
-    assert list(fields(Holder, "said")) == ["inner"]
+    assert [list(fields(Holder, direction)) for direction in ("heard", "said")] == [["inner", "Other"]] * 2
+    assert list(fields(Keys, "heard")) == ["n"]
+    definitions = Definitions()
+    both = definitions.add(adapter_for(dict[str, ByName | Aliased]), "heard")["additionalProperties"]
+    assert [list(definitions.resolved(choice)["properties"]) for choice in both["anyOf"]] == [["n"], ["N"]]
 
 
 def test_each_member_of_a_union_goes_by_its_own_answer_on_aliases() -> None:

@@ -47,9 +47,8 @@ class SchemaGenerator(GenerateJsonSchema):
     """Generates one schema; see the module."""
 
     def __init__(self, adapter: MessageAdapter[Any], direction: Direction) -> None:
-        # What is heard goes by each model's own configuration, what is said by the adapter's answer.
-        self._default = direction == "heard" or adapter.by_alias is not False
-        super().__init__(by_alias=None if direction == "heard" else self._default)
+        self._goes_by_alias = direction == "heard" or adapter.by_alias is not False
+        super().__init__(by_alias=self._goes_by_alias)
         self._aliased = {class_: member.by_alias is not False for class_, member in adapter.members.items()}
         self._depth = 0
 
@@ -76,7 +75,7 @@ class SchemaGenerator(GenerateJsonSchema):
         return field.get("serialization_exclude_if") is None and not may_be_missing
 
     def model_schema(self, schema: core_schema.ModelSchema) -> Schema:
-        """Describe a model; one that is a message of its own goes by its own answer on aliases."""
+        """Describe a model with the names that go over the wire."""
         with self._inside(schema["cls"]):
             return super().model_schema(schema)
 
@@ -85,15 +84,25 @@ class SchemaGenerator(GenerateJsonSchema):
         with self._inside(schema["cls"]):
             return super().dataclass_schema(schema)
 
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> Schema:
+        """Describe a ``TypedDict``, as a model."""
+        with self._inside(schema.get("cls")):
+            return super().typed_dict_schema(schema)
+
     @contextmanager
-    def _inside(self, class_: type[Any]) -> Generator[None]:
-        if not self._depth and self.mode == "serialization":
-            self.by_alias = self._aliased.get(class_, self._default)
+    def _inside(self, class_: type[Any] | None) -> Generator[None]:
+        """Go by aliases or not: for what is heard as each class is configured, for what is said as the message is."""
+        before = self._goes_by_alias
+        config: Any = getattr(class_, "model_config", getattr(class_, "__pydantic_config__", None))
+        if self.mode == "serialization":
+            self._goes_by_alias = before if self._depth or class_ is None else self._aliased.get(class_, before)
+        elif config is not None:
+            self._goes_by_alias = config.get("validate_by_alias") is not False
+        self.by_alias = self._goes_by_alias
         self._depth += 1
         yield
         self._depth -= 1
-        if not self._depth:
-            self.by_alias = self._default
+        self.by_alias = self._goes_by_alias = before
 
     def named_tuple_schema(self, schema: core_schema.NamedTupleSchema) -> Schema:
         """Describe a named tuple, which goes out with all of its fields."""
