@@ -21,10 +21,6 @@ _Kind: TypeAlias = Literal[
 ]
 
 
-class _Typed(TypedDict):
-    type: _Kind
-
-
 # Functional, for `in` is no name of Python.
 _Further = TypedDict(
     "_Further",
@@ -42,8 +38,7 @@ _Further = TypedDict(
 )
 
 
-class SecurityScheme(_Typed, _Further):
-    """AsyncAPI's Security Scheme Object: ``{"type": "http", "scheme": "bearer"}``,
+class SecurityScheme(_Further):
+    """AsyncAPI's Security Scheme Object, such as ``{"type": "http", "scheme": "bearer"}``."""
 
-    ``{"type": "httpApiKey", "name": "token", "in": "query"}``.
-    """
+    type: _Kind

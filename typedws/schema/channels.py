@@ -75,11 +75,11 @@ def _messages(
     if adapter is None:
         yield Message({}, direction, [])
     elif schema is not None:
-        said = list(_choices(schema, definitions))
+        choices = list(_choices(schema, definitions))
         heard = list(_choices(definitions.add(adapter, "heard"), definitions))
-        for place, choice in enumerate(said):
-            # Of a type with serialisers of its own, nobody knows what it would have to hear to say this.
-            source = heard[place] if len(heard) == len(said) else None
+        # Of a type with a serialiser of its own, nobody knows what it would have to hear to say one of them.
+        sources = heard if len(heard) == len(choices) else [None] * len(choices)
+        for choice, source in zip(choices, sources, strict=True):
             examples = [] if source is None else examples_of(adapter, direction, source, definitions.resolved)
             told = definitions.resolved(choice)
             summary = told.get("description", "").partition("\n\n")[0]
