@@ -1,7 +1,7 @@
 """Schemas of message types: where pydantic's are put right, and what is left open."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -278,7 +278,8 @@ OPEN: Mapping[str, tuple[Any, Direction, Any]] = {
     "a model with one that says": (Told, "said", {"type": "object", "additionalProperties": {"type": "integer"}}),
     "a model with one that does not say": (Untold, "said", {}),
     "a validator of everything": (Annotated[int, PlainValidator(as_anything)], "heard", {}),
-    "what pydantic cannot describe": (type[int], "heard", {}),
+    "a class": (type[int], "heard", {}),
+    "what pydantic cannot describe": (Callable[[], int], "heard", {}),
     "a schema of the author's own": (
         Annotated[int, PlainValidator(as_anything), WithJsonSchema({"type": "integer"})],
         "heard",
