@@ -21,7 +21,7 @@ from typedws.coreschema import nodes
 from typedws.schema.patterns import BASE64, DATE_TIME, DURATION, HEX, NAMES, TIME, uuid_of_version
 from typedws.schema.walking import Schema, rebuilt
 
-__all__ = ["Direction", "SchemaGenerator", "generated"]
+__all__ = ["Direction", "generated"]
 
 Direction: TypeAlias = Literal["heard", "said"]
 """Whether the server hears a message or says it."""
@@ -39,11 +39,11 @@ def generated(adapter: MessageAdapter[Any], direction: Direction) -> tuple[Schem
     """
     mode = _MODES[direction]
     core: Any = adapter.core_schema
-    schemas, definitions = SchemaGenerator(adapter, direction).generate_definitions([("", mode, core)])
+    schemas, definitions = _Generator(adapter, direction).generate_definitions([("", mode, core)])
     return _tidied(schemas["", mode]), {key: _tidied(schema) for key, schema in definitions.items()}
 
 
-class SchemaGenerator(GenerateJsonSchema):
+class _Generator(GenerateJsonSchema):
     """Generates one schema; see the module."""
 
     def __init__(self, adapter: MessageAdapter[Any], direction: Direction) -> None:
