@@ -36,6 +36,7 @@ from typedws.outcome import Closed, Denied, Outcome
 from typedws.params import FromCookie, FromHeader
 from typedws.policy import Policy
 from typedws.routing import App, WebSocketRoute
+from typedws.security import SecurityScheme
 from typedws.state import WebSocketState
 from typedws.websockets import Connection, Handshake, WebSocket, WebSocketClose
 
@@ -83,6 +84,7 @@ __all__ = [
     "Outcome",
     "Policy",
     "ProblemDocument",
+    "SecurityScheme",
     "TextJSON",
     "TypedWSError",
     "UndeclaredMessageType",

@@ -75,6 +75,7 @@ class Contract(Generic[In, Out, Params]):
     """
 
     __slots__ = (
+        "_fingerprint",
         "closes",
         "codecs",
         "connection",
@@ -139,11 +140,33 @@ class Contract(Generic[In, Out, Params]):
         self.hears: MessageAdapter[Any] | None = _adapter(hears, "hears")
         self.says: MessageAdapter[Any] | None = _adapter(says, "says")
         self.params: MessageAdapter[Any] | None = None if params is None else adapter_for(params)
+        self._fingerprint: str | None = None
 
     @property
     def is_feed(self) -> bool:
         """Whether the server hears nothing: ``Connection[Never, Out]``."""
         return self.hears is not None and is_nothing(self.hears.form)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of what the wire depends on: two contracts that share it understand each other.
+
+        Messages, parameters, modes, close codes and the error reply count; names of classes, titles, descriptions,
+        examples and the version do not. Computed when it is first asked for.
+        """
+        if self._fingerprint is None:
+            from typedws.schema.fingerprints import fingerprint_of  # who does not ask does not pay for the import
+
+            self._fingerprint = fingerprint_of(
+                hears=self.hears,
+                says=self.says,
+                params=self.params,
+                error=None if self.error is None else adapter_for(self.error),
+                modes=self.modes,
+                subprotocols=self.subprotocols,
+                closes=self.closes,
+            )
+        return self._fingerprint
 
     def __repr__(self) -> str:
         return f"<Contract {self.name} {self.version}>"

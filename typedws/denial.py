@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from typedws.adapters import adapter_for
 from typedws.asgi import WebSocketResponseBodyEvent, WebSocketResponseStartEvent
@@ -18,6 +18,10 @@ __all__ = ["DenialResponse", "ProblemDocument", "supports_denial_response"]
 _JSON: Final = BinaryJSON()
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class ProblemDocument(BaseModel):
     """What went wrong, as a JSON document (RFC 9457, ``application/problem+json``); more members are allowed."""
 
@@ -26,8 +30,8 @@ class ProblemDocument(BaseModel):
     type: str = "about:blank"
     title: str
     status: int
-    detail: str | None = None
-    instance: str | None = None
+    detail: str | None = Field(default=None, exclude_if=_is_none)
+    instance: str | None = Field(default=None, exclude_if=_is_none)
 
     @classmethod
     def of(cls, status: int, detail: str | None = None, **members: Any) -> "ProblemDocument":

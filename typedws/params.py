@@ -19,7 +19,15 @@ from typedws.errors import InvalidHandshake, InvalidParams
 from typedws.events import header_list
 from typedws.request import HandshakeRequest
 
-__all__ = ["FromCookie", "FromHeader", "WrittenParams", "read_params", "write_params"]
+__all__ = [
+    "FromCookie",
+    "FromHeader",
+    "SourcedField",
+    "WrittenParams",
+    "read_params",
+    "sourced_fields",
+    "write_params",
+]
 
 T = TypeVar("T")
 
@@ -40,16 +48,17 @@ class FromHeader:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _marked(handler(source), self)
 
+    def name_for(self, field: str) -> str:
+        """Give the header's name where a field of that name is marked."""
+        return self.name or field.replace("_", "-")
+
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
         """Read what the request says for a field of that name."""
-        return request.headers.getlist(self._name(field))
+        return request.headers.getlist(self.name_for(field))
 
     def header(self, field: str, text: str) -> tuple[str, str]:
         """Write the header that says it."""
-        return self._name(field), text
-
-    def _name(self, field: str) -> str:
-        return self.name or field.replace("_", "-")
+        return self.name_for(field), text
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +73,18 @@ class FromCookie:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return _marked(handler(source), self)
 
+    def name_for(self, field: str) -> str:
+        """Give the cookie's name where a field of that name is marked."""
+        return self.name or field
+
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
         """Read what the request says for a field of that name."""
-        name = self.name or field
+        name = self.name_for(field)
         return [request.cookies[name]] if name in request.cookies else []
 
     def header(self, field: str, text: str) -> tuple[str, str]:
         """Write the header that says it."""
-        return "cookie", f"{self.name or field}={text}"
+        return "cookie", f"{self.name_for(field)}={text}"
 
 
 def _marked(schema: CoreSchema, source: FromHeader | FromCookie) -> CoreSchema:
@@ -81,7 +94,7 @@ def _marked(schema: CoreSchema, source: FromHeader | FromCookie) -> CoreSchema:
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class SourcedField:
     """A field that is read from elsewhere than path and query."""
 
     source: FromHeader | FromCookie
@@ -92,19 +105,20 @@ class _Field:
     takes_many: bool
 
 
-def _sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
-    return kept(adapter.decoders, _sourced, _find_sourced, adapter)
+def sourced_fields(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
+    """Give the fields of the parameters that are read from a header or a cookie."""
+    return kept(adapter.decoders, sourced_fields, _find_sourced, adapter)
 
 
-def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[_Field, ...]:
+def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
     return tuple(_sourced_fields(adapter))
 
 
-def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[_Field]:
+def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[SourcedField]:
     for name, field in fields_of(adapter.core_schema):
         if (source := found_in(field, _KEY)) is not None:
             names = list(names_of(name, field))
-            yield _Field(source, name, names[-1], frozenset(names), takes_many(field))
+            yield SourcedField(source, name, names[-1], frozenset(names), takes_many(field))
 
 
 def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
@@ -121,7 +135,7 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
         if name in values:
             values[name] = query.getlist(name)
     values.update(request.path_params)
-    for field in _sourced(adapter):
+    for field in sourced_fields(adapter):
         for name in field.names:
             values.pop(name, None)
         if found := field.source.values(request, field.name):
@@ -150,13 +164,13 @@ def write_params(params: T, adapter: MessageAdapter[T], path: Collection[str] = 
     """
     written = WrittenParams({}, [], [])
     fields = dict(fields_of(adapter.core_schema))
+    sources = {each.name: each.source for each in sourced_fields(adapter)}
     for name, value in _plain(params, adapter).items():
         if name not in fields:  # it is computed
             continue
         names, texts = list(names_of(name, fields[name])), _texts(name, value)
-        source: FromHeader | FromCookie | None = found_in(fields[name], _KEY)
-        if source is not None:
-            written.headers.extend(source.header(name, text) for text in texts)
+        if name in sources:
+            written.headers.extend(sources[name].header(name, text) for text in texts)
         elif placed := next((each for each in names if each in path), None):
             written.path.update((placed, text) for text in texts)
         else:

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from hashlib import sha256
 from typing import Any, Final
 
 from typedws.asgi import Receive, Scope, Send
 from typedws.denial import DenialResponse, ProblemDocument
 from typedws.errors import InvalidState
 
-__all__ = ["answer_http", "answer_lifespan"]
+__all__ = ["answer_document", "answer_http", "answer_lifespan"]
 
 _UPGRADE: Final = {"Upgrade": "websocket"}  # RFC 9110 section 15.5.22
 
@@ -19,6 +20,21 @@ async def answer_http(send: Send, status: int) -> None:
     document = ProblemDocument.of(status, detail)
     for event in DenialResponse(status, headers=_UPGRADE if status == 426 else None, body=document).events():
         await send({**event, "type": event["type"].removeprefix("websocket.")})
+
+
+async def answer_document(scope: Scope, send: Send, body: bytes, content_type: str) -> None:
+    """Answer a GET or HEAD request with a document, which a client that has it already need not load again.
+
+    Its ETag is a hash of it (RFC 9110 sections 8.8.3 and 13.1.2).
+    """
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
+    known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode("latin-1")
+    is_known = not {tag, f"W/{tag}", "*"}.isdisjoint(each.strip() for each in known.split(","))
+    if not is_known:
+        headers += [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_known or scope["method"] == "HEAD" else body})
 
 
 @asynccontextmanager

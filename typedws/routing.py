@@ -1,21 +1,26 @@
 """`App`: endpoints by path, under one policy, with a lifespan. Middleware and HTTP routes are a framework's matter."""
 
+import inspect
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from typedws.asgi import Receive, Scope, Send
 from typedws.contract import Contract
 from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
 from typedws.guarding import Guard
 from typedws.paths import PathTemplate
-from typedws.plain import answer_http, answer_lifespan
+from typedws.plain import answer_document, answer_http, answer_lifespan
 from typedws.policy import Policy
 from typedws.running import Runner
+from typedws.security import SecurityScheme
 from typedws.subprotocols import read_offer
 from typedws.websockets import WebSocket
+
+if TYPE_CHECKING:
+    from typedws.schema import Channel
 
 __all__ = ["App", "Lifespan", "WebSocketRoute"]
 
@@ -34,11 +39,12 @@ class WebSocketRoute:
     says: ``WebSocket[In, Out, Params]``.
 
     :param path: a template: ``/chat/{room}``, ``{id:int}``, ``{share:float}``, ``{id:uuid}``, ``{rest:path}``
+    :param security: for documents, how a client proves who it is, by names of your own; one of them is enough
     :raises InvalidPath: for a template that is none
     :raises InvalidEndpoint: for a handler that cannot serve
     """
 
-    __slots__ = ("endpoint", "path")
+    __slots__ = ("endpoint", "path", "security")
 
     def __init__(
         self,
@@ -46,8 +52,10 @@ class WebSocketRoute:
         handler: Endpoint[Any, Any, Any] | Callable[[WebSocket[Any, Any, Any]], Awaitable[None]],
         *,
         policy: Policy | None = None,
+        security: Mapping[str, SecurityScheme] | None = None,
     ) -> None:
         self.path: PathTemplate = PathTemplate(path)
+        self.security: Mapping[str, SecurityScheme] = security or {}
         if not isinstance(handler, Endpoint):
             names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
             handler = made(handler, None, policy, names, is_classic=True)
@@ -72,6 +80,11 @@ class App:
     :param policy: holds for every endpoint without one of its own; ``max_connections`` counts all of them together
     :param lifespan: a function of the app that gives an asynchronous context manager
     :param debug: tell the peer what a handler raised, in the denial's body or the close reason: never in production
+    :param schema_path: a path on which the AsyncAPI document is served over HTTP; by default on none
+    :param title: of the application, in that document
+    :param version: of the application, in that document
+    :param description: of the application, in that document
+    :param servers: URLs that the application is reached at, by names of your own, in that document
     """
 
     def __init__(
@@ -81,9 +94,20 @@ class App:
         policy: Policy | None = None,
         lifespan: Lifespan | None = None,
         debug: bool = False,
+        schema_path: str | None = None,
+        title: str = "WebSocket API",
+        version: str = "1.0.0",
+        description: str | None = None,
+        servers: Mapping[str, str] | None = None,
     ) -> None:
         self.policy: Policy = policy or Policy()
         self.debug: bool = debug
+        self.title: str = title
+        self.version: str = version
+        self.description: str | None = description
+        self.servers: Mapping[str, str] = servers or {}
+        self._schema_path = None if schema_path is None else PathTemplate(schema_path)
+        self._schema: tuple[tuple[WebSocketRoute, ...], bytes] | None = None
         self._lifespan = lifespan
         self._guard = Guard(self.policy, debug=debug)
         self._routes: list[tuple[WebSocketRoute, Runner]] = []
@@ -96,19 +120,32 @@ class App:
         return tuple(route for route, _ in self._routes)
 
     @overload
-    def websocket(self, path: str, *, policy: Policy | None = None) -> EndpointDecorator: ...
+    def websocket(
+        self, path: str, *, policy: Policy | None = None, security: Mapping[str, SecurityScheme] | None = None
+    ) -> EndpointDecorator: ...
     @overload
     def websocket(
-        self, path: str, contract: Contract[In, Out, Params], *, policy: Policy | None = None
+        self,
+        path: str,
+        contract: Contract[In, Out, Params],
+        *,
+        policy: Policy | None = None,
+        security: Mapping[str, SecurityScheme] | None = None,
     ) -> ContractDecorator[In, Out, Params]: ...
     def websocket(
-        self, path: str, contract: Contract[Any, Any, Any] | None = None, *, policy: Policy | None = None
+        self,
+        path: str,
+        contract: Contract[Any, Any, Any] | None = None,
+        *,
+        policy: Policy | None = None,
+        security: Mapping[str, SecurityScheme] | None = None,
     ) -> Any:
         """Serve a handler on a path; the handler becomes an `Endpoint`.
 
         :param path: a template, as `WebSocketRoute` takes it
         :param contract: what is agreed on; by default what the handler's annotation says
         :param policy: the endpoint's own, in place of the application's
+        :param security: for documents, as `WebSocketRoute` takes it; the handler is who checks
         :raises InvalidPath: for a template that is none
         :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
         :raises InvalidContract: for an annotation that contradicts itself
@@ -117,7 +154,7 @@ class App:
 
         def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
             endpoint = made(handler, contract, policy, names)
-            self._add(WebSocketRoute(path, endpoint))
+            self._add(WebSocketRoute(path, endpoint, security=security))
             return endpoint
 
         return decorate
@@ -127,14 +164,50 @@ class App:
         guard = self._guard if endpoint.policy is None else Guard(endpoint.policy, debug=self.debug)
         self._routes.append((route, endpoint.runner(guard)))
 
+    def asyncapi(self) -> dict[str, Any]:
+        """Make the AsyncAPI 3.1.0 document of what is served, as JSON has it."""
+        from typedws.schema import Info, asyncapi_document  # who does not ask does not pay for the import
+
+        info = Info(self.title, self.version, self.description, self.servers)
+        return asyncapi_document(info, [self._channel(route) for route in self.routes])
+
+    def _channel(self, route: WebSocketRoute) -> "Channel":
+        from typedws.schema import Channel
+
+        endpoint = route.endpoint
+        policy = endpoint.policy or self.policy
+        return Channel(
+            route.path,
+            endpoint.contract,
+            description=inspect.getdoc(endpoint.handler),
+            security=route.security,
+            replies_to_invalid=policy.on_invalid == "reply",
+        )
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind: str = scope["type"]
         if kind == "lifespan":
             await answer_lifespan(scope, receive, send, self._lifespan and partial(self._lifespan, self))
         elif kind == "websocket":
             await self._serve(scope, receive, send)
+        elif self._is_for_schema(scope):
+            await self._serve_schema(scope, send)
         else:
             await answer_http(send, 404 if self._find(scope) is None else 426)
+
+    def _is_for_schema(self, scope: Scope) -> bool:
+        path = self._schema_path
+        return (
+            path is not None and scope["method"] in ("GET", "HEAD") and path.match(_path_below_mount(scope)) is not None
+        )
+
+    async def _serve_schema(self, scope: Scope, send: Send) -> None:
+        from typedws.schema import CONTENT_TYPE, text_of
+
+        routes = self.routes
+        if self._schema is None or self._schema[0] != routes:  # one may have been added
+            self._schema = routes, text_of(self.asyncapi()).encode()
+        await answer_document(scope, send, self._schema[1], CONTENT_TYPE)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope)

@@ -12,11 +12,13 @@ import typedws
 
 PACKAGE = Path(typedws.__file__).parent
 
-CELLAR = "asgi closing errors exceptions outcome".split()
+CELLAR = "asgi closing errors exceptions outcome security".split()
 GROUND = (
     "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack contract coreschema declared "
-    "denial endings events headers origins params paths query reader request sendable servers state subprotocols "
-    "typeforms url"
+    "denial endings events headers origins params paths query reader request schema schema.asyncapi schema.channels "
+    "schema.contracts schema.definitions schema.digests schema.draft07 schema.examples schema.fingerprints "
+    "schema.generator schema.naming schema.parameters schema.patterns schema.text schema.walking sendable servers "
+    "state subprotocols typeforms url"
 ).split()
 SHELL = (
     "answering client client.blocking client.connecting client.connection client.denied client.opening "
@@ -25,6 +27,7 @@ SHELL = (
     "watchdog watching websockets"
 ).split()
 GUESTS = (
+    "cli cli.commands cli.files cli.tables cli.targets "
     "integrations integrations.django integrations.fastapi integrations.litestar integrations.quart "
     "testing testing.behaviour testing.connecting testing.connection testing.dialogue testing.differences "
     "testing.failures testing.lifespans testing.loops testing.pipes testing.portal testing.pytest_plugin "
@@ -40,6 +43,8 @@ OPTIONAL_LIBRARIES = {
     "ormsgpack": "codecs.msgpack",
     "pytest": "testing.pytest_plugin",
     "quart": "integrations.quart",
+    "rich": "cli.tables",
+    "typer": "cli.commands",
     "hypercorn": "integrations.quart",  # which Quart stands on
     "websockets": "client.wire",
     "werkzeug": "integrations.quart",

@@ -45,6 +45,8 @@ class Codec(ABC, Generic[Frame]):
     """What error messages and registries call it."""
     kind: FrameKind
     """Which frames it fills: ``"text"`` for a ``Codec[str]``, ``"binary"`` for a ``Codec[bytes]``."""
+    content_type: str | None = None
+    """The media type of its format, for documents; nothing is sent of it."""
 
     @abstractmethod
     def encode(self, value: object) -> Frame:

@@ -55,6 +55,7 @@ class CBOR(BinaryCodec):
     """CBOR: the mode ``"cbor"``."""
 
     name: str = "cbor"
+    content_type: str | None = "application/cbor"
     non_finite: ClassVar[re.Pattern[bytes]] = re.compile(
         rb"\xf9[\x7c-\x7f\xfc-\xff]|\xfa[\x7f\xff][\x80-\xff]|\xfb[\x7f\xff][\xf0-\xff]", re.DOTALL
     )

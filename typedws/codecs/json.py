@@ -47,6 +47,7 @@ class _JSON(Codec[Frame]):
     as they are, by a slower parser. They are always written exactly.
     """
 
+    content_type: str | None = "application/json"
     _letters: tuple[Frame, Frame]
     """In every number that JSON does not have is one of these."""
 

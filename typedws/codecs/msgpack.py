@@ -24,6 +24,7 @@ class MessagePack(BinaryCodec):
     """MessagePack: the mode ``"msgpack"``."""
 
     name: str = "msgpack"
+    content_type: str | None = "application/vnd.msgpack"
     non_finite: ClassVar[re.Pattern[bytes]] = re.compile(
         rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL
     )

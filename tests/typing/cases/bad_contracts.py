@@ -66,6 +66,7 @@ def what_is_inferred() -> None:
 def what_it_holds(chat: Contract[ClientMessage, ServerMessage, Room]) -> None:
     print(chat.messages)  # error: Contract messages
     chat.is_feed = True  # error: is_feed
+    chat.fingerprint = "0"  # error: fingerprint
     name: Order = chat.name  # error: str Order
     print(name, chat.is_feed())  # error: callable
     chat.modes = "text"  # error: tuple
@@ -115,6 +116,8 @@ def fields_from_elsewhere(params: Room) -> None:
     FromCookie().header("x", text=7)  # error: header str
     FromHeader().values(request=Order(), field="x")  # error: values Order HandshakeRequest
     FromCookie().values({}, field=b"x")  # error: values HandshakeRequest
+    FromHeader().name_for(1)  # error: name_for str
+    FromCookie().name_for(field=b"x")  # error: name_for str
 
 
 class Tenant(BaseModel):

@@ -224,6 +224,8 @@ def arguments_of_websocket() -> None:
     app.websocket("/chat", contract="chat")  # error: websocket
     app.websocket("/chat", policy=chat)  # error: websocket Contract
     app.websocket("/chat", name="chat")  # error: websocket
+    app.websocket("/chat", security="bearer")  # error: websocket
+    app.websocket("/chat", security={"token": b"bearer"})  # error: SecurityScheme
 
 
 def endpoints(one: Endpoint[ClientMessage, ServerMessage, Room]) -> None:
@@ -271,6 +273,8 @@ def routes() -> None:
     WebSocketRoute("/chat", takes_two)  # error: str
     WebSocketRoute("/chat", classic, Policy())  # error: argument
     WebSocketRoute("/chat", classic, policy="*")  # error: policy Policy
+    WebSocketRoute("/chat", classic, security={"token": {"scheme": "bearer"}})  # error: type
+    WebSocketRoute("/chat", classic, security=["token"])  # error: security SecurityScheme
     print(WebSocketRoute("/chat", classic).handler)  # error: WebSocketRoute handler
 
 
@@ -284,6 +288,12 @@ def applications() -> None:
     App(lifespan=lifespan_of_nothing)  # error: lifespan
     App(lifespan=lifespan_that_gives_a_name)  # error: lifespan str
     App(debug="yes")  # error: debug bool
+    App(schema_path=True)  # error: schema_path str
+    App(title=b"Chat")  # error: title str
+    App(version=1)  # error: version str
+    App(description=Order())  # error: description Order str
+    App(servers=["wss://chat.example.com"])  # error: servers str
+    print(app.asyncapi(title="Chat"))  # error: title
     App(middleware=[])  # error: middleware
     app.routes.append(WebSocketRoute("/chat", classic))  # error: append
     app.routes = ()  # error: routes

@@ -89,6 +89,7 @@ def what_it_holds() -> None:
     assert_type(chat.closes, type[ApplicationCloseCode] | None)
     assert_type(chat.error, type[ErrorReply] | None)
     assert_type(chat.is_feed, bool)
+    assert_type(chat.fingerprint, str)
 
 
 def close_codes(code: ChatClose) -> Literal["no"] | None:

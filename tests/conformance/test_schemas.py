@@ -1,0 +1,162 @@
+"""What schemas say is what pydantic does: the same corpus through Python's ``jsonschema`` and, in node, through ajv."""
+
+import copy
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
+
+from tests.conformance.schemas import CASES, Case, hard_app
+from typedws.errors import UnsendableMessage
+from typedws.schema import text_of
+from typedws.schema.definitions import Definitions
+from typedws.schema.draft07 import as_draft_07
+from typedws.schema.generator import Direction
+
+FORMATS = FormatChecker(["date", "uuid"])
+"""Those that pydantic keeps to the letter; formats of draft 2020-12 are for people, and patterns for machines."""
+
+SCHEMAS = Path(__file__).parents[2] / "schemas"
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@cache
+def validator(case: Case, direction: Direction) -> Any:
+    definitions = Definitions()
+    schema = definitions.add(case.adapter, direction)
+    named = definitions.named([schema])
+    document = {**named.with_names(schema), "$defs": named.schemas()}
+    Draft202012Validator.check_schema(document)
+    return Draft202012Validator(document, format_checker=FORMATS)
+
+
+def sent(case: Case, message: object) -> Any:
+    try:
+        return case.sent(message)
+    except UnsendableMessage:
+        assume(False)
+
+
+@each_case
+@quickly
+@given(data=st.data())
+def test_what_goes_out_is_what_the_schema_of_what_is_said_takes(case: Case, data: st.DataObject) -> None:
+    validator(case, "said").validate(sent(case, data.draw(case.messages)))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.is_exact], ids=str)
+@quickly
+@given(data=st.data())
+def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data: st.DataObject) -> None:
+    check = validator(case, "heard")
+    value = mutated(data, sent(case, data.draw(case.messages)))
+    if check.is_valid(value):
+        assert case.is_heard(value)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.comes_back], ids=str)
+@quickly
+@given(data=st.data())
+def test_what_goes_out_may_come_in_again(case: Case, data: st.DataObject) -> None:
+    value = sent(case, data.draw(case.messages))
+    assert case.is_heard(value)
+    validator(case, "heard").validate(value)
+
+
+ODD: list[Any] = [None, True, 0, -1, 2.5, "", "x", "2024-13-45", "NaN", "1E400", [], [1], {}, {"x": 1}]
+
+
+def mutated(data: st.DataObject, value: Any) -> Any:
+    """Change a value of JSON in one place."""
+    value = copy.deepcopy(value)
+    places = list(containers([value]))
+    container, key = data.draw(st.sampled_from(places))
+    change = data.draw(st.sampled_from(["replace", "drop", "add", "double"]))
+    if change == "drop" and isinstance(container, dict):
+        del container[key]
+    elif change == "add" and isinstance(container[key], dict):
+        container[key]["another"] = data.draw(st.sampled_from(ODD))
+    elif change == "double" and isinstance(container[key], list):
+        container[key] = container[key] * 2
+    elif change == "double" and isinstance(container[key], str):
+        container[key] = container[key] * 2 + data.draw(st.sampled_from(["", "0", "é", "-"]))
+    else:
+        container[key] = data.draw(st.sampled_from(ODD))
+    return places[0][0][0]
+
+
+def containers(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Give every place in a value: what holds it, and under which key."""
+    pairs: list[tuple[Any, Any]] = (
+        [*cast(dict[str, Any], value).items()] if isinstance(value, dict) else [*enumerate(value)]
+    )
+    for key, each in pairs:
+        yield value, key
+        if isinstance(each, dict | list):
+            yield from containers(each)
+
+
+@each_case
+def test_the_schemas_of_asyncapi_decide_as_those_of_contracts_do(case: Case) -> None:
+    for direction in ("heard", "said"):
+        check, values = validator(case, direction), corpus(case)
+        asyncapi: Any = Draft7Validator(definitions_as_draft_07(check.schema), format_checker=FORMATS)
+        Draft7Validator.check_schema(asyncapi.schema)
+        assert [asyncapi.is_valid(value) for value in values] == [check.is_valid(value) for value in values]
+
+
+def definitions_as_draft_07(document: dict[str, Any]) -> dict[str, Any]:
+    """Convert a schema with definitions; nothing may stand beside a reference, not even they."""
+    definitions = {name: as_draft_07(schema) for name, schema in document["$defs"].items()}
+    rest = as_draft_07({word: value for word, value in document.items() if word != "$defs"})
+    return {"allOf": [rest], "$defs": definitions}
+
+
+@pytest.mark.node
+def test_ajv_decides_as_jsonschema_does() -> None:
+    from tests.node.running import run
+
+    asked: list[tuple[Any, list[Any]]] = []
+    expected: list[list[bool]] = []
+    for case in CASES:
+        for direction in ("heard", "said"):
+            check, values = validator(case, direction), corpus(case)
+            asked.append((check.schema, values))
+            expected.append([check.is_valid(value) for value in values])
+    assert run("validate.cjs", json.dumps(asked)) == expected
+    verdicts = [verdict for verdicts in expected for verdict in verdicts]
+    assert True in verdicts
+    assert False in verdicts
+
+
+def corpus(case: Case) -> list[Any]:
+    """Draw messages of a type, the same at each run, each with what it was changed into."""
+    drawn: list[Any] = []
+
+    @settings(max_examples=30, database=None, derandomize=True, deadline=None, phases=[Phase.generate])
+    @given(data=st.data())
+    def draw(data: st.DataObject) -> None:
+        value = sent(case, data.draw(case.messages))
+        drawn.extend([value, mutated(data, value)])
+
+    draw()
+    return drawn
+
+
+@pytest.mark.node
+def test_the_official_parser_has_nothing_to_say(tmp_path: Path) -> None:
+    from tests.node.running import run
+
+    hard = tmp_path / "hard.asyncapi.json"
+    hard.write_text(text_of(hard_app().asyncapi()), encoding="utf-8")
+    paths = [str(path) for path in (hard, *sorted(SCHEMAS.glob("*.asyncapi.json")))]
+    assert len(paths) > 5
+    assert run("parse.cjs", "\n".join(paths)) == {path: {"isParsed": True, "problems": []} for path in paths}

@@ -1,0 +1,17 @@
+"""Documents of contracts and applications: JSON Schema and AsyncAPI. Pure: nothing is read, written or served here."""
+
+from typedws.schema.asyncapi import CONTENT_TYPE, Info, asyncapi_document
+from typedws.schema.channels import Channel
+from typedws.schema.contracts import COMMENT, contract_document, model_document
+from typedws.schema.text import text_of
+
+__all__ = [
+    "COMMENT",
+    "CONTENT_TYPE",
+    "Channel",
+    "Info",
+    "asyncapi_document",
+    "contract_document",
+    "model_document",
+    "text_of",
+]

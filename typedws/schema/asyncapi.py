@@ -1,0 +1,249 @@
+"""An application as one AsyncAPI 3.1.0 document, from its own point of view: it receives what the server hears.
+
+What AsyncAPI and its WebSocket binding (0.1.0) have no place for is in extensions of each channel: ``x-contract``,
+``x-subprotocols``, ``x-close-codes``, ``x-denials``, ``x-cookies``, ``x-error-reply``; and ``x-schema`` of a parameter.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from typedws.adapters import adapter_for
+from typedws.denial import ProblemDocument
+from typedws.errors import InvalidParams, UnknownSubprotocol
+from typedws.schema.channels import Channel, Described, Message, described
+from typedws.schema.contracts import COMMENT, closes_of, mode_facts
+from typedws.schema.definitions import Definitions, NamedDefinitions
+from typedws.schema.digests import digest
+from typedws.schema.draft07 import as_draft_07
+from typedws.schema.naming import legal, told_apart
+from typedws.schema.walking import Schema
+from typedws.security import SecurityScheme
+
+__all__ = ["CONTENT_TYPE", "Info", "asyncapi_document"]
+
+CONTENT_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.1.0"
+"""The media type of the document, as AsyncAPI's specification names it."""
+
+_SCHEMAS: Final = "#/components/schemas/"
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What the document says of the application as a whole; ``servers`` are URLs by name."""
+
+    title: str
+    version: str
+    description: str | None = None
+    servers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
+    """Make the document of an application."""
+    definitions = Definitions()
+    problem = definitions.add(adapter_for(ProblemDocument), "said")
+    drafts = [described(channel, definitions) for channel in channels]
+    used = [problem, *(schema for draft in drafts for schema in draft.schemas())]
+    named, security = definitions.named(used), _SecurityNames(channels)
+    written = {
+        name: _Channel(name, draft, named, security) for name, draft in zip(_names(channels), drafts, strict=True)
+    }
+    return _present(
+        {
+            "asyncapi": "3.1.0",
+            "x-comment": COMMENT,
+            "info": _present({"title": info.title, "version": info.version, "description": info.description}),
+            "defaultContentType": "application/json",
+            "servers": {legal(name): _server(url) for name, url in info.servers.items()},
+            "channels": {name: each.channel(_written(problem, named)) for name, each in written.items()},
+            "operations": dict(pair for each in written.values() for pair in each.operations()),
+            "components": _present(
+                {
+                    "schemas": {name: as_draft_07(each) for name, each in named.schemas(_SCHEMAS).items()},
+                    "securitySchemes": security.schemes,
+                }
+            ),
+        }
+    )
+
+
+def _present(members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value not in (None, "", {}, [])}
+
+
+def _written(schema: Schema, named: NamedDefinitions) -> Schema:
+    return as_draft_07(named.with_names(schema, _SCHEMAS))
+
+
+def _server(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    return _present({"host": parts.netloc, "pathname": parts.path or None, "protocol": parts.scheme})
+
+
+def _names(channels: Sequence[Channel]) -> list[str]:
+    """Name channels after their contracts; those that share a name tell version, address, and what they agree on."""
+    candidates: dict[int, list[str]] = {}
+    for place, channel in enumerate(channels):
+        name, version = legal(channel.contract.name), channel.contract.version
+        address = legal(channel.path.address.strip("/"))
+        full = f"{name}-{version}-{address}"
+        candidates[place] = [
+            name,
+            f"{name}-{version}",
+            f"{name}-{address}",
+            full,
+            f"{full}-{channel.contract.fingerprint}",
+        ]
+    return list(told_apart(candidates).values())
+
+
+class _SecurityNames:
+    """The security schemes of all channels, by names that stay apart."""
+
+    def __init__(self, channels: Sequence[Channel]) -> None:
+        found = {(name, digest(each)): each for channel in channels for name, each in channel.security.items()}
+        self._names = told_apart({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in found})
+        self.schemes: dict[str, SecurityScheme] = {self._names[key]: each for key, each in found.items()}
+
+    def references(self, security: Mapping[str, SecurityScheme]) -> list[Schema]:
+        """Refer to the schemes of a channel, of which one must be satisfied."""
+        names = [self._names[name, digest(each)] for name, each in security.items()]
+        return [{"$ref": f"#/components/securitySchemes/{name}"} for name in names]
+
+
+class _Channel:
+    """Writes one channel, with its messages and operations."""
+
+    def __init__(self, name: str, draft: Described, named: NamedDefinitions, security: _SecurityNames) -> None:
+        self._name = name
+        self._draft = draft
+        self._contract = draft.channel.contract
+        self._named = named
+        self._security = security.references(draft.channel.security)
+        # A message that is heard and said is one, where both are the same.
+        payloads = [_written(message.schema, named) for message in draft.messages]
+        digests = [digest(payload) for payload in payloads]
+        candidates = {
+            key: [name, f"{name}-{'Input' if message.direction == 'heard' else 'Output'}", f"{name}-{key[:8]}"]
+            for key, message, payload in zip(digests, draft.messages, payloads, strict=True)
+            for name in [_kind(payload)]
+        }
+        names = told_apart(candidates)
+        self._messages = list(zip((names[key] for key in digests), payloads, draft.messages, strict=True))
+
+    def channel(self, problem: Schema) -> Schema:
+        """Write the channel."""
+        contract, channel = self._contract, self._draft.channel
+        modes = {name: mode_facts(mode, contract.codecs) for name, mode in contract.subprotocols.items()}
+        closes = {str(each.pop("code")): each for each in closes_of(contract)}
+        return _present(
+            {
+                "address": channel.path.address,
+                "title": contract.title,
+                "description": contract.description or channel.description,
+                "parameters": dict(self._parameters()),
+                "messages": {name: self._message(name, payload, message) for name, payload, message in self._messages},
+                "bindings": {"ws": self._binding()},
+                "x-contract": {"name": contract.name, "version": contract.version, "fingerprint": contract.fingerprint},
+                "x-subprotocols": modes,
+                "x-close-codes": closes,
+                "x-denials": dict(self._denials(problem)),
+                "x-cookies": self._cookies(),
+                "x-error-reply": self._error_reply(),
+            }
+        )
+
+    def operations(self) -> Iterator[tuple[str, Schema]]:
+        """Write the operations: what is received, what is sent; a pure feed receives nothing."""
+        channel = {"$ref": f"#/channels/{self._name}"}
+        sources = {"receive": "heard", "send": "said"}
+        for action, direction in sources.items():
+            messages = [name for name, _, message in self._messages if message.direction == direction]
+            if messages:
+                operation = {"action": action, "channel": channel, "messages": self._references(messages)}
+                yield f"{self._name}.{action}", _present({**operation, "security": self._security})
+
+    def _error_reply(self) -> Schema | None:
+        """Refer to what answers an invalid message.
+
+        It is no ``reply`` of the operation: who says something valid gets none.
+        """
+        errors = [name for name, _, message in self._messages if message.is_error]
+        return self._references(errors)[0] if errors and self._draft.channel.replies_to_invalid else None
+
+    def _references(self, names: Collection[str]) -> list[Schema]:
+        return [{"$ref": f"#/channels/{self._name}/messages/{name}"} for name in names]
+
+    def _message(self, name: str, payload: Schema, message: Message) -> Schema:
+        facts = mode_facts(self._contract.modes[0], self._contract.codecs)
+        told = {
+            "name": name,
+            "title": message.title,
+            "summary": message.summary,
+            "contentType": facts.get("contentType"),
+            "examples": [{"payload": each} for each in message.examples],
+        }
+        return {**_present(told), "payload": payload}
+
+    # --- the handshake ---
+
+    def _parameters(self) -> Iterator[tuple[str, Schema]]:
+        params = self._draft.params
+        known: Mapping[str, Schema] = {} if params is None else params.query["properties"]
+        for name, converter in self._draft.channel.path.converters.items():
+            schema = _written(known.get(name, {}), self._named)
+            values = [str(each) for each in schema.get("enum", [])]
+            description = schema.get("description", converter.expected)
+            yield name, _present({"description": description, "enum": values, "x-schema": schema})
+
+    def _binding(self) -> Schema:
+        params = self._draft.params
+        binding: Schema = {"method": "GET", "bindingVersion": "0.1.0"}
+        if params is None:
+            return binding
+        query = _without(params.query, self._draft.channel.path.names)
+        headers = {**params.headers, "properties": {**params.headers["properties"]}}
+        if cookies := params.cookies["properties"]:
+            headers["properties"]["Cookie"] = {"type": "string", "description": f"holds {', '.join(cookies)}"}
+        for part, schema in (("query", query), ("headers", headers)):
+            if schema["properties"] or "allOf" in schema:
+                binding[part] = _written(schema, self._named)
+        return binding
+
+    def _cookies(self) -> Schema:
+        params = self._draft.params
+        return {} if params is None or not params.cookies["properties"] else _written(params.cookies, self._named)
+
+    def _denials(self, problem: Schema) -> Iterator[tuple[str, Schema]]:
+        """Tell the denials that typedws itself makes; a handler may make others."""
+        rows = {
+            UnknownSubprotocol.status_code: (True, "none of the offered subprotocols is spoken"),
+            401: (self._security, "no valid credentials"),
+            403: (True, "a page of this origin may not connect, or the handler refused"),
+            InvalidParams.status_code: (self._contract.params, "the parameters are invalid"),
+            500: (True, "the handler failed"),
+            503: (True, "too many connections, no decision in time, or a restart"),
+        }
+        for status, (may_be, description) in rows.items():
+            if may_be:
+                body = {"contentType": "application/problem+json", "payload": problem}
+                yield str(status), {"description": description, **body}
+
+
+def _without(schema: Schema, names: Collection[str]) -> Schema:
+    """Leave properties out of an object."""
+    properties = {name: each for name, each in schema["properties"].items() if name not in names}
+    required = [name for name in schema.get("required", ()) if name not in names]
+    rest = {word: value for word, value in schema.items() if word != "required"}
+    return {**rest, "properties": properties, **({"required": required} if required else {})}
+
+
+def _kind(payload: Schema) -> str:
+    """Name a message by what it is: the model, or the kind of value."""
+    for ref in (payload.get("$ref"), *(each.get("$ref") for each in payload.get("allOf", ()))):
+        if ref is not None:
+            return str(ref).removeprefix(_SCHEMAS)
+    kind = str(payload.get("type", "any"))
+    items: Schema | list[Schema] | None = payload.get("items")
+    return f"{kind}-of-{_kind(items)}" if isinstance(items, dict) else kind

@@ -1,0 +1,97 @@
+"""The channels of an application: a path, its contract, each of its messages on its own. No document is made here."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from typedws.adapters import MessageAdapter, adapter_for
+from typedws.contract import Contract
+from typedws.paths import PathTemplate
+from typedws.schema.definitions import Definitions, schema_of
+from typedws.schema.examples import examples_of
+from typedws.schema.generator import Direction
+from typedws.schema.parameters import Parameters, parameters_of
+from typedws.schema.walking import Schema
+from typedws.security import SecurityScheme
+
+__all__ = ["Channel", "Described", "Message", "described"]
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One path, and what is agreed on there."""
+
+    path: PathTemplate
+    contract: Contract[Any, Any, Any]
+    description: str | None = None
+    security: Mapping[str, SecurityScheme] = field(default_factory=dict[str, SecurityScheme])
+    replies_to_invalid: bool = False
+    """Whether an invalid message is answered with the contract's error reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, in one direction."""
+
+    schema: Schema
+    direction: Direction
+    examples: list[Any]
+    title: str | None = None
+    summary: str | None = None
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A channel with the schemas of its messages and parameters."""
+
+    channel: Channel
+    messages: list[Message]
+    params: Parameters | None
+
+    def schemas(self) -> Iterator[Schema]:
+        """Give all schemas."""
+        yield from (message.schema for message in self.messages)
+        if self.params is not None:
+            yield from self.params.parts().values()
+
+
+def described(channel: Channel, definitions: Definitions) -> Described:
+    """Describe a channel; what its types are made of goes to ``definitions``."""
+    contract = channel.contract
+    error = None if contract.error is None else definitions.add(adapter_for(contract.error), "said")
+    messages = [
+        *_messages(contract.hears, "heard", definitions, None),
+        *_messages(contract.says, "said", definitions, error),
+    ]
+    params = None if contract.params is None else parameters_of(contract.params, definitions)
+    return Described(channel, messages, params)
+
+
+def _messages(
+    adapter: MessageAdapter[Any] | None, direction: Direction, definitions: Definitions, error: Schema | None
+) -> Iterator[Message]:
+    schema = schema_of(adapter, direction, definitions)
+    if adapter is None:
+        yield Message({}, direction, [])
+    elif schema is not None:
+        choices = list(_choices(schema, definitions))
+        heard = list(_choices(definitions.add(adapter, "heard"), definitions))
+        # Of a type with a serialiser of its own, nobody knows what it would have to hear to say one of them.
+        sources = heard if len(heard) == len(choices) else [None] * len(choices)
+        for choice, source in zip(choices, sources, strict=True):
+            examples = [] if source is None else examples_of(adapter, direction, source, definitions.resolved)
+            told = definitions.resolved(choice)
+            summary = told.get("description", "").partition("\n\n")[0]
+            yield Message(choice, direction, examples, told.get("title"), summary, is_error=choice == error)
+
+
+def _choices(schema: Schema, definitions: Definitions) -> Iterator[Schema]:
+    """Give the members of a union of structures; of any other type, itself."""
+    union = definitions.resolved(schema)
+    choices: list[Schema] = union.get("oneOf") or union.get("anyOf") or []
+    if any("$ref" in choice for choice in choices):
+        for choice in choices:
+            yield from _choices(choice, definitions)
+    else:
+        yield schema
