@@ -2,7 +2,7 @@
 
 from typedws.client.blocking import ConnectingSync, connect_sync
 from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
-from typedws.client.connection import Accepted, ClientConnection
+from typedws.client.connection import Accepted, ClientConnection, Line
 from typedws.client.denied import ConnectionDenied
 from typedws.client.reconnection import Change, ClientState, OnChange, Reconnecting, reconnecting
 from typedws.client.retrying import Backoff
@@ -32,6 +32,7 @@ __all__ = [
     "ConnectionDenied",
     "ConnectionFailed",
     "InvalidResponse",
+    "Line",
     "OnChange",
     "OnUnknown",
     "Reconnecting",

@@ -374,6 +374,7 @@ async def a_client(
     ClientConnection(scope, receive, Order(), accepted, chat)  # error: Order
     ClientConnection(scope, receive, send, Order(), chat)  # error: Order Accepted
     ClientConnection(scope, receive, send, accepted, Order())  # error: Order Contract
+    ClientConnection(scope, receive, send, accepted, chat, line=Order())  # error: Order Line
     Accepted("chat.v1.json")  # error: headers
     Accepted(Order(), Headers(raw=[]))  # error: Order str
     accepted.subprotocol = None  # error: subprotocol
