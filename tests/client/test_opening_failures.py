@@ -1,6 +1,8 @@
 """What a server may do instead of accepting: each time the client tells why, soon, and wastes no memory."""
 
 import socket
+import sys
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, Protocol
@@ -10,6 +12,7 @@ import pytest
 
 from tests.client.scripted import HeaderChanges, Opcode, ServerEnd, frame, memory_below, scripted
 from typedws.client import (
+    ClientNotInstalled,
     Compression,
     ConnectionDenied,
     ConnectionFailed,
@@ -17,6 +20,7 @@ from typedws.client import (
     InvalidResponse,
     ServerUnreachable,
     connect,
+    connect_sync,
 )
 from typedws.denial import ProblemDocument
 
@@ -494,3 +498,15 @@ async def test_a_name_whose_addresses_all_refuse_is_not_reached(monkeypatch: pyt
     with anyio.fail_after(5), pytest.raises(ServerUnreachable) as caught:
         await connect(f"ws://many.example:{port}/").__aenter__()
     assert str(caught.value) == f"expected a server at many.example:{port}, found connection refused"
+
+
+def test_who_does_not_await_is_told_the_same() -> None:
+    with pytest.raises(ServerUnreachable), connect_sync("ws://127.0.0.1:1/"):
+        pytest.fail("nobody listens there")
+    assert not [thread for thread in threading.enumerate() if thread.name == "typedws.client"]
+
+
+async def test_without_the_extra_the_client_says_which_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "typedws.client.wire", None)
+    with pytest.raises(ClientNotInstalled):
+        await connect("ws://127.0.0.1:1/").__aenter__()
