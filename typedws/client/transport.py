@@ -23,11 +23,11 @@ __all__ = ["Timing", "Transport"]
 
 _MAX_UNREAD: Final = 16
 """Messages that wait to be received before nothing more is read, so that the server has to wait (as TCP does)."""
-_MAX_UNWRITTEN: Final = 1 << 17
+_MAX_UNWRITTEN: Final = 1 << 19
 """Bytes that wait to be written before who sends has to wait."""
 _MAX_ANSWERS: Final = 1 << 16
 """Bytes of pongs that wait to be written before nothing more is read."""
-_READ: Final = 1 << 17
+_READ: Final = 1 << 18
 _READ_COMPRESSED: Final = 1 << 13
 """Bytes read at once: what comes compressed may grow a thousandfold."""
 
@@ -167,26 +167,28 @@ class Transport:
     async def _read(self) -> None:
         wire, stream = self._wire, self._stream
         most = _READ_COMPRESSED if wire.is_compressed else _READ
-        pong = wire.pong
+        await self._pass_on()  # what came with the answer
         while True:
-            if wire.events:
-                self._arrived.ring()
-            if wire.outgoing:
-                self._pending.ring()
-            if wire.pong is not pong:
-                pong = wire.pong
-                self._ponged.ring()
-            if wire.disconnect is not None:
-                self._begin_to_close()
-            await self._wait_for_room()
             try:
                 data = await stream.receive(most)
             except _BROKEN:
-                data = b""
-            wire.feed(data)
-            if not data:
+                wire.feed(b"")
                 await self._finish()
                 return
+            wire.feed(data)
+            await self._pass_on()
+
+    async def _pass_on(self) -> None:
+        """Let others know what came, and wait until there is room for more."""
+        wire = self._wire
+        if wire.events:
+            self._arrived.ring()
+        if wire.outgoing:
+            self._pending.ring()
+        if wire.disconnect is not None:
+            self._begin_to_close()
+        self._ponged.ring()
+        await self._wait_for_room()
 
     async def _finish(self) -> None:
         """Let a close frame be written, to a server that has finished but may still listen for it."""
