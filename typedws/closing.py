@@ -98,7 +98,12 @@ class ApplicationCloseCode(IntEnum):
 
 
 def describe(code: int) -> str:
-    """Say what a close code means, in a few words, whether it is registered or not (RFC 6455 section 7.4.2)."""
+    """Say what a close code means, in a few words, whether it is registered or not (RFC 6455 section 7.4.2).
+
+    An `ApplicationCloseCode` says it itself.
+    """
+    if isinstance(code, ApplicationCloseCode) and code.description:
+        return code.description
     if meaning := _MEANINGS.get(code):
         return meaning
     if 4000 <= code <= 4999:

@@ -105,8 +105,9 @@ class WebSocketDisconnect(TypedWSError):
         super().__init__(code, self.reason, self.closed_by)
 
     def __str__(self) -> str:
-        told = f"{int(self.code)} ({describe(self.code)})"
-        if self.reason:
+        meaning = describe(self.code)
+        told = f"{int(self.code)} ({meaning})"
+        if self.reason and self.reason != meaning:
             told += f", reason {self.reason!r}"
         if self.closed_by == "network":
             return f"the connection was lost: {told}"

@@ -69,7 +69,8 @@ def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
     """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI.
 
     A server that tells reasons says 1005 without one where no close frame came: that is 1006 (RFC 6455 section 7.4.1).
-    A transport of our own says in ``closed_by`` when it was not the peer.
+    A transport of our own says in ``closed_by`` when it was not the peer. Where a contract names the code, it is that
+    `ApplicationCloseCode`.
     """
     code = event.get("code")
     if code is None:
@@ -79,7 +80,15 @@ def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
     closed_by: ClosedBy = event.get("closed_by") or _NOT_THE_PEER.get(code, "peer")
     if server.is_peer and closed_by == "server":
         closed_by = "peer"
-    return Closed(int(code), event.get("reason") or "", closed_by)
+    return Closed(_named(int(code), server.closes), event.get("reason") or "", closed_by)
+
+
+def _named(code: int, closes: type[ApplicationCloseCode] | None) -> int:
+    """Give the close code of a contract where it is one."""
+    try:
+        return code if closes is None else closes(code)
+    except ValueError:
+        return code
 
 
 def tells_disconnect(error: Exception) -> bool:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from typedws.closing import ApplicationCloseCode
+
 __all__ = ["CURRENT", "PEER", "Server", "server_of"]
 
 
@@ -22,6 +24,8 @@ class Server:
     """Whether the body of a denial may come in parts."""
     is_peer: bool = False
     """Whether it is the other end: for a client."""
+    closes: type[ApplicationCloseCode] | None = None
+    """The close codes of the contract with it: for a client."""
 
 
 CURRENT: Final = Server()

@@ -71,9 +71,7 @@ class Network:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, ConnectionFailed):
             raise outcome
-        ends = list[Any]()
-        if outcome is not None:
-            ends.append({**disconnect(outcome.code, outcome.reason), "closed_by": outcome.closed_by})
+        ends = [] if outcome is None else [_event(outcome)]
         receive, send, _ = wire(text('"hello"'), *ends)
         line = Line(self, outcome)
         connection = ClientConnection[Any, Any](scope(), receive, send, Accepted(None, Headers()), plan.contract, line)
@@ -85,12 +83,16 @@ class Network:
         self.slept()
 
 
+def _event(end: Closed) -> dict[str, Any]:
+    return {**disconnect(end.code, end.reason), "closed_by": end.closed_by}
+
+
 class Line:
     """Stands for a transport: how the server ended it, and whether it was closed from here."""
 
     def __init__(self, network: Network, end: Closed | None) -> None:
         self._network = network
-        self.end = end
+        self.disconnect = None if end is None else _event(end)
         self.ended = anyio.Event()
 
     def read_on(self) -> None: ...
@@ -361,8 +363,8 @@ async def test_changes_are_logged_without_what_is_secret(play: Play, caplog: pyt
         "the client of example.com:80 is waiting for 0.0 s (expected a server, found connection refused)",
         "the client of example.com:80 is connecting (expected a server, found connection refused)",
         "the client of example.com:80 is open",
-        "the client of example.com:80 is waiting for 0.0 s (4003, private use, by the peer)",
-        "the client of example.com:80 is connecting (4003, private use, by the peer)",
+        "the client of example.com:80 is waiting for 0.0 s (4003, too many, by the peer)",
+        "the client of example.com:80 is connecting (4003, too many, by the peer)",
         "the client of example.com:80 is open",
         "the client of example.com:80 is ended (1000, normal closure, by the peer)",
     ]

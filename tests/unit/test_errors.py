@@ -11,7 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 import typedws.errors
 from typedws.adapters import adapter_for
-from typedws.closing import CloseCode
+from typedws.closing import ApplicationCloseCode, CloseCode
 from typedws.codecs import TextJSON, registry
 from typedws.errors import (
     ClientNotInstalled,
@@ -52,6 +52,10 @@ from typedws.testing import ApplicationReturned, ConnectionDenied, ExpectationFa
 GOLDEN = Path(__file__).parent / "golden" / "sentences.txt"
 
 
+class ChatClose(ApplicationCloseCode):
+    KICKED = 4001, "removed by a moderator"
+
+
 class Line(BaseModel):
     price: int
     name: str
@@ -83,6 +87,8 @@ SENTENCES: list[TypedWSError] = [
     WebSocketDisconnect(1005),
     WebSocketDisconnect(1006),
     WebSocketDisconnect(4001, "bye"),
+    WebSocketDisconnect(ChatClose.KICKED, "removed by a moderator"),
+    WebSocketDisconnect(ChatClose.KICKED, "bye"),
     WebSocketDisconnect(1012, "", "server"),
     WebSocketDisconnect(1008, "too many messages unread", "application"),
     WebSocketDisconnected(1000, "", "application"),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from starlette.websockets import WebSocketDisconnect as ClassicWebSocketDisconnect
 
 from tests.support import Event
+from typedws.closing import ApplicationCloseCode
 from typedws.errors import ClosedBy, InvalidClose, InvalidHandshake, InvalidState, TypedWSError, UnsendableMessage
 from typedws.events import (
     accept_event,
@@ -71,6 +72,17 @@ def test_a_disconnect_is_read_whatever_the_server_leaves_out(
 def test_a_missing_reason_says_nothing_where_the_server_tells_none() -> None:
     event = {"type": "websocket.disconnect", "code": 1005}
     assert disconnect_of(event, Server(tells_reasons=False)) == Closed(1005, "", "peer")
+
+
+class Closes(ApplicationCloseCode):
+    MOVED = 4001, "moved"
+
+
+@pytest.mark.parametrize(("code", "told"), [(4001, Closes.MOVED), (4002, 4002), (1000, 1000), (None, 1005)])
+def test_a_code_that_a_contract_names_is_told_by_its_name(code: int | None, told: int) -> None:
+    event = {"type": "websocket.disconnect", "code": code, "reason": ""}
+    found = disconnect_of(event, Server(is_peer=True, closes=Closes))
+    assert (type(found.code), found.code) == (type(told), told)
 
 
 @given(st.text(st.characters()))

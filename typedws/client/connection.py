@@ -3,7 +3,7 @@
 How its events come and go is the matter of who makes it: over a socket, or in process.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from typedws.adapters import MessageAdapter
@@ -68,7 +68,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         declare(self, (hears, says, None), None)
         self._accepted = accepted
         self._line = line
-        self._session.server = PEER
+        self._session.server = PEER if contract is None else replace(PEER, closes=contract.closes)
         self._session.establish()
 
     @property

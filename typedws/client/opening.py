@@ -16,6 +16,7 @@ from typedws.client.tolerant import TolerantConnection
 from typedws.client.transport import Timing, Transport
 from typedws.contract import Contract
 from typedws.errors import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed
+from typedws.events import disconnect_of
 from typedws.outcome import Closed
 from typedws.view import session_of
 
@@ -55,13 +56,17 @@ class Opened:
     @property
     def end(self) -> Closed | None:
         """How the connection ended, as soon as that is known here: it need not have been received."""
-        return self.connection.end or self.transport.end
+        return self.connection.end or self._end
+
+    @property
+    def _end(self) -> Closed | None:
+        event = self.transport.disconnect
+        return None if event is None else disconnect_of(event, session_of(self.connection).server)
 
     @property
     def is_failed(self) -> bool:
         """Whether it was not closed but failed by this side: what the server said broke the rules."""
-        end = self.transport.end
-        return end is not None and end.closed_by == "application"
+        return self._end is not None and self._end.closed_by == "application"
 
     async def close(self, code: int) -> None:
         """Close, and wait until nothing of the connection is left: not cancelled, within twice the close timeout."""

@@ -14,9 +14,6 @@ import anyio
 from anyio.abc import ByteStream
 
 from typedws.client.wire import Wire
-from typedws.events import disconnect_of
-from typedws.outcome import Closed
-from typedws.servers import PEER
 from typedws.watchdog import watchdog
 
 __all__ = ["Timing", "Transport"]
@@ -119,9 +116,9 @@ class Transport:
         self._pending.ring()
 
     @property
-    def end(self) -> Closed | None:
-        """How the server, the network or a failure ended the connection, once one has."""
-        return None if self._wire.disconnect is None else disconnect_of(self._wire.disconnect, PEER)
+    def disconnect(self) -> Mapping[str, Any] | None:
+        """The event of how the server, the network or a failure ended the connection, once one has."""
+        return self._wire.disconnect
 
     def read_on(self) -> None:
         """Read from now on whether somebody receives or not: what is said is dropped."""
