@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, Unpack, overload
 
+from anyio import CancelScope, Event
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from typedws.client.connecting import ClientOptions, Connecting, plan_for
@@ -12,7 +14,7 @@ from typedws.client.sync import SyncConnection
 from typedws.contract import Contract
 from typedws.declared import In_co, Out_contra
 
-__all__ = ["ConnectingSync", "connect_sync"]
+__all__ = ["ConnectingSync", "PortalCaller", "connect_sync"]
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -26,12 +28,12 @@ class ConnectingSync(AbstractContextManager["SyncConnection[In_co, Out_contra]",
     def __init__(self, connecting: Connecting[In_co, Out_contra]) -> None:
         self._connecting = connecting
         self._thread: AbstractContextManager[BlockingPortal]
-        self._caller: _PortalCaller
+        self._caller: PortalCaller
 
     def __enter__(self) -> SyncConnection[In_co, Out_contra]:
         """Connect; raises as `Connecting` does."""
         self._thread = start_blocking_portal("asyncio", name="typedws.client")
-        self._caller = _PortalCaller(self._thread.__enter__())
+        self._caller = PortalCaller(self._thread.__enter__())
         try:
             return SyncConnection(self._caller.call(self._connecting.__aenter__), self._caller)
         except BaseException:
@@ -47,7 +49,7 @@ class ConnectingSync(AbstractContextManager["SyncConnection[In_co, Out_contra]",
             self._thread.__exit__(None, None, None)
 
 
-class _PortalCaller:
+class PortalCaller:
     """Calls into the event loop of a portal. Who is interrupted while it waits, by Ctrl-C say, takes its call back."""
 
     def __init__(self, portal: BlockingPortal) -> None:
@@ -58,11 +60,37 @@ class _PortalCaller:
     @overload
     def call(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
     def call(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
-        called = self._portal.start_task_soon(function, *arguments)
+        call = _Call(function, arguments)
         try:
-            return called.result()
-        finally:
-            called.cancel()  # which does nothing to one that is done
+            return self._portal.start_task_soon(call.run).result()
+        except BaseException:
+            self._portal.call(call.take_back)  # wherever the interruption came, the portal's own code included
+            raise
+
+
+class _Call:
+    """A call that may be taken back, whether it has begun or not."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._scope: CancelScope | None = None
+        self._ended: Event
+
+    async def run(self) -> Any:
+        self._ended = Event()
+        with CancelScope() as self._scope:
+            try:
+                found = self._function(*self._arguments)
+                return await found if isawaitable(found) else found
+            finally:
+                self._ended.set()
+
+    async def take_back(self) -> None:
+        """Cancel it, and wait until it has ended; does nothing where it has, or has not begun."""
+        if self._scope is not None:
+            self._scope.cancel()
+            await self._ended.wait()
 
 
 @overload
