@@ -102,7 +102,7 @@ async def failed(path: str, *says: BaseModel | str, expects: Any, **fields: obje
             Leave(),
             Said,
             {},
-            "expected Said, found the peer closed the connection: 4001 (private use), reason 'you asked for it'",
+            "expected Said, found the peer closed the connection: 4001 (you asked for it)",
             id="the end",
         ),
         pytest.param(
@@ -157,14 +157,14 @@ async def test_the_end_is_expected_by_its_code_and_its_reason() -> None:
             1000,
             None,
             "expected a close with 1000 (normal closure), found another end: "
-            "Closed(code=4001, reason='you asked for it', closed_by='peer')",
+            "Closed(code=<Closes.LEFT: 4001>, reason='you asked for it', closed_by='peer')",
         ),
         (
             Leave(),
             4001,
             "bye",
             "expected a close with 4001 (private use) and 'bye', found another end: "
-            "Closed(code=4001, reason='you asked for it', closed_by='peer')",
+            "Closed(code=<Closes.LEFT: 4001>, reason='you asked for it', closed_by='peer')",
         ),
         (
             Say(text="hi"),

@@ -363,8 +363,8 @@ async def test_changes_are_logged_without_what_is_secret(play: Play, caplog: pyt
         "the client of example.com:80 is waiting for 0.0 s (expected a server, found connection refused)",
         "the client of example.com:80 is connecting (expected a server, found connection refused)",
         "the client of example.com:80 is open",
-        "the client of example.com:80 is waiting for 0.0 s (4003, too many, by the peer)",
-        "the client of example.com:80 is connecting (4003, too many, by the peer)",
+        "the client of example.com:80 is waiting for 0.0 s (4003, private use, by the peer)",
+        "the client of example.com:80 is connecting (4003, private use, by the peer)",
         "the client of example.com:80 is open",
         "the client of example.com:80 is ended (1000, normal closure, by the peer)",
     ]

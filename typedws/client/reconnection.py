@@ -163,7 +163,8 @@ class Reconnecting(AsyncIterator[ClientConnection[In_co, Out_contra]], Generic[I
 def _shown(cause: Closed | ConnectionFailed) -> str:
     """Say why, without what the server wrote."""
     if isinstance(cause, Closed):
-        return f"{cause.code}, {describe(cause.code)}, by the {cause.closed_by}"
+        code = int(cause.code)  # whose description may be what the server wrote
+        return f"{code}, {describe(code)}, by the {cause.closed_by}"
     return f"denied with {cause.status}" if isinstance(cause, ConnectionDenied) else str(cause)
 
 
