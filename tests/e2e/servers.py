@@ -154,6 +154,7 @@ class RunningServer:
         self.printed = ""
         """What the processes have printed, once they have ended."""
         self._runs: dict[str, Run] = {}
+        self._counted = threading.Semaphore(0)
         self._count = 0
         self._channel = socket.create_server(("127.0.0.1", 0))
         self._kept = self._bound(0)  # so that the port is nobody else's while no server listens
@@ -206,7 +207,7 @@ class RunningServer:
         deadline = time.monotonic() + LIMIT
         while True:
             try:
-                self._answer_to("/?census")
+                self._take_census()
             except OSError as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     error.add_note(f"{self.name} does not start: {self._output_so_far()}")
@@ -277,8 +278,14 @@ class RunningServer:
             del self._runs[key]
 
     async def census(self) -> Census:
-        """Count what is alive in the process that runs the application."""
-        return Census(**json.loads(await anyio.to_thread.run_sync(self._answer_to, "/?census")))
+        """Count what is alive in the process that runs the application; what it logged before is in the log then."""
+        return Census(**json.loads(await anyio.to_thread.run_sync(self._take_census)))
+
+    def _take_census(self) -> bytes:
+        answer = self._answer_to("/?census")
+        if not self._counted.acquire(timeout=LIMIT):
+            raise TimeoutError(f"{self.name} has reported no census")
+        return answer
 
     async def settled(self, before: Census) -> None:
         """Wait until no more tasks and sockets are alive than before: a server closes its end when it likes."""
@@ -319,7 +326,9 @@ class RunningServer:
                     del rests[connection]
 
     def _take(self, report: dict[str, Any]) -> None:
-        if report["kind"] == "log":
+        if report["kind"] == "census":
+            self._counted.release()
+        elif report["kind"] == "log":
             self.log.append(LogLine(report["logger"], report["level"], report["told"]))
         elif (run := self._runs.get(report.pop("run", ""))) is not None:
             run.put_soon(report)

@@ -97,6 +97,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         return
     query = dict(parse_qsl((scope.get("query_string") or b"").decode(), keep_blank_values=True))
     if "census" in query:
+        open_channel().write(kind="census")  # behind all that was logged
         await _answer(send, _census())
         return
     _run.set({name: query.get(name, "") for name in ("run", "client")})
