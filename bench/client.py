@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 
-from bench.contestants import CONTESTANTS, WARM_UP, WORKLOADS
+from bench.clients import CONTESTANTS, WARM_UP, WORKLOADS
 
 REFERENCE: Final = "websockets, asyncio"
 RESULTS: Final = Path(__file__).parent / "results" / "client.json"
@@ -62,7 +62,7 @@ def one_round(url: str, names: list[str], counts: dict[str, int]) -> Round:
     """Let each contestant take its turn with each workload."""
     result: Round = {}
     with contextlib.ExitStack() as stack:
-        children = {name: stack.enter_context(process("bench.contestants", name, url)) for name in names}
+        children = {name: stack.enter_context(process("bench.clients", name, url)) for name in names}
         for child in children.values():
             answer(child)
         for workload, count in counts.items():

@@ -1,0 +1,188 @@
+"""What benchmarks have in common: rounds, two runs in fresh processes, a table on the terminal, JSON in ``results/``.
+
+A benchmark is a function from a `Scale` to tables; `main` makes a command of it. Each run has a process of its own, as
+the layout of a process is worth a few percent; two runs stand beside each other, so that a figure which they do not
+agree on is not believed. A ratio is the median, over the rounds of a run, of what a row cost in a round divided by what
+the reference cost in the same round.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table as Grid
+
+RESULTS: Final = Path(__file__).parent / "results"
+PACKAGES: Final = (
+    "typedws pydantic pydantic-core anyio orjson msgspec ormsgpack cbor2 starlette fastapi litestar quart quart-schema "
+    "chanx channels django uvicorn uvloop websockets wsproto hypercorn granian daphne picows trio"
+).split()
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How much is measured: of everything, or a first look."""
+
+    is_quick: bool = False
+
+    def rounds(self, usual: int) -> int:
+        return max(usual // 5, 3) if self.is_quick else usual
+
+    def count(self, usual: int) -> int:
+        return max(usual // 4, 1) if self.is_quick else usual
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one contestant cost, as a multiple of the reference first."""
+
+    ratio: float | None
+    quartiles: tuple[float, float] | None
+    cost: float
+    mark: str = ""
+    more: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The contestants of one workload, one row each; ``columns`` are those of ``more``."""
+
+    title: str
+    unit: str
+    reference: str | None
+    rows: dict[str, Row]
+
+
+def table(
+    title: str,
+    unit: str,
+    costs: dict[str, list[float]],
+    reference: str | None = None,
+    *,
+    marks: dict[str, str] | None = None,
+    more: dict[str, dict[str, float]] | None = None,
+) -> Table:
+    """Sum up what contestants cost in each of some rounds; figures at the same place are of the same round.
+
+    :param reference: the row that the others are a multiple of; ``None`` where there is nothing to compare
+    :param marks: remarks on rows, such as that one does not validate
+    :param more: further figures of rows, by the name of a column
+    """
+    rows: dict[str, Row] = {}
+    for name, values in costs.items():
+        ratios = [] if reference is None else [a / b for a, b in zip(values, costs[reference], strict=True)]
+        rows[name] = Row(
+            ratio=round(median(ratios), 3) if ratios else None,
+            quartiles=_quartiles(ratios) if ratios else None,
+            cost=_rounded(median(values)),
+            mark=(marks or {}).get(name, ""),
+            more={key: _rounded(value) for key, value in (more or {}).get(name, {}).items()},
+        )
+    return Table(title, unit, reference, rows)
+
+
+def _quartiles(values: list[float]) -> tuple[float, float]:
+    low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else values * 3
+    return round(low, 3), round(high, 3)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+Measure = Callable[[Scale], Iterable[Table]]
+
+
+def main(module: str, measure: Measure) -> None:
+    """Run a benchmark as the command ``python -m module``, whose docstring says what it measures."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=sys.modules["__main__"].__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds of fewer messages, for a first look")
+    parser.add_argument("--runs", type=int, default=2, help="runs in fresh processes, beside each other")
+    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}/{module.rpartition('.')[2]}.json")
+    parser.add_argument("--one-run", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one_run:
+        for each in measure(Scale(options.quick)):
+            print(json.dumps(asdict(each)), flush=True)
+        return
+    runs = [_run(module, ["--quick"] if options.quick else []) for _ in range(options.runs)]
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(f"[bold]{module}[/], {machine()}, {options.runs} runs")
+    for beside in zip(*runs, strict=True):
+        console.print(_grid(beside))
+    if options.json:
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"{module.rpartition('.')[2]}.json"
+        path.write_text(json.dumps({**about(), "quick": options.quick, "runs": runs}, indent=1) + "\n")
+
+
+def _run(module: str, arguments: Sequence[str]) -> list[dict[str, Any]]:
+    command = [sys.executable, "-m", module, "--one-run", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        tables = [json.loads(line) for line in child.stdout]
+    if child.returncode:
+        raise SystemExit(f"{' '.join(command)} has failed")
+    return tables
+
+
+def machine() -> str:
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def about() -> dict[str, Any]:
+    """Give what a result depends on: versions, and the class of the machine."""
+    versions: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "versions": versions,
+    }
+
+
+def _grid(beside: Sequence[dict[str, Any]]) -> Grid:
+    """Draw one table, with what each run says beside what the others say."""
+    first = beside[0]
+    more = list(dict.fromkeys(key for row in first["rows"].values() for key in row["more"]))
+    grid = Grid(title=first["title"], title_justify="left", title_style="bold")
+    grid.add_column("")
+    if first["reference"] is not None:
+        for number in range(len(beside)):
+            grid.add_column("ratio" if not number else "again", justify="right", style="bold")
+        grid.add_column("quartiles", justify="right", style="dim")
+    for _ in beside:
+        grid.add_column(first["unit"], justify="right")
+    for key in more:
+        grid.add_column(key, justify="right")
+    for name, row in first["rows"].items():
+        rows = [each["rows"][name] for each in beside]
+        cells = [f"{name} ({row['mark']})" if row["mark"] else name]
+        if first["reference"] is not None:
+            cells += [f"{each['ratio']:.2f}" for each in rows]
+            cells.append("{:.2f} - {:.2f}".format(*row["quartiles"]))
+        cells += [_figure(each["cost"]) for each in rows]
+        cells += [_figure(row["more"][key]) if key in row["more"] else "" for key in more]
+        grid.add_row(*cells)
+    return grid
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
