@@ -1,8 +1,8 @@
 """`Group`: one message to many connections, each at its own pace. How one connection sends is its session's matter.
 
-Every member has an outbox and a task that empties it, in the block that joined. Who sends puts the encoded message
-into all outboxes without waiting for anybody, so that a member that reads slowly is behind alone. All of it lives in
-the memory of one process and belongs to one event loop.
+Every member has an outbox. Who sends puts the encoded message into all of them without waiting for anybody, and
+`typedws.delivery` writes it, so that a member that reads slowly is behind alone. All of it lives in the memory of one
+process and belongs to one event loop.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -10,19 +10,19 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import anyio
-from anyio.abc import TaskGroup
+import anyio.lowlevel
+from anyio import CancelScope
 
-from typedws.closing import CloseCode
 from typedws.connection import Connection, encoder_for
-from typedws.errors import InvalidGroup, InvalidState, WebSocketDisconnect
+from typedws.delivery import Delivery
+from typedws.errors import InvalidGroup, InvalidState
 from typedws.events import message_event
-from typedws.outbox import OUTBOXES, Call, Common, Encode, Event, Outbox, Overflow
+from typedws.outbox import OUTBOXES, Call, Counts, Encode, Event, Outbox, Overflow
 from typedws.session import Session
 from typedws.view import session_of
-from typedws.watching import leave
 
 __all__ = ["LEAVE_TIMEOUT", "Group", "GroupStatistics", "Member", "Overflow"]
 
@@ -31,7 +31,7 @@ Out = TypeVar("Out")
 LEAVE_TIMEOUT: Final = 5.0
 """Seconds that a member which leaves by itself is given to hear what is pending for it."""
 
-_REASON: Final = "reads too slowly"
+_EndBlock: TypeAlias = Callable[[Exception | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Group(Generic[Out]):
         self._outbox_class = OUTBOXES[on_overflow]
         self._key = key
         self._members: dict[Connection[object, Out], Outbox] = {}
-        self._common = Common()
+        self._counts = Counts()
 
     def joined(self, ws: Connection[object, Out]) -> AbstractAsyncContextManager[Member, None]:
         """Make a connection a member for the length of a block; gives what is counted of it.
@@ -158,9 +158,25 @@ class Group(Generic[Out]):
         outboxes = self._addressed(to, exclude)
         events = _encoded(message, outboxes)
         call = Call(object() if self._key is None else self._key(message))
+        at_rest: list[Outbox] = []
         for outbox in outboxes:
-            outbox.put(events[outbox.form], call)
-        await call.completed()
+            if outbox.next is None:
+                outbox.next = events[outbox.form]
+                outbox.key = call.key
+                at_rest.append(outbox)
+            else:
+                outbox.put(events[outbox.form], call)
+        call.queued += len(at_rest)
+        delivery = Delivery(at_rest)
+        delivery.spread(1)
+        try:
+            try:
+                await anyio.lowlevel.checkpoint()
+            finally:
+                delivery.spread(2)
+            await call.room()
+        finally:
+            call.withdraw()
         return call.queued
 
     def __contains__(self, ws: object) -> bool:
@@ -177,23 +193,20 @@ class Group(Generic[Out]):
     def statistics(self) -> GroupStatistics:
         """What is counted, as it is now."""
         pending = sum(outbox.count for outbox in self._members.values())
-        return GroupStatistics(len(self), pending, self._common.sent, self._common.dropped, self._common.closed)
+        sent = sum(outbox.sent for outbox in self._members.values()) + self._counts.sent
+        return GroupStatistics(len(self), pending, sent, self._counts.dropped, self._counts.closed)
 
-    def _join(self, ws: Connection[object, Out]) -> Outbox:
+    def _join(self, ws: Connection[object, Out], end_block: _EndBlock) -> Outbox:
         session, form, encode = _voice_of(ws)
         session.check_accepted()
         if session.end is not None:
             raise session.over()
         if ws in self._members:
             raise InvalidState("a connection that is no member", "one that is", "join once, for all that it does")
-        outbox = self._outbox_class(session, form, encode, self._max_pending, self._common, partial(self._leave, ws))
+        resign = partial(self._members.pop, ws)
+        outbox = self._outbox_class(session, form, encode, self._max_pending, self._counts, resign, end_block)
         self._members[ws] = outbox
         return outbox
-
-    def _leave(self, ws: Connection[object, Out]) -> None:
-        del self._members[ws]
-        if not self._members:
-            self._common.forget_news()
 
     def _addressed(
         self,
@@ -236,49 +249,40 @@ def _encoded(message: object, outboxes: Iterable[Outbox]) -> dict[object, Event]
 
 
 class _Membership(AbstractAsyncContextManager[Member, None]):
-    """Empty a member's outbox beside a block; cancel the block where that ends the connection."""
+    """Be a member for the length of a block; cancel the block where the connection is closed, or fails."""
 
-    def __init__(self, join: Callable[[], Outbox]) -> None:
+    def __init__(self, join: Callable[[_EndBlock], Outbox]) -> None:
         self._join = join
         self._outbox: Outbox
-        self._tasks: TaskGroup
+        self._block: CancelScope
         self._failure: Exception | None
 
     async def __aenter__(self) -> Member:
-        self._outbox = self._join()
         self._failure = None
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        self._tasks.start_soon(self._write)
+        self._block = CancelScope()
+        self._outbox = self._join(self._end_block)
+        self._block.__enter__()
         return Member(self._outbox)
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._outbox.leave()
-        if error is None and self._outbox.count and self._outbox.session.end is None:
-            self._tasks.cancel_scope.deadline = anyio.current_time() + LEAVE_TIMEOUT
-        else:
-            self._tasks.cancel_scope.cancel()
-        if await leave(self._tasks, type_, error, traceback) and self._failure is not None:
-            raise self._failure from None
-
-    async def _write(self) -> None:
+    ) -> bool:
+        outbox = self._outbox
+        outbox.leave()
+        is_cancelled = bool(self._block.__exit__(type_, error, traceback))
         try:
-            await self._outbox.write()
-        except WebSocketDisconnect:
-            pass  # whoever receives will be told, after what the peer said before
-        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
-            self._failure = error
-            self._tasks.cancel_scope.cancel()
+            if error is None and outbox.count and outbox.session.end is None:
+                with anyio.move_on_after(LEAVE_TIMEOUT):
+                    await outbox.written()
         finally:
-            self._outbox.end()
-            if self._outbox.is_overdue and self._outbox.session.end is None:
-                await self._close()
+            outbox.cut()
+            with CancelScope(shield=True):
+                await outbox.written()
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if self._failure is not None and (error is None or is_cancelled):
+            raise self._failure from None
+        return is_cancelled
 
-    async def _close(self) -> None:
-        # The block first: it may be what blocks a close. Whatever it does to the connection then comes after this one.
-        self._tasks.cancel_scope.cancel()
-        end = await self._outbox.session.close(CloseCode.POLICY_VIOLATION, _REASON)
-        self._outbox.closed()
-        self._failure = WebSocketDisconnect(end.code, end.reason, end.closed_by)
+    def _end_block(self, failure: Exception | None) -> None:
+        self._failure = failure
+        self._block.cancel()

@@ -6,11 +6,10 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 import anyio
-import anyio.lowlevel
 
 from typedws.session import Session
 
-__all__ = ["OUTBOXES", "Call", "Common", "Encode", "Event", "Outbox", "Overflow"]
+__all__ = ["OUTBOXES", "Call", "Counts", "Encode", "Event", "Outbox", "Overflow"]
 
 Overflow: TypeAlias = Literal["close", "drop_oldest", "drop_newest", "conflate", "block"]
 """What happens when a message comes for a member for whom as many wait as may; see `Group`."""
@@ -21,26 +20,15 @@ Event: TypeAlias = Mapping[str, object]
 Encode: TypeAlias = Callable[[Any], str | bytes]
 
 
-class Common:
-    """What the members of a group have in common: what is counted of all that ever were, and what wakes the idle."""
+class Counts:
+    """What is counted of a group's members; ``sent`` only of those that left, as a member counts that itself."""
 
-    __slots__ = ("_news", "closed", "dropped", "sent")
+    __slots__ = ("closed", "dropped", "sent")
 
     def __init__(self) -> None:
         self.sent: int = 0
         self.dropped: int = 0
         self.closed: int = 0
-        self._news: anyio.Event | None = None
-
-    def news(self) -> anyio.Event:
-        """Give an event to wait for. One for all members: to make one for each doubles what a message to all costs."""
-        if self._news is None or self._news.is_set():
-            self._news = anyio.Event()
-        return self._news
-
-    def forget_news(self) -> None:
-        """Let the next member be on another event loop."""
-        self._news = None
 
 
 class Call:
@@ -49,6 +37,7 @@ class Call:
     __slots__ = ("_room", "full", "key", "queued")
 
     def __init__(self, key: Hashable) -> None:
+        hash(key)  # one that has none is refused before anybody hears anything
         self.key: Hashable = key
         self.queued: int = 0
         self.full: set[Blocking] = set()
@@ -59,21 +48,44 @@ class Call:
         if not self.full and self._room is not None:
             self._room.set()
 
-    async def completed(self) -> None:
-        """Wait for room; where there is no need, let others run all the same: the tasks that empty the outboxes."""
-        if not self.full:
-            await anyio.lowlevel.checkpoint()
-            return
-        self._room = anyio.Event()
-        try:
+    async def room(self) -> None:
+        """Wait until there is room in all outboxes."""
+        if self.full:
+            self._room = anyio.Event()
             await self._room.wait()
-        finally:
-            for outbox in self.full:
-                outbox.withdraw(self)
+
+    def withdraw(self) -> None:
+        """Wait no more: where there is no room, the message is not heard."""
+        for outbox in self.full:
+            outbox.withdraw(self)
 
 
 class Outbox(ABC):
-    """What one member has still to hear. What happens when it is full, each policy's own class says."""
+    """What one member has still to hear. What happens when it is full, each policy's own class says.
+
+    It is at rest while ``next`` is ``None``. Who makes it something else sees to it that a task comes to write.
+    """
+
+    __slots__ = (
+        "_block",
+        "_counts",
+        "_is_member",
+        "_max_pending",
+        "_pending",
+        "_resign",
+        "_written",
+        "dropped",
+        "encode",
+        "form",
+        "is_calm",
+        "is_cut",
+        "is_overdue",
+        "key",
+        "next",
+        "sent",
+        "session",
+        "writing",
+    )
 
     def __init__(
         self,
@@ -81,38 +93,53 @@ class Outbox(ABC):
         form: object,
         encode: Encode,
         max_pending: int,
-        common: Common,
-        resign: Callable[[], None],
+        counts: Counts,
+        resign: Callable[[], object],
+        block: Callable[[Exception | None], None],
     ) -> None:
         self.session: Session = session
         self.form: object = form
         self.encode: Encode = encode
         self.sent: int = 0
         self.dropped: int = 0
+        self.next: Event | None = None
+        """What is being written, or will be next."""
+        self.key: Hashable = None
+        """What ``next`` is about."""
+        self.writing: anyio.CancelScope | None = None
+        """What the task is in that writes, while one does."""
+        self.is_calm: bool = True
+        """Whether there is nothing to do after ``next``."""
+        self.is_cut: bool = False
+        """Whether the writing was cancelled."""
         self.is_overdue: bool = False
         """Whether the connection is to be closed, because the peer reads too slowly."""
-        self._pending: OrderedDict[Hashable, Event] = OrderedDict()
         self._max_pending = max_pending
-        self._common = common
+        self._counts = counts
         self._resign = resign
+        self._block = block
+        self._pending: OrderedDict[Hashable, Event] | None = None
         self._is_member = True
-        self._is_writing = False
-        self._writing = anyio.CancelScope()
-        self._idle: anyio.Event | None = None
+        self._written: anyio.Event | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait behind ``next``."""
+        return 0 if self._pending is None else len(self._pending)
 
     @property
     def count(self) -> int:
-        return len(self._pending) + self._is_writing
+        return self.waiting + (self.next is not None)
 
     @property
     def is_full(self) -> bool:
-        # While nothing is being written, it is this member's task that had no turn yet: no fault of the peer.
-        return self._is_writing and len(self._pending) >= self._max_pending
+        # While nothing is being written, it is the task that had no turn yet: no fault of the peer.
+        return self.writing is not None and self.waiting >= self._max_pending
 
     # --- in ---
 
     def put(self, event: Event, call: Call) -> None:
-        """Queue an event, or do what the policy says."""
+        """Queue an event behind ``next``, or do what the policy says."""
         if self.is_full:
             self.overflow(event, call)
         else:
@@ -123,77 +150,105 @@ class Outbox(ABC):
         """Do what the policy says with an event for which there is no room."""
 
     def add(self, event: Event, call: Call) -> None:
+        if self._pending is None:
+            self._pending = OrderedDict()
         self._pending[call.key] = event
+        self.is_calm = False
         call.queued += 1
-        if self._idle is not None:
-            self._idle.set()
-            self._idle = None
 
     def drop(self, count: int) -> None:
         self.dropped += count
-        self._common.dropped += count
+        self._counts.dropped += count
 
     # --- out ---
 
-    async def write(self) -> None:
-        """Send what is pending, in order, for as long as the member stays."""
-        is_alone = False
-        with self._writing:
-            while True:
-                while self._pending:
-                    self._is_writing = True
-                    await self.session.send_message(self.take())
-                    self._is_writing = False
-                    self.sent += 1
-                    self._common.sent += 1
-                if not self._is_member:
-                    return
-                self._idle = anyio.Event() if is_alone else self._common.news()
-                await self._idle.wait()
-                is_alone = not self._pending  # woken for others: alone next time
+    def following(self) -> Event | None:
+        """Give what is written after ``next``, which has been; where that is nothing, the task goes."""
+        if not self._is_member:
+            self._counts.sent += 1
+        self.next = self.take() if self._pending else None
+        return self.next
 
     def take(self) -> Event:
+        """Take what waits longest; not where nothing does."""
+        assert self._pending is not None
         return self._pending.popitem(last=False)[1]
+
+    def release(self) -> None:
+        """Let the task go that wrote."""
+        self.writing = None
+        if self._written is not None:
+            self._written.set()
+        elif self._is_member and not self._pending:
+            self._pending = None
+            self.is_calm = True
+
+    async def written(self) -> None:
+        """Wait until there is nothing left to write, and no task that does."""
+        if self.next is not None or self.writing is not None:
+            self._written = anyio.Event()
+            await self._written.wait()
 
     # --- the end ---
 
     def leave(self) -> None:
         """Cease to be a member: what is pending is the last."""
         if self._is_member:
-            self._is_member = False
+            self._is_member = self.is_calm = False
+            self._counts.sent += self.sent
             self._resign()
 
     def give_up(self) -> None:
         """Leave, because the peer reads too slowly: cancel what is being written, so that a close has its turn."""
         self.leave()
-        self.discard()
         self.is_overdue = True
-        self._writing.cancel()
+        self.cut()
 
-    def discard(self) -> None:
-        self.drop(len(self._pending))
-        self._pending.clear()
+    def cut(self) -> None:
+        """Drop what is pending, and cancel what is being written."""
+        self._discard()
+        if self.writing is None:
+            self.end()
+        else:
+            self.is_cut = True
+            self.writing.cancel()
 
     def end(self) -> None:
         """Leave for good, after the last write; one that was cut short counts as dropped."""
         self.leave()
-        self.discard()
-        self.drop(self._is_writing)
-        self._is_writing = False
+        self._discard()
+        self.drop(self.next is not None)
+        self.next = None
+
+    def end_block(self, failure: Exception | None) -> None:
+        """Cancel the block that joined; it raises the failure."""
+        self._block(failure)
 
     def closed(self) -> None:
-        self._common.closed += 1
+        self._counts.closed += 1
+
+    def _discard(self) -> None:
+        self.drop(self.waiting)
+        self._pending = None
 
 
 class Closing(Outbox):
+    __slots__ = ()
+
     def overflow(self, event: Event, call: Call) -> None:
         self.drop(1)
         self.give_up()
 
 
 class Conflating(Closing):
+    __slots__ = ()
+
     def put(self, event: Event, call: Call) -> None:
-        if call.key in self._pending:
+        if self.writing is None and call.key == self.key:
+            self.drop(1)
+            self.next = event
+            call.queued += 1
+        elif self._pending is not None and call.key in self._pending:
             self.drop(1)
             self.add(event, call)  # at the place of the old one
         else:
@@ -201,6 +256,8 @@ class Conflating(Closing):
 
 
 class DroppingOldest(Outbox):
+    __slots__ = ()
+
     def overflow(self, event: Event, call: Call) -> None:
         while self.is_full:  # after a burst there may be several too many
             self.take()
@@ -209,11 +266,15 @@ class DroppingOldest(Outbox):
 
 
 class DroppingNewest(Outbox):
+    __slots__ = ()
+
     def overflow(self, event: Event, call: Call) -> None:
         self.drop(1)
 
 
 class Blocking(Outbox):
+    __slots__ = ("_waiting",)
+
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._waiting: OrderedDict[Call, Event] = OrderedDict()

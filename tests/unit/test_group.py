@@ -186,21 +186,6 @@ async def test_a_member_woken_for_others_hears_what_comes_later(everybody: Every
     assert bob.words == ["2", "3", "4", "5", "6"]
 
 
-async def test_a_message_to_one_member_does_not_wake_the_others_each_time(
-    everybody: Everybody, stack: AsyncExitStack
-) -> None:
-    group: Group[Said] = Group()
-    members = [await everybody.member(stack, group) for _ in range(10)]
-    common = vars(group)["_common"]
-    waiting: list[int] = []
-    for to in (None, members[0][1], members[0][1], None, None):
-        await group.send(Said(text="a"), to=to)
-        await settled()
-        waiting.append(common.news().statistics().tasks_waiting)
-    assert waiting == [10, 1, 1, 10, 10], "for what is said to all"
-    assert [len(peer.events) for peer, _, _ in members] == [5] + [3] * 9
-
-
 async def test_a_group_tells_who_its_members_are(everybody: Everybody, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
     assert (len(group), list(group)) == (0, [])
@@ -1072,7 +1057,7 @@ async def test_ten_of_a_thousand_that_do_not_read_cost_the_others_neither_time_n
                     kept.append(tracemalloc.get_traced_memory()[0])
             finally:
                 tracemalloc.stop()
-            assert max(turns) <= 2, "turns of the event loop until 990 members have it"
+            assert max(turns) <= 4, "turns of the event loop until 990 members have it, at most 256 in one turn"
             assert max(kept) - kept[0] < 10 * (8 + 1) * size, "bytes: ten outboxes and ten messages being sent"
             assert max(kept[12:]) - kept[12] < 2 * size, "bytes: of twelve more messages none is kept"
             assert group.statistics == GroupStatistics(

@@ -23,7 +23,7 @@ GROUND = (
 SHELL = (
     "answering client client.blocking client.connecting client.connection client.denied client.opening "
     "client.reconnection client.request client.retrying client.sync client.tolerant client.transport client.wire "
-    "connection endpoints evening group guarding handlers handshake outbox plain policy routing running session view "
+    "connection delivery endpoints evening group guarding handlers handshake outbox plain policy routing running session view "
     "watchdog watching websockets"
 ).split()
 GUESTS = (
