@@ -29,10 +29,13 @@ _AT_A_TIME: Final = 256
 class Delivery:
     """One way through outboxes that were at rest; each of them is one task's at a time."""
 
-    __slots__ = ("_rest",)
+    __slots__ = ("_coming", "_dog", "_rest")
 
     def __init__(self, outboxes: Iterable[Outbox]) -> None:
         self._rest = iter(outboxes)
+        self._dog = watchdog()
+        self._coming = 0
+        """How many tasks have not begun yet."""
 
     @property
     def remaining(self) -> int:
@@ -41,10 +44,12 @@ class Delivery:
 
     def spread(self, tasks: int) -> None:
         """Let so many more tasks write, if there is something left for them."""
-        for _ in range(min(tasks, self.remaining)):
-            watchdog().spawn(self._write, tasks)
+        for _ in range(min(tasks, self.remaining - self._coming)):
+            self._coming += 1
+            self._dog.spawn(self._write, tasks)
 
     async def _write(self, others: int) -> None:
+        self._coming -= 1
         if others > 1:
             self.spread(others)
         while self.remaining:
@@ -57,29 +62,29 @@ class Delivery:
     async def _write_some(self) -> Outbox | None:
         """Write to one member after the other; give the first that can or shall hear no more, or ``None``."""
         outbox: Outbox | None = None
-        with anyio.CancelScope() as scope:
+        with self._dog.interruptible() as interruption:
             try:
                 for outbox in islice(self._rest, _AT_A_TIME):
                     event = outbox.next
                     if event is None:  # it has left
                         continue
-                    outbox.writing = scope
+                    outbox.writing = interruption
                     while event is not None:
                         await outbox.session.send_message(event)
                         outbox.sent += 1
                         outbox.next = event = None if outbox.is_calm else outbox.following()
                     if outbox.is_cut:
-                        return outbox
+                        break
                     outbox.writing = None
                     if not outbox.is_calm:
                         outbox.release()
+                else:
+                    outbox = None
             except WebSocketDisconnect:
-                return outbox  # whoever receives will be told, after what the peer said before
+                pass  # whoever receives will be told, after what the peer said before
             except Exception as error:  # noqa: BLE001 - it is raised where the block ends
                 if outbox is not None:
                     outbox.end_block(error)
-                return outbox
-            return None
         return outbox
 
 

@@ -266,7 +266,7 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> None:
         outbox = self._outbox
         outbox.leave()
         is_cancelled = bool(self._block.__exit__(type_, error, traceback))
@@ -277,11 +277,10 @@ class _Membership(AbstractAsyncContextManager[Member, None]):
         finally:
             outbox.cut()
             with CancelScope(shield=True):
-                await outbox.written()
+                await outbox.stopped()
         await anyio.lowlevel.checkpoint_if_cancelled()
         if self._failure is not None and (error is None or is_cancelled):
             raise self._failure from None
-        return is_cancelled
 
     def _end_block(self, failure: Exception | None) -> None:
         self._failure = failure

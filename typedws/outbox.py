@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 import anyio
 
 from typedws.session import Session
+from typedws.watchdog import Interruption
 
 __all__ = ["OUTBOXES", "Call", "Counts", "Encode", "Event", "Outbox", "Overflow"]
 
@@ -18,6 +19,9 @@ Event: TypeAlias = Mapping[str, object]
 """An ASGI event that sends a message."""
 
 Encode: TypeAlias = Callable[[Any], str | bytes]
+
+_PATIENCE: Final = 0.1
+"""Seconds after which a server's send that was cancelled is cancelled again."""
 
 
 class Counts:
@@ -106,8 +110,8 @@ class Outbox(ABC):
         """What is being written, or will be next."""
         self.key: Hashable = None
         """What ``next`` is about."""
-        self.writing: anyio.CancelScope | None = None
-        """What the task is in that writes, while one does."""
+        self.writing: Interruption | None = None
+        """What ends the writing, while a task writes."""
         self.is_calm: bool = True
         """Whether there is nothing to do after ``next``."""
         self.is_cut: bool = False
@@ -166,13 +170,11 @@ class Outbox(ABC):
         """Give what is written after ``next``, which has been; where that is nothing, the task goes."""
         if not self._is_member:
             self._counts.sent += 1
-        self.next = self.take() if self._pending else None
-        return self.next
+        return self.take()
 
-    def take(self) -> Event:
-        """Take what waits longest; not where nothing does."""
-        assert self._pending is not None
-        return self._pending.popitem(last=False)[1]
+    def take(self) -> Event | None:
+        """Take what waits longest."""
+        return self._pending.popitem(last=False)[1] if self._pending else None
 
     def release(self) -> None:
         """Let the task go that wrote."""
@@ -188,6 +190,14 @@ class Outbox(ABC):
         if self.next is not None or self.writing is not None:
             self._written = anyio.Event()
             await self._written.wait()
+
+    async def stopped(self) -> None:
+        """Wait as `written` does, and cancel again what does not heed it."""
+        while self.writing is not None:
+            with anyio.move_on_after(_PATIENCE):
+                await self.written()
+                return
+            self.writing.cancel()
 
     # --- the end ---
 
@@ -283,7 +293,7 @@ class Blocking(Outbox):
         self._waiting[call] = event
         call.full.add(self)
 
-    def take(self) -> Event:
+    def take(self) -> Event | None:
         event = super().take()
         if self._waiting and not self.is_full:
             call, waiting = self._waiting.popitem(last=False)

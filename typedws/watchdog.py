@@ -42,7 +42,10 @@ class Interruption(Protocol):
     """What a block is left by."""
 
     def cancel(self) -> None:
-        """Cancel the block, which ends it without an exception; again where the block has not heeded it."""
+        """Cancel the block, which ends it without an exception; again where the block has not heeded it.
+
+        After the block it does nothing.
+        """
         ...
 
 
@@ -67,11 +70,12 @@ class _TaskInterruption:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        if not self._requests or self._task is None:
+        task, self._task = self._task, None
+        if not self._requests or task is None:
             return False
         for _ in range(self._requests):
-            self._task.uncancel()
-        is_ours = self._task.cancelling() == 0
+            task.uncancel()
+        is_ours = task.cancelling() == 0
         return is_ours and kind is not None and issubclass(kind, asyncio.CancelledError)
 
 

@@ -23,8 +23,8 @@ GROUND = (
 SHELL = (
     "answering client client.blocking client.connecting client.connection client.denied client.opening "
     "client.reconnection client.request client.retrying client.sync client.tolerant client.transport client.wire "
-    "connection delivery endpoints evening group guarding handlers handshake outbox plain policy routing running session view "
-    "watchdog watching websockets"
+    "connection delivery endpoints evening group guarding handlers handshake outbox plain policy routing running "
+    "session view watchdog watching websockets"
 ).split()
 GUESTS = (
     "cli cli.commands cli.files cli.tables cli.targets "
