@@ -159,13 +159,17 @@ class Group(Generic[Out]):
         events = _encoded(message, outboxes)
         call = Call(object() if self._key is None else self._key(message))
         at_rest: list[Outbox] = []
+        form = event = None
         for outbox in outboxes:
+            if outbox.form is not form or event is None:
+                form = outbox.form
+                event = events[form]
             if outbox.next is None:
-                outbox.next = events[outbox.form]
+                outbox.next = event
                 outbox.key = call.key
                 at_rest.append(outbox)
             else:
-                outbox.put(events[outbox.form], call)
+                outbox.put(event, call)
         call.queued += len(at_rest)
         delivery = Delivery(at_rest)
         delivery.spread(1)
@@ -239,9 +243,12 @@ def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, Encode]:
 def _encoded(message: object, outboxes: Iterable[Outbox]) -> dict[object, Event]:
     """Encode a message once for each form in which these members speak."""
     events: dict[object, Event] = {}
+    form = None
     for outbox in outboxes:
-        if outbox.form not in events:
-            events[outbox.form] = message_event(outbox.encode(message))
+        if outbox.form is not form:
+            form = outbox.form
+            if form not in events:
+                events[form] = message_event(outbox.encode(message))
     return events
 
 
