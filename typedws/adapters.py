@@ -33,11 +33,13 @@ from typedws.coreschema import (
     HOLD_NO_FLOATS,
     NAME_ALL_KEYS,
     NOT_ONLY_LOOKED_AT,
+    WRITE_CONSTANTS,
     fields_of,
     kinds_of,
     names_of,
     nodes,
     takes_many,
+    with_constants,
     words_of,
 )
 from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
@@ -56,12 +58,11 @@ class MessageAdapter(Generic[T]):
     """
 
     def __init__(self, form: TypeForm[T]) -> None:
-        adapter = _build(form)
+        self._adapter = adapter = _build(form)
         self.form = form
         self.name: str = type_name(form)
         self.core_schema: Mapping[str, Any] = adapter.core_schema
         self.validator: SchemaValidator = cast(SchemaValidator, adapter.validator)
-        self.serializer: SchemaSerializer = adapter.serializer
         self.built_with: list[tuple[type[Any], object]] = _validators_in(form)
         # What codecs have made of this type, by codec.
         self.encoders: dict[object, Any] = {}
@@ -84,6 +85,26 @@ class MessageAdapter(Generic[T]):
         return next((self.members[class_] for class_ in type(message).__mro__ if class_ in self.members), self)
 
     @cached_property
+    def serializer(self) -> SchemaSerializer:
+        """What writes messages; for `codecs.json`, see `writes_null_for_numbers`."""
+        return self._outspoken or self._adapter.serializer
+
+    @property
+    def writes_null_for_numbers(self) -> bool:
+        """Whether a ``null`` that is written may stand for a non-finite number."""
+        return self.may_hold_floats and self._outspoken is None
+
+    @cached_property
+    def _outspoken(self) -> SchemaSerializer | None:
+        """What writes a non-finite number as one, so that it can be told from ``None``; there is none of every type.
+
+        Any value, and what functions give, is written as its own class says.
+        """
+        if not self.may_hold_floats or not (HOLD_NO_FLOATS | {"float"}).issuperset(self._kinds):
+            return None
+        return _outspoken(self.core_schema)
+
+    @cached_property
     def may_hold_floats(self) -> bool:
         """Whether a message of this type could hold a non-finite number."""
         return not HOLD_NO_FLOATS.issuperset(self._kinds)
@@ -97,6 +118,10 @@ class MessageAdapter(Generic[T]):
     def may_hold_unsendable(self) -> bool:
         """Whether what is written has to be looked at: it might hold what no frame may."""
         return self.may_hold_floats or self.may_hold_free_keys
+
+    def is_suspicious(self, data: bytes) -> bool:
+        """Whether in what was written there may be what no frame may hold."""
+        return is_suspicious(data, is_null=self.writes_null_for_numbers)
 
     @cached_property
     def by_alias(self) -> bool | None:
@@ -147,7 +172,7 @@ class MessageAdapter(Generic[T]):
         warnings: Literal["warn", "error"] = "warn" if type(message) in self.members else "error"
         try:
             plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings=warnings)
-            is_clear = not self.may_hold_unsendable or not is_suspicious(to_json(plain, inf_nan_mode="constants"))
+            is_clear = not self.may_hold_unsendable or not self.is_suspicious(to_json(plain, inf_nan_mode="constants"))
         except Exception as error:  # a serialiser or a property of the user's own may raise anything
             raise self.unsendable(message, error) from error
         if not is_clear:
@@ -235,6 +260,14 @@ class _Nothing:
             custom_error_type="never",
             custom_error_message="No message is expected",
         )
+
+
+def _outspoken(schema: Mapping[str, Any]) -> SchemaSerializer | None:
+    try:
+        # Not by the serialisers that the classes have: those write null.
+        return SchemaSerializer(with_constants(schema), WRITE_CONSTANTS, _use_prebuilt=False)
+    except TypeError:
+        return None
 
 
 _UNBUILDABLE: Final = (

@@ -6,11 +6,14 @@ A core schema is nested dictionaries: *nodes*, which have a type, and mappings o
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
+from pydantic_core import CoreConfig
+
 __all__ = [
     "CLASSES",
     "HOLD_NO_FLOATS",
     "NAME_ALL_KEYS",
     "NOT_ONLY_LOOKED_AT",
+    "WRITE_CONSTANTS",
     "constants_of",
     "fields_of",
     "found_in",
@@ -19,6 +22,7 @@ __all__ = [
     "names_of",
     "nodes",
     "takes_many",
+    "with_constants",
     "words_of",
 ]
 
@@ -31,6 +35,8 @@ HOLD_NO_FLOATS: Final = frozenset(
     "nullable set str tagged-union time timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
 )
 """The kinds of nodes that hold no number but integers; any other one might, functions and ``Any`` among them."""
+
+WRITE_CONSTANTS: Final[CoreConfig] = {"ser_json_inf_nan": "constants"}
 
 NAME_ALL_KEYS: Final = (HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
 """The kinds of nodes whose keys the type names."""
@@ -60,6 +66,22 @@ def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
             pending.extend(each for name, each in node.items() if name not in skipped)
         elif isinstance(part, list | tuple):
             pending.extend(cast(Iterable[object], part))
+
+
+def with_constants(schema: object) -> Any:
+    """Copy a core schema so that what serialises by it writes a non-finite number as one: ``NaN``, not ``null``."""
+    if isinstance(schema, list):
+        return [with_constants(part) for part in cast(list[object], schema)]
+    if isinstance(schema, tuple):
+        return tuple(with_constants(part) for part in cast(tuple[object, ...], schema))
+    if not isinstance(schema, dict):
+        return schema
+    node = cast(Node, schema)
+    skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
+    copy = {name: each if name in skipped else with_constants(each) for name, each in node.items()}
+    if node.get("type") in ("dataclass", "model", "typed-dict"):
+        copy["config"] = {**node.get("config", {}), **WRITE_CONSTANTS}
+    return copy
 
 
 def kinds_of(node: Node) -> Iterator[str]:

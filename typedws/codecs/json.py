@@ -35,7 +35,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json, to_jso
 from typedws.adapters import MessageAdapter, adapter_of
 from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, converted, kept, unsendable
 from typedws.errors import InvalidMessage, UnsendableMessage
-from typedws.sendable import find_unsendable, is_suspicious
+from typedws.sendable import find_unsendable, holds_constants, is_suspicious
 
 __all__ = ["BinaryJSON", "TextJSON"]
 
@@ -159,7 +159,7 @@ def _dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
 
     def checked(message: T) -> bytes:
         data = dump(message)
-        if is_suspicious(data):
+        if adapter.is_suspicious(data):
             adapter.to_plain(message)
         return data
 
@@ -175,7 +175,7 @@ def _dump_other(adapter: MessageAdapter[T], message: T) -> bytes:
         data = adapter.serializer.to_json(message, by_alias=adapter.by_alias, warnings="error")
     except PydanticSerializationError as error:
         raise adapter.unsendable(message, error) from error
-    if adapter.may_hold_unsendable and is_suspicious(data):
+    if adapter.may_hold_unsendable and adapter.is_suspicious(data):
         adapter.to_plain(message)
     return data
 
@@ -241,8 +241,7 @@ def _refuse_non_finite(value: object) -> None:
 
 
 def _refuse_constants(data: str | bytes, adapter: MessageAdapter[Any]) -> None:
-    text = data if isinstance(data, str) else data.decode(errors="replace")
-    if "NaN" not in text and "Infinity" not in text:
+    if not holds_constants(data if isinstance(data, str) else data.decode(errors="replace")):
         return
     try:
         from_json(data, allow_inf_nan=False)
