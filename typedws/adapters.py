@@ -33,16 +33,15 @@ from typedws.coreschema import (
     HOLD_NO_FLOATS,
     NAME_ALL_KEYS,
     NOT_ONLY_LOOKED_AT,
-    WRITE_CONSTANTS,
     fields_of,
     kinds_of,
     names_of,
     nodes,
     takes_many,
-    with_constants,
     words_of,
 )
 from typedws.errors import InvalidMessage, InvalidMessageType, UnsendableMessage
+from typedws.outspoken import outspoken
 from typedws.sendable import ENCODABLE_TEXT, find_unsendable, is_suspicious
 from typedws.typeforms import classes_in, home_of, identity, is_class, is_nothing, plain_members, type_name
 
@@ -86,7 +85,7 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def serializer(self) -> SchemaSerializer:
-        """What writes messages; for `codecs.json`, see `writes_null_for_numbers`."""
+        """What writes messages."""
         return self._outspoken or self._adapter.serializer
 
     @property
@@ -102,7 +101,7 @@ class MessageAdapter(Generic[T]):
         """
         if not self.may_hold_floats or not (HOLD_NO_FLOATS | {"float"}).issuperset(self._kinds):
             return None
-        return _outspoken(self.core_schema)
+        return outspoken(self.core_schema)
 
     @cached_property
     def may_hold_floats(self) -> bool:
@@ -260,14 +259,6 @@ class _Nothing:
             custom_error_type="never",
             custom_error_message="No message is expected",
         )
-
-
-def _outspoken(schema: Mapping[str, Any]) -> SchemaSerializer | None:
-    try:
-        # Not by the serialisers that the classes have: those write null.
-        return SchemaSerializer(with_constants(schema), WRITE_CONSTANTS, _use_prebuilt=False)
-    except TypeError:
-        return None
 
 
 _UNBUILDABLE: Final = (

@@ -142,7 +142,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
                 try:
                     quick: In_co = self._quick_decode(frame)
                     return quick
-                except ValueError:
+                except (ValueError, RecursionError):
                     pass  # the careful way tells why
             message: In_co = decode(frame)
             return message
@@ -182,11 +182,13 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         encoders = self._quick_encoders
         if mode is None and encoders is not None:
             try:
-                event: Mapping[str, object] = {
-                    "type": "websocket.send",
-                    "text": encoders[type(message)](message).decode(),
-                }
-            except (KeyError, ValueError):  # the careful way knows better, or tells why
+                data = encoders[type(message)](message)
+                event: Mapping[str, object] = (
+                    {"type": "websocket.send", "text": data.decode()}
+                    if self._out_key == "text"
+                    else {"type": "websocket.send", "bytes": data}
+                )
+            except (KeyError, ValueError, RecursionError):  # the careful way knows better, or tells why
                 event = self._model_event(message, mode)
         else:
             event = self._model_event(message, mode)
@@ -228,6 +230,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
             encode = encoder_for(codec, declared)
             if mode is None:
                 self._encode = encode
+                self._out_key = "text" if codec.kind == "text" else "bytes"
                 self._quick_encoders = None if declared is None else codec.quick_encoders(adapter_for(declared))
         return message_event(encode(message))
 

@@ -6,14 +6,12 @@ A core schema is nested dictionaries: *nodes*, which have a type, and mappings o
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
-from pydantic_core import CoreConfig
-
 __all__ = [
     "CLASSES",
     "HOLD_NO_FLOATS",
     "NAME_ALL_KEYS",
     "NOT_ONLY_LOOKED_AT",
-    "WRITE_CONSTANTS",
+    "NOT_SCHEMA",
     "constants_of",
     "fields_of",
     "found_in",
@@ -22,7 +20,6 @@ __all__ = [
     "names_of",
     "nodes",
     "takes_many",
-    "with_constants",
     "words_of",
 ]
 
@@ -36,8 +33,6 @@ HOLD_NO_FLOATS: Final = frozenset(
 )
 """The kinds of nodes that hold no number but integers; any other one might, functions and ``Any`` among them."""
 
-WRITE_CONSTANTS: Final[CoreConfig] = {"ser_json_inf_nan": "constants"}
-
 NAME_ALL_KEYS: Final = (HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
 """The kinds of nodes whose keys the type names."""
 
@@ -49,7 +44,8 @@ NOT_ONLY_LOOKED_AT: Final = frozenset(
 )
 """The kinds of nodes whose validation does more than look at a value: it runs a function, or parses."""
 
-_NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
+NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
+"""What a node holds that is no part of the schema."""
 
 
 def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
@@ -62,26 +58,10 @@ def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
             yield node
             if str(node.get("type")) in leaves:
                 continue
-            skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
+            skipped = NOT_SCHEMA if isinstance(node.get("type"), str) else ()
             pending.extend(each for name, each in node.items() if name not in skipped)
         elif isinstance(part, list | tuple):
             pending.extend(cast(Iterable[object], part))
-
-
-def with_constants(schema: object) -> Any:
-    """Copy a core schema so that what serialises by it writes a non-finite number as one: ``NaN``, not ``null``."""
-    if isinstance(schema, list):
-        return [with_constants(part) for part in cast(list[object], schema)]
-    if isinstance(schema, tuple):
-        return tuple(with_constants(part) for part in cast(tuple[object, ...], schema))
-    if not isinstance(schema, dict):
-        return schema
-    node = cast(Node, schema)
-    skipped = _NOT_SCHEMA if isinstance(node.get("type"), str) else ()
-    copy = {name: each if name in skipped else with_constants(each) for name, each in node.items()}
-    if node.get("type") in ("dataclass", "model", "typed-dict"):
-        copy["config"] = {**node.get("config", {}), **WRITE_CONSTANTS}
-    return copy
 
 
 def kinds_of(node: Node) -> Iterator[str]:

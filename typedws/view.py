@@ -33,6 +33,7 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         "_mode",
         "_modes",
         "_other_mark",
+        "_out_key",
         "_params",
         "_quick_decode",
         "_quick_encoders",
@@ -67,7 +68,7 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         self._decode: Callable[[Any], Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
-        self._in_key = "text"
+        self._in_key = self._out_key = "text"
         self._quick_decode: Callable[[Any], Any]
         self._mark: Any
         self._other_mark: Any

@@ -15,10 +15,10 @@ PACKAGE = Path(typedws.__file__).parent
 CELLAR = "asgi closing errors exceptions outcome security".split()
 GROUND = (
     "adapters codecs codecs.base codecs.cbor codecs.json codecs.modes codecs.msgpack contract coreschema declared "
-    "denial endings events headers origins params paths query reader request schema schema.asyncapi schema.channels "
-    "schema.contracts schema.definitions schema.digests schema.draft07 schema.examples schema.fingerprints "
-    "schema.generator schema.naming schema.parameters schema.patterns schema.text schema.walking sendable servers "
-    "state subprotocols typeforms url"
+    "denial endings events headers origins outspoken params paths query reader request schema schema.asyncapi "
+    "schema.channels schema.contracts schema.definitions schema.digests schema.draft07 schema.examples "
+    "schema.fingerprints schema.generator schema.naming schema.parameters schema.patterns schema.text "
+    "schema.walking sendable servers state subprotocols typeforms url"
 ).split()
 SHELL = (
     "answering client client.blocking client.connecting client.connection client.denied client.opening "

@@ -100,7 +100,7 @@ class Codec(ABC, Generic[Frame]):
         return None
 
     def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]] | None:
-        """Give what writes a message as a text frame's UTF-8, by its exact class, if there is that: for ``send_model``.
+        """Give what writes a message, as UTF-8 where it is text, by its exact class, if there is that: for ``send_model``.
 
         Where it raises, or has nothing for a class, `encoder` knows better.
         """

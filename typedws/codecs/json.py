@@ -82,6 +82,9 @@ class _JSON(Codec[Frame]):
         # pydantic takes NaN and Infinity; two scans for a letter are the cheapest way to see that there is none.
         return QuickDecoder(adapter.validator.validate_json, self._letters)
 
+    def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]]:
+        return _dumpers(adapter)
+
 
 class TextJSON(_JSON[str]):
     """JSON in text frames: the mode ``"text"``."""
@@ -102,9 +105,6 @@ class TextJSON(_JSON[str]):
             return dump(message).decode()
 
         return encode
-
-    def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]]:
-        return _dumpers(adapter)
 
 
 class BinaryJSON(_JSON[bytes]):
