@@ -48,7 +48,7 @@ class _JSON(Codec[Frame]):
     """
 
     content_type: str | None = "application/json"
-    _letters: tuple[Frame, Frame]
+    _letters: tuple[str, str] | tuple[int, int]
     """In every number that JSON does not have is one of these."""
 
     def __init__(self, name: str = "json", *, exact_integers: bool = False) -> None:
@@ -66,7 +66,9 @@ class _JSON(Codec[Frame]):
 
     def model_decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
         quick = self.quick_decoder(adapter)
-        validate, (letter, other) = quick.decode, quick.unless
+        validate = quick.decode
+        letters: tuple[Any, Any] = quick.unless  # in text these are text, among bytes numbers
+        letter, other = letters
 
         def decode(data: Frame) -> T:
             if letter in data or other in data:
@@ -111,7 +113,7 @@ class BinaryJSON(_JSON[bytes]):
     """JSON in binary frames: the mode ``"binary"``."""
 
     kind: FrameKind = "binary"
-    _letters = (b"N", b"I")
+    _letters = (ord("N"), ord("I"))
 
     def encode(self, value: object) -> bytes:
         return _dump(value)

@@ -7,16 +7,23 @@ travel as they are; an integer beyond 64 bits is refused, for the format has non
 
 import os
 import re
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, TypeVar, cast
 
 import ormsgpack
+from pydantic_core import to_json
 
-from typedws.codecs.base import BinaryCodec
+from typedws.adapters import MessageAdapter
+from typedws.codecs.base import BinaryCodec, QuickDecoder, kept
 
 __all__ = ["MessagePack"]
 
+T = TypeVar("T")
+
 _SECRET = os.urandom(16)
 _END = b"\xc4\x10" + _SECRET
+_FLOATS = (0xCA, 0xCB)
+"""With one of these a number begins that may be none."""
 _PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_PASSTHROUGH_DATETIME
 
 
@@ -38,3 +45,37 @@ class MessagePack(BinaryCodec):
         if end != _SECRET:
             raise ValueError("something follows the value")
         return value
+
+    def quick_decoder(self, adapter: MessageAdapter[T]) -> QuickDecoder[bytes, T]:
+        validate = adapter.validator.validate_json
+
+        def decode(data: bytes) -> T:
+            return cast(T, validate(to_json(self.unpack(data))))
+
+        return QuickDecoder(decode, _FLOATS)
+
+    def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]]:
+        return kept(adapter.encoders, MessagePack.quick_encoders, _packers, adapter)
+
+
+def _packers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
+    """Give what writes the members of a type, but for those that must be looked through for what no frame may hold."""
+    members = adapter.members.items()
+    return {
+        class_: _packer(member)
+        for class_, member in members
+        if not (member.may_hold_free_keys or member.writes_null_for_numbers)
+    }
+
+
+def _packer(adapter: MessageAdapter[Any]) -> Callable[[Any], bytes]:
+    to_python, by_alias = adapter.serializer.to_python, adapter.by_alias
+    non_finite = MessagePack.non_finite.search if adapter.may_hold_floats else None
+
+    def pack(message: object) -> bytes:
+        data = ormsgpack.packb(to_python(message, mode="json", by_alias=by_alias), None, _PACK)
+        if non_finite is not None and non_finite(data):
+            raise ValueError("perhaps a non-finite number")
+        return data
+
+    return pack
