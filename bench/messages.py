@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from bench.contestants import Mode, Size
-from bench.floor import ADAPTER, FRAME, Leave, Message, Say
+from bench.floor import ADAPTER, FRAME, Message, Say
 
 Frame: TypeAlias = str | bytes
 

@@ -6,7 +6,7 @@ handled by a task of its own, and after each that it says the loop gets its turn
 
 import logging
 import sys
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, cast
 from uuid import UUID
 
 import structlog
@@ -130,13 +130,13 @@ def make(task: Task) -> Application:
         return _application(BigEchoConsumer if task.size == "big" else EchoConsumer)
     if task.workload == "receive":
         base = BigReceiveConsumer if task.size == "big" else ReceiveConsumer
-        return _application(type(base.__name__, (base,), {"count": task.count}))
+        return _application(cast(Any, type(base.__name__, (base,), {"count": task.count})))
     class_ = OrderMessage if task.size == "big" else SayMessage
     said = class_.model_validate(wrap(MODELS[task.size].model_dump()))
 
     @channel(name="send")
     class SendConsumer(AsyncJsonWebsocketConsumer):
-        emits = [class_]
+        emits: ClassVar[list[type[BaseMessage]]] = [class_]
 
         async def post_authentication(self) -> None:
             for _ in range(task.count):

@@ -9,6 +9,7 @@ from typing import Any
 
 from litestar import Litestar, WebSocket, websocket_listener
 from litestar.handlers import websocket_stream
+from pydantic import BaseModel
 
 from bench.contestants import Application, Contestant, Task, Workload
 from bench.messages import ADAPTERS, FORMS, MODELS
@@ -27,7 +28,7 @@ def annotated(task: Task) -> Application:
         if heard % count == 0:
             await socket.send_json(data, mode)
 
-    echo.__annotations__ = dict.fromkeys(("data", "return"), FORMS[task.size])
+    echo.__annotations__ |= dict.fromkeys(("data", "return"), FORMS[task.size])
     receive.__annotations__["data"] = FORMS[task.size]
     function: Any = {"echo": echo, "receive": receive}[task.workload]
     return Litestar([websocket_listener("/", receive_mode=mode, send_mode=mode)(function)])
@@ -58,11 +59,10 @@ def stream(task: Task) -> Application:
     mode: Any = task.mode
     said, count = MODELS[task.size], task.count
 
-    async def send() -> AsyncGenerator[Any, None]:
+    async def send() -> AsyncGenerator[BaseModel, None]:
         for _ in range(count):
             yield said
 
-    send.__annotations__["return"] = AsyncGenerator[FORMS[task.size], None]
     return Litestar([websocket_stream("/", mode=mode)(send)])
 
 

@@ -77,8 +77,8 @@ def in_endpoint(task: Task) -> Application:
 
 def in_fastapi(task: Task) -> Application:
     handler: Any = _handler(task)
-    hints = handler.__annotations__
-    hints["ws"] = Annotated[hints["ws"], typed_websocket(_contract(task, handler))]
+    contract = _contract(task, handler)
+    handler.__annotations__["ws"] = Annotated[contract.connection, typed_websocket(contract)]
     app = FastAPI()
     app.websocket("/")(handler)
     return app
