@@ -2,13 +2,15 @@
 
 The applications and the stubs of `bench.inprocess`, for ``raw`` and typedws. Time depends on the machine and on what
 else it does; a count of instructions is the same to some per mille, so that a change of a percent can be seen. It says
-nothing of caches and branches. Each application does a task with few and with many messages, and the difference of the counts
-divided by that of the messages is what one costs: start and handshake cancel out.
+nothing of caches and branches. Each application does a task with few and with many messages, and the difference of the
+counts divided by that of the messages is what one costs: start and handshake cancel out. The collector of garbage is
+off meanwhile, as one collection more or less would be seen.
 
 Needs valgrind, which a package of that name brings in most systems.
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import subprocess
@@ -76,11 +78,13 @@ async def _talk(title: str, name: str) -> None:
     async with running(contestant, few) as first, running(contestant, many) as second:
         await turn(first, talk_of(contestant, few, few.count), answer)
         keep_out_of_collections()
+        gc.disable()
         os.getppid()
         await turn(first, talk_of(contestant, few, few.count), answer)
         os.getppid()
         await turn(second, talk_of(contestant, many, many.count), answer)
         os.getppid()
+        gc.enable()
 
 
 if __name__ == "__main__":
