@@ -42,7 +42,7 @@ check-schemas: .venv/.test
 	@$(BIN)/typedws schema export $(SCHEMAS) --out schemas --check || { echo "schemas/ is stale: run make schemas"; exit 1; }
 
 bench: .venv/.bench
-	$(BIN)/python -m bench.echo
+	$(BIN)/python -m bench.inprocess
 	$(BIN)/python -m bench.endpoint
 	$(BIN)/python -m bench.handshake
 	$(BIN)/python -m bench.group

@@ -1,19 +1,21 @@
-"""What an endpoint costs a message: an echo in process through endpoints against the bare class, interleaved.
+"""What policies cost a message: an echo in process, endpoints against the bare class. ``python -m bench.endpoint``
 
-``python -m bench.endpoint``. Each echoes the 57-byte message of `bench.floor`. The first ratio is the one that the
-project holds itself to, 1.10 at most; the others are for information.
+Each echoes the 57-byte message of `bench.floor`, as in `bench.inprocess`. The first ratio is the one that the project
+holds itself to, 1.10 at most; the others are for information.
 """
 
-import argparse
 import asyncio
-import platform
-from statistics import median
+import random
+from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from pydantic import Field
 
-from bench.echo import rounds, typed
-from bench.floor import Leave, Say
+from bench.contestants import Application, Task
+from bench.contestants.typed import bare
+from bench.floor import FRAME, Leave, Say
+from bench.inprocess import Talk, keep_out_of_collections, turn
+from bench.report import Scale, Table, main, table
 from typedws import Connection, ErrorReply, Policy, endpoint
 
 Messages = Annotated[Say | Leave, Field(discriminator="type")]
@@ -30,9 +32,10 @@ async def echo_with_errors(ws: Connection[Messages, Answers]) -> None:
         await ws.send_model(message)
 
 
+REFERENCE: Final = "bare"
 NOTHING: Final = Policy(handshake_timeout=None, send_timeout=None)
-WAYS: Final[dict[str, Any]] = {
-    "bare": typed,
+WAYS: Final[dict[str, Application]] = {
+    REFERENCE: bare(Task()),
     "default policies": endpoint(echo),
     "no timeouts": endpoint(echo, policy=NOTHING),
     "idle_timeout": endpoint(echo, policy=Policy(idle_timeout=60)),
@@ -41,17 +44,23 @@ WAYS: Final[dict[str, Any]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--messages", type=int, default=10_000)
-    options = parser.parse_args()
-    costs = asyncio.run(rounds(WAYS, options.rounds, options.messages))
-    print(f"Python {platform.python_version()}, medians of {options.rounds} interleaved rounds")
-    for name in WAYS:
-        cost, ratio = (median(values) for values in zip(*((c[name], c[name] / c["bare"]) for c in costs), strict=True))
-        print(f"{name:17s} {cost:6.2f} us a message, {ratio:.2f} of bare")
+async def costs_of(ways: dict[str, Any], rounds: int, messages: int) -> dict[str, list[float]]:
+    """Let each way take its turn in every round, and give the costs."""
+    talk = Talk("text", FRAME, messages, messages)
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    names = list(ways)
+    keep_out_of_collections()
+    for _ in range(rounds):
+        random.shuffle(names)
+        for name in names:
+            costs[name].append(await turn(ways[name], talk, FRAME))
+    return costs
+
+
+def measure(scale: Scale) -> Iterator[Table]:
+    costs = asyncio.run(costs_of(WAYS, scale.rounds(25), scale.count(10_000)))
+    yield table("echo, by policy", "us", costs, REFERENCE)
 
 
 if __name__ == "__main__":
-    main()
+    main("bench.endpoint", measure)

@@ -34,8 +34,14 @@ class Scale:
     """How much is measured: of everything, or a first look."""
 
     is_quick: bool = False
+    exact_rounds: int | None = None
+    """How many rounds were asked for, if that was said."""
+    options: argparse.Namespace = field(default_factory=argparse.Namespace)
+    """What a benchmark's own arguments say."""
 
     def rounds(self, usual: int) -> int:
+        if self.exact_rounds is not None:
+            return self.exact_rounds
         return max(usual // 5, 3) if self.is_quick else usual
 
     def count(self, usual: int) -> int:
@@ -103,19 +109,25 @@ def _rounded(value: float) -> float:
 Measure = Callable[[Scale], Iterable[Table]]
 
 
-def main(module: str, measure: Measure) -> None:
-    """Run a benchmark as the command ``python -m module``, whose docstring says what it measures."""
+def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
+    """Run a benchmark as the command ``python -m module``, whose docstring says what it measures.
+
+    :param declare: adds arguments of the benchmark's own, which it finds in ``Scale.options``
+    """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds of fewer messages, for a first look")
+    parser.add_argument("--rounds", type=int, help="rounds in each run")
     parser.add_argument("--runs", type=int, default=2, help="runs in fresh processes, beside each other")
     parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}/{module.rpartition('.')[2]}.json")
     parser.add_argument("--one-run", action="store_true", help=argparse.SUPPRESS)
+    if declare is not None:
+        declare(parser)
     options = parser.parse_args()
     if options.one_run:
-        for each in measure(Scale(options.quick)):
+        for each in measure(Scale(options.quick, options.rounds, options)):
             print(json.dumps(asdict(each)), flush=True)
         return
-    runs = [_run(module, ["--quick"] if options.quick else []) for _ in range(options.runs)]
+    runs = [_run(module, sys.argv[1:]) for _ in range(options.runs)]
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     console.print(f"[bold]{module}[/], {machine()}, {options.runs} runs")
     for beside in zip(*runs, strict=True):

@@ -1,0 +1,154 @@
+"""chanx, of fast-channels: a consumer with one handler for each member of the union.
+
+It dictates the shape of messages: the tag is an ``action``, all else is a ``payload``. Each message that it hears is
+handled by a task of its own, and after each that it says the loop gets its turn: both are its defaults.
+"""
+
+import logging
+import sys
+from typing import Any, ClassVar, Literal, cast
+from uuid import UUID
+
+import structlog
+from chanx.core.decorators import channel, ws_handler
+from chanx.fast_channels.websocket import AsyncJsonWebsocketConsumer
+from chanx.messages.base import BaseMessage
+from pydantic import BaseModel
+
+from bench.contestants import Application, Contestant, Task
+from bench.messages import MODELS, Customer, Item
+
+# By default it writes to the standard output.
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+)
+
+
+class SayPayload(BaseModel):
+    room: str
+    text: str
+    n: int
+
+
+class SayMessage(BaseMessage):
+    action: Literal["say"] = "say"
+    payload: SayPayload
+
+
+class LeavePayload(BaseModel):
+    room: str
+
+
+class LeaveMessage(BaseMessage):
+    action: Literal["leave"] = "leave"
+    payload: LeavePayload
+
+
+class OrderPayload(BaseModel):
+    customer: Customer
+    voucher: str | None
+    items: list[Item]
+
+
+class OrderMessage(BaseMessage):
+    action: Literal["order"] = "order"
+    payload: OrderPayload
+
+
+class CancelPayload(BaseModel):
+    customer: UUID
+
+
+class CancelMessage(BaseMessage):
+    action: Literal["cancel"] = "cancel"
+    payload: CancelPayload
+
+
+def wrap(content: Any) -> Any:
+    return {"action": content["type"], "payload": {key: value for key, value in content.items() if key != "type"}}
+
+
+@channel(name="echo")
+class EchoConsumer(AsyncJsonWebsocketConsumer):
+    @ws_handler(output_type=SayMessage)
+    async def handle_say(self, message: SayMessage) -> SayMessage:
+        return message
+
+    @ws_handler(output_type=LeaveMessage)
+    async def handle_leave(self, message: LeaveMessage) -> LeaveMessage:
+        return message
+
+
+@channel(name="big_echo")
+class BigEchoConsumer(AsyncJsonWebsocketConsumer):
+    @ws_handler(output_type=OrderMessage)
+    async def handle_order(self, message: OrderMessage) -> OrderMessage:
+        return message
+
+    @ws_handler(output_type=CancelMessage)
+    async def handle_cancel(self, message: CancelMessage) -> CancelMessage:
+        return message
+
+
+class Counting(AsyncJsonWebsocketConsumer):
+    """What consumers that receive have in common."""
+
+    count = 1
+    heard = 0
+
+    async def hear(self, message: BaseMessage) -> None:
+        self.heard += 1
+        if self.heard % self.count == 0:
+            await self.send_message(message)
+
+
+@channel(name="receive")
+class ReceiveConsumer(Counting):
+    @ws_handler(output_type=SayMessage)
+    async def handle_say(self, message: SayMessage) -> None:
+        await self.hear(message)
+
+    @ws_handler(output_type=LeaveMessage)
+    async def handle_leave(self, message: LeaveMessage) -> None:
+        await self.hear(message)
+
+
+@channel(name="big_receive")
+class BigReceiveConsumer(Counting):
+    @ws_handler(output_type=OrderMessage)
+    async def handle_order(self, message: OrderMessage) -> None:
+        await self.hear(message)
+
+    @ws_handler(output_type=CancelMessage)
+    async def handle_cancel(self, message: CancelMessage) -> None:
+        await self.hear(message)
+
+
+def make(task: Task) -> Application:
+    if task.workload == "echo":
+        return _application(BigEchoConsumer if task.size == "big" else EchoConsumer)
+    if task.workload == "receive":
+        base = BigReceiveConsumer if task.size == "big" else ReceiveConsumer
+        return _application(cast(Any, type(base.__name__, (base,), {"count": task.count})))
+    class_ = OrderMessage if task.size == "big" else SayMessage
+    said = class_.model_validate(wrap(MODELS[task.size].model_dump()))
+
+    @channel(name="send")
+    class SendConsumer(AsyncJsonWebsocketConsumer):
+        emits: ClassVar[list[type[BaseMessage]]] = [class_]
+
+        async def post_authentication(self) -> None:
+            for _ in range(task.count):
+                await self.send_message(said)
+            await self.close()
+
+    return _application(SendConsumer)
+
+
+def _application(consumer: type[AsyncJsonWebsocketConsumer]) -> Application:
+    application: Application = consumer.as_asgi()
+    return application
+
+
+CONTESTANTS = (Contestant("chanx", make, wrap=wrap, mark="action and payload"),)

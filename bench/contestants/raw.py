@@ -1,0 +1,138 @@
+"""Nothing but the raw callables and pydantic-core: the floor, written by hand for each task.
+
+`bench.floor` is the first of these, and the others are like it: the union's validator, the concrete class's serialiser,
+no checks. MessagePack goes through plain values, by ormsgpack, as pydantic neither reads nor writes it.
+"""
+
+from typing import Any
+
+import ormsgpack
+
+from bench.contestants import ALL_MODES, Application, Contestant, Task
+from bench.floor import floor
+from bench.messages import ADAPTERS, MODELS
+
+
+def _echo(task: Task) -> Application:
+    if (task.size, task.mode) == ("small", "text"):
+        return floor
+    validator = ADAPTERS[task.size].validator
+    validate, validate_plain = validator.validate_json, validator.validate_python
+
+    async def text(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                break
+            message = validate(event["text"])
+            text = message.__pydantic_serializer__.to_json(message).decode()
+            await send({"type": "websocket.send", "text": text})
+
+    async def binary(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                break
+            message = validate(event["bytes"])
+            await send({"type": "websocket.send", "bytes": message.__pydantic_serializer__.to_json(message)})
+
+    async def msgpack(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                break
+            message = validate_plain(ormsgpack.unpackb(event["bytes"]))
+            data = ormsgpack.packb(message.__pydantic_serializer__.to_python(message, mode="json"))
+            await send({"type": "websocket.send", "bytes": data})
+
+    return {"text": text, "binary": binary, "msgpack": msgpack}[task.mode]
+
+
+def _receive(task: Task) -> Application:
+    validator = ADAPTERS[task.size].validator
+    validate, validate_plain = validator.validate_json, validator.validate_python
+    count, key = task.count, "text" if task.mode == "text" else "bytes"
+    say = _say(task)
+
+    async def json(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        heard = 0
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                break
+            message = validate(event[key])
+            heard += 1
+            if heard % count == 0:
+                await send(say(message))
+
+    async def msgpack(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        heard = 0
+        while True:
+            event = await receive()
+            if event["type"] != "websocket.receive":
+                break
+            message = validate_plain(ormsgpack.unpackb(event["bytes"]))
+            heard += 1
+            if heard % count == 0:
+                await send(say(message))
+
+    return msgpack if task.mode == "msgpack" else json
+
+
+def _say(task: Task) -> Any:
+    def say(message: Any) -> dict[str, Any]:
+        serializer = message.__pydantic_serializer__
+        if task.mode == "text":
+            return {"type": "websocket.send", "text": serializer.to_json(message).decode()}
+        if task.mode == "binary":
+            return {"type": "websocket.send", "bytes": serializer.to_json(message)}
+        return {"type": "websocket.send", "bytes": ormsgpack.packb(serializer.to_python(message, mode="json"))}
+
+    return say
+
+
+def _send(task: Task) -> Application:
+    message: Any = MODELS[task.size]
+    count = task.count
+
+    async def text(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(count):
+            text = message.__pydantic_serializer__.to_json(message).decode()
+            await send({"type": "websocket.send", "text": text})
+        await send({"type": "websocket.close"})
+
+    async def binary(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(count):
+            await send({"type": "websocket.send", "bytes": message.__pydantic_serializer__.to_json(message)})
+        await send({"type": "websocket.close"})
+
+    async def msgpack(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        for _ in range(count):
+            data = ormsgpack.packb(message.__pydantic_serializer__.to_python(message, mode="json"))
+            await send({"type": "websocket.send", "bytes": data})
+        await send({"type": "websocket.close"})
+
+    return {"text": text, "binary": binary, "msgpack": msgpack}[task.mode]
+
+
+def make(task: Task) -> Application:
+    return {"echo": _echo, "receive": _receive, "send": _send}[task.workload](task)
+
+
+CONTESTANTS = (Contestant("raw", make, modes=ALL_MODES),)
