@@ -120,7 +120,7 @@ class MessageAdapter(Generic[T]):
 
     def is_suspicious(self, data: bytes) -> bool:
         """Whether in what was written there may be what no frame may hold."""
-        return is_suspicious(data, is_null=self.writes_null_for_numbers)
+        return is_suspicious(data, is_null=self.writes_null_for_numbers, is_key=self.may_hold_free_keys)
 
     @cached_property
     def by_alias(self) -> bool | None:

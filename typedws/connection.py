@@ -185,7 +185,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
                 data = encoders[type(message)](message)
                 event: Mapping[str, object] = (
                     {"type": "websocket.send", "text": data.decode()}
-                    if self._out_key == "text"
+                    if self._sends_text
                     else {"type": "websocket.send", "bytes": data}
                 )
             except (KeyError, ValueError, RecursionError):  # the careful way knows better, or tells why
@@ -230,7 +230,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
             encode = encoder_for(codec, declared)
             if mode is None:
                 self._encode = encode
-                self._out_key = "text" if codec.kind == "text" else "bytes"
+                self._sends_text = codec.kind == "text"
                 self._quick_encoders = None if declared is None else codec.quick_encoders(adapter_for(declared))
         return message_event(encode(message))
 

@@ -33,12 +33,12 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         "_mode",
         "_modes",
         "_other_mark",
-        "_out_key",
         "_params",
         "_quick_decode",
         "_quick_encoders",
         "_reader",
         "_registry",
+        "_sends_text",
         "_session",
         "_sure_size",
     )
@@ -68,7 +68,8 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         self._decode: Callable[[Any], Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
-        self._in_key = self._out_key = "text"
+        self._in_key = "text"
+        self._sends_text = True
         self._quick_decode: Callable[[Any], Any]
         self._mark: Any
         self._other_mark: Any

@@ -103,7 +103,7 @@ class Codec(ABC, Generic[Frame]):
         return None
 
     def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]] | None:
-        """Give what writes a message by its exact class, if there is that: for ``send_model``. Text is written as UTF-8.
+        """Give what writes a message by its exact class, if there is that: for ``send_model``; text as UTF-8.
 
         Where it raises, or has nothing for a class, `encoder` knows better.
         """

@@ -243,7 +243,7 @@ def _refuse_non_finite(value: object) -> None:
 
 
 def _refuse_constants(data: str | bytes, adapter: MessageAdapter[Any]) -> None:
-    if not holds_constants(data if isinstance(data, str) else data.decode(errors="replace")):
+    if not holds_constants(data):
         return
     try:
         from_json(data, allow_inf_nan=False)
