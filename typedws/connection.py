@@ -188,7 +188,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
                     if self._sends_text
                     else {"type": "websocket.send", "bytes": data}
                 )
-            except (KeyError, ValueError, RecursionError):  # the careful way knows better, or tells why
+            except Exception:  # noqa: BLE001 - the careful way knows better, or tells why
                 event = self._model_event(message, mode)
         else:
             event = self._model_event(message, mode)

@@ -51,16 +51,16 @@ def is_suspicious(data: bytes, *, is_null: bool = True, is_key: bool = True) -> 
 def holds_constants(data: str | bytes) -> bool:
     """Whether the names stand in JSON that numbers have which JSON does not have."""
     if isinstance(data, str):
-        return _stands_in(data, "NaN") or _stands_in(data, "Infinity")
-    return _stands_in(data, b"NaN") or _stands_in(data, b"Infinity")
+        return _stands_in(data, "N", "NaN") or _stands_in(data, "I", "Infinity")
+    return _stands_in(data, b"N", b"NaN") or _stands_in(data, b"I", b"Infinity")
 
 
 _MOST_LETTERS: Final = 12
 
 
-def _stands_in(data: AnyStr, word: AnyStr) -> bool:
+def _stands_in(data: AnyStr, letter: AnyStr, word: AnyStr) -> bool:
     """Whether a word stands in a text: from letter to letter, which is next to nothing where there are few."""
-    letter, at = word[:1], -1
+    at = -1
     for _ in range(_MOST_LETTERS):
         at = data.find(letter, at + 1)
         if at == -1 or data.startswith(word, at):

@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
+from contextvars import copy_context
 from math import inf
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVarTuple, Unpack
@@ -108,9 +109,9 @@ class Watchdog:
         return CancelScope() if self._trio else _TaskInterruption()
 
     def spawn(self, function: Callable[[Unpack[Args]], Coroutine[Any, Any, None]], *args: *Args) -> None:
-        """Run a task that belongs to nobody, and must not raise."""
+        """Run a task that belongs to nobody, and must not raise; in a copy of the context of who calls."""
         if self._trio:
-            self._trio.lowlevel.spawn_system_task(function, *args)
+            self._trio.lowlevel.spawn_system_task(function, *args, context=copy_context())
             return
         task = asyncio.get_running_loop().create_task(function(*args))
         self._tasks.add(task)

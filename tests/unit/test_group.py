@@ -1,11 +1,13 @@
 """`Group`: each member hears all that is said to it, at its own pace; who is slow, leaves or fails is so alone."""
 
+import asyncio
 import gc
 import json
 import tracemalloc
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -21,6 +23,7 @@ from typedws.codecs import TextJSON
 from typedws.errors import InvalidState, UnsendableMessage, WebSocketDisconnect, WebSocketDisconnected
 from typedws.group import Group, GroupStatistics, Member
 from typedws.outbox import Overflow
+from typedws.watchdog import running_trio
 from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
@@ -184,6 +187,97 @@ async def test_a_member_woken_for_others_hears_what_comes_later(everybody: Every
     await settled()
     assert ann.words == ["0", "1", "2", "4", "7"]
     assert bob.words == ["2", "3", "4", "5", "6"]
+
+
+def tasks_alive() -> int:
+    if running_trio():
+        return trio.lowlevel.current_statistics().tasks_living
+    return len(asyncio.all_tasks())
+
+
+async def test_a_group_at_rest_has_no_task(everybody: Everybody, stack: AsyncExitStack) -> None:
+    group: Group[Said] = Group()
+    before = tasks_alive()
+    members = [await everybody.member(stack, group) for _ in range(300)]
+    await group.send(Said(text="a"))
+    await settled()
+    assert tasks_alive() == before
+    assert {len(peer.events) for peer, _, _ in members} == {1}
+
+
+async def test_where_every_send_waits_few_turns_are_enough_and_the_order_is_kept(stack: AsyncExitStack) -> None:
+    events: dict[int, list[str]] = {number: [] for number in range(100)}
+
+    def server(number: int) -> AnyWebSocket:
+        async def receive() -> Event:
+            return CONNECT
+
+        async def send(event: Event) -> None:
+            await anyio.lowlevel.checkpoint()
+            if event["type"] == "websocket.send":
+                events[number].append(json.loads(event["text"])["text"])
+
+        return WebSocket[Any, Said](scope(), receive, send)
+
+    group: Group[Said] = Group()
+    for number in events:
+        await (ws := server(number)).accept()
+        await stack.enter_async_context(group.joined(ws))
+    turns = 0
+    for word in "abc":
+        await group.send(Said(text=word))
+        while not all(heard[-1:] == [word] for heard in events.values()):
+            await anyio.lowlevel.checkpoint()
+            turns += 1
+    assert all(heard == ["a", "b", "c"] for heard in events.values())
+    assert turns <= 3 * 12, "the tasks double in each turn"
+
+
+async def test_it_is_sent_in_the_context_of_who_says_it(stack: AsyncExitStack) -> None:
+    request: ContextVar[str] = ContextVar("request", default="none")
+    found: list[str] = []
+
+    async def receive() -> Event:
+        return CONNECT
+
+    async def send(event: Event) -> None:
+        if event["type"] == "websocket.send":
+            found.append(request.get())
+
+    ws = WebSocket[Any, Said](scope(), receive, send)
+    await ws.accept()
+    group: Group[Said] = Group()
+    await stack.enter_async_context(group.joined(ws))
+    for name in ("first", "second"):
+        request.set(name)
+        await group.send(Said(text="a"))
+        await settled()
+    assert found == ["first", "second"]
+
+
+async def test_a_send_that_does_not_heed_its_cancellation_is_cancelled_again(everybody: Everybody) -> None:
+    cancellations = 0
+
+    async def receive() -> Event:
+        return CONNECT
+
+    async def send(event: Event) -> None:
+        nonlocal cancellations
+        while event["type"] == "websocket.send" and cancellations < 3:
+            try:
+                await anyio.sleep_forever()
+            except anyio.get_cancelled_exc_class():
+                cancellations += 1
+
+    ws = WebSocket[Any, Said](scope(), receive, send)
+    await ws.accept()
+    group: Group[Said] = Group()
+    with anyio.fail_after(5), pytest.raises(Failure):
+        async with group.joined(ws):
+            await group.send(Said(text="a"))
+            await settled()
+            raise Failure
+    assert cancellations == 3
 
 
 async def test_a_group_tells_who_its_members_are(everybody: Everybody, stack: AsyncExitStack) -> None:

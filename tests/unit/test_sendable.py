@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from typedws.errors import UnsendableMessage
-from typedws.sendable import find_unsendable, is_suspicious
+from typedws.sendable import find_unsendable, holds_constants, is_suspicious
 
 NAN = math.nan
 
@@ -72,6 +72,23 @@ def test_a_number_that_a_serialiser_writes_as_text_of_its_own_passes(
 @pytest.mark.parametrize("data", [b"null", b'{"a":null}', '"\ufffd"'.encode(), b"NaN", b'{"a":-Infinity}', b'"NaN"'])
 def test_json_that_may_stand_for_something_else_is_looked_into(data: bytes) -> None:
     assert is_suspicious(data)
+
+
+@pytest.mark.parametrize(("data", "is_null", "is_key"), [(b"null", False, True), ("\ufffd".encode(), True, False)])
+def test_what_can_stand_for_nothing_else_is_not_looked_into(data: bytes, is_null: bool, is_key: bool) -> None:
+    assert not is_suspicious(data, is_null=is_null, is_key=is_key)
+    assert not is_suspicious(data, is_null=False, is_key=False)
+    assert is_suspicious(data + b"NaN", is_null=False, is_key=False)
+
+
+@pytest.mark.parametrize("letters", [0, 1, 11, 12, 40])
+@pytest.mark.parametrize(("letter", "word"), [("N", "NaN"), ("I", "Infinity")])
+def test_a_constant_is_found_behind_any_number_of_its_letters(letter: str, word: str, letters: int) -> None:
+    for text in (f'"{letter * letters}"', f'"{f"{letter}a " * letters}"', letter * letters):
+        assert not holds_constants(text)
+        assert not holds_constants(text.encode())
+        assert holds_constants(f"[{text},-{word}]")
+        assert holds_constants(f"[{text},-{word}]".encode())
 
 
 @pytest.mark.parametrize("data", [b"1", b'"Nan"', '"\u00e9"'.encode(), b"[true]"])
