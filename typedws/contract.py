@@ -3,9 +3,9 @@
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Generic, Literal, Self, cast, get_args, get_origin
+from typing import Any, ClassVar, Final, Generic, Literal, Self, cast, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
 from typedws.adapters import MessageAdapter, adapter_for
@@ -28,6 +28,8 @@ Params = TypeVar("Params", default=object)
 class FieldProblem(BaseModel):
     """One thing that is wrong with a message: where (``items.3.price``), and what, as pydantic calls it."""
 
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
+
     location: str
     problem: str
 
@@ -37,6 +39,8 @@ class ErrorReply(BaseModel):
 
     A contract that names it, or says it, answers with it. Derive from it, and override ``of``, to say something else.
     """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
     type: Literal["error"] = "error"
     problem: MessageProblem

@@ -25,7 +25,7 @@ def _is_none(value: object) -> bool:
 class ProblemDocument(BaseModel):
     """What went wrong, as a JSON document (RFC 9457, ``application/problem+json``); more members are allowed."""
 
-    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow")
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
     type: str = "about:blank"
     title: str
