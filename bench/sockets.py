@@ -10,11 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 
-__all__ = ["connected", "framed", "heard", "say", "serving"]
+__all__ = ["HANDSHAKE", "configured", "connected", "framed", "heard", "say", "serving"]
 
 HANDSHAKE: Final = "\r\n".join(
     [
@@ -88,18 +88,24 @@ def _exactly(client: socket.socket, count: int) -> bytes:
     return data
 
 
-def main() -> None:
-    module, _, name = sys.argv[1].partition(":")
-    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = uvicorn.Config(
-        getattr(import_module(module), name),
+def configured(application: Any, log_level: str = "warning") -> uvicorn.Config:
+    """Configure uvicorn's usual protocol without what happens now and then: compression, pings, logs."""
+    return uvicorn.Config(
+        application,
         loop="uvloop",
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         ws_ping_interval=None,
         lifespan="off",
-        log_level="warning",
+        proxy_headers=False,
+        log_level=log_level,
     )
+
+
+def main() -> None:
+    module, _, name = sys.argv[1].partition(":")
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    config = configured(getattr(import_module(module), name))
     print(listening.getsockname()[1], flush=True)
     uvicorn.Server(config).run(sockets=[listening])
 
