@@ -210,7 +210,7 @@ def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
 
 def measure(scale: Scale) -> Iterator[Table]:
     for title, ways in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
-        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(25), scale.count(800)))
+        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(21), scale.count(800)))
 
 
 if __name__ == "__main__":

@@ -333,7 +333,7 @@ def servers(scale: Scale) -> Table:
 
 def measure(scale: Scale) -> Iterator[Table]:
     yield asyncio.run(classes(scale.count(10_000)))
-    yield asyncio.run(applications(scale.count(4_000)))
+    yield asyncio.run(applications(scale.count(2_500)))
     if Path("/proc/self/smaps_rollup").exists():
         yield servers(scale)
 

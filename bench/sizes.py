@@ -178,7 +178,9 @@ def growing(title: str, make: Callable[[int], str], scale: Scale) -> Table:
         if scale.is_quick and size > 1_000_000:
             continue
         frame = make(size)
-        costs = costs_of(contestants(Messages), [frame], scale.count(count), scale.rounds(11))
+        costs = costs_of(
+            contestants(Messages), [frame], scale.count(count), scale.rounds(7 if size > 1_000_000 else 11)
+        )
         more = {name: {"MB/s": len(frame) / median(values)} for name, values in costs.items()}
         tables[name] = table(title, "us", costs, "floor", more=more)
     return stacked(title, tables)
