@@ -33,7 +33,7 @@ Build: TypeAlias = Callable[[], Texts]
 Step: TypeAlias = Callable[[Build], object]
 
 CALLS = 1_000
-INSTANCES = 10_000
+INSTANCES = 2_000
 
 RAW = [
     (b"host", b"chat.example.org"),
