@@ -250,6 +250,8 @@ def in_process(scale: Scale) -> Iterator[Table]:
         for server, serve in servers.items():
             costs = asyncio.run(all_fast(serve, members, messages, rounds))
             yield table(f"{members:,} members, {server}", "us a delivery", costs, REFERENCE)
+            if members > 1_000 and serve is on_stubs:
+                continue  # where a send is real, it takes long enough
             costs = asyncio.run(some_slow(serve, members, messages, rounds))
             yield table(f"{members:,} members, {server}, 1 in {SLOW} is slow", "us a delivery", costs, REFERENCE)
 
@@ -313,7 +315,7 @@ class Audience:
 
 def over_sockets(scale: Scale) -> Table:
     members = 1_000
-    messages, rounds = scale.count(12), scale.rounds(15)
+    messages, rounds = scale.count(12), scale.rounds(11)
     costs: dict[str, list[float]] = {}
     times: dict[str, list[float]] = {}
     with sockets.serving("bench.group:application") as (_, port), contextlib.ExitStack() as stack:

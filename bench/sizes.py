@@ -120,25 +120,23 @@ def contestants(form: Any) -> dict[str, Application]:
 
 
 async def cost(application: Application, frames: Sequence[str], count: int) -> float:
-    """Let an application echo so many messages, and give the microseconds that each took."""
+    """Let an application echo so many messages, and give the microseconds that each took, from the accept on."""
     events = iter([{"type": "websocket.receive", "text": text} for text in islice(cycle(frames), count)])
     expected = islice(cycle(frames), count)
-    is_first = True
+    start = 0.0
 
     async def receive() -> dict[str, Any]:
-        nonlocal is_first
-        if is_first:
-            is_first = False
-            return {"type": "websocket.connect"}
-        for event in events:
+        for event in events if start else ():
             return event
-        return {"type": "websocket.disconnect", "code": 1000}
+        return {"type": "websocket.disconnect", "code": 1000} if start else {"type": "websocket.connect"}
 
     async def send(event: Any) -> None:
-        if event["type"] == "websocket.send" and event["text"] != next(expected):
+        nonlocal start
+        if event["type"] == "websocket.accept":
+            start = time.perf_counter()
+        elif event["text"] != next(expected):
             raise AssertionError(f"the echo is {event['text'][:80]}")
 
-    start = time.perf_counter()
     await application(dict(SCOPE), receive, send)
     taken = time.perf_counter() - start
     if next(expected, None) is not None:
