@@ -1,104 +1,341 @@
-"""A group of 1,000 in process, against bare sends and against a loop, interleaved. ``python -m bench.group``
+"""A `Group` against bare sends, a loop, and what tutorials do: one message to 1,000 and to 10,000 connections.
 
-One message goes to every connection, whose ``send`` is a stub that counts. Compared are `Group.send`, until all have
-been written; the bare callables with one event encoded before; and a loop over the connections with ``send_model``.
+In process, a ``send`` is either a stub that counts, which is the worst case for whatever is around it, or that of
+uvicorn's own protocol, which makes frames and writes them to a transport that only counts: all that a server does but
+for the kernel. The last table is on uvicorn over real sockets. Compared with bare sends, of one event that was encoded
+before, are `Group.send`, until all have been written; a loop with ``send_model``; the tutorials' ``ConnectionManager``
+on the classic class, which encodes for each connection and awaits one after the other; and the same by ``gather``.
+
+With one slow member in a hundred, whose ``send`` does not return, only those that read count. There the last three are
+missing: they would wait for the slow ones for ever. The bare sends leave the slow ones out.
 """
 
-import argparse
 import asyncio
-import platform
+import contextlib
+import selectors
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
 from statistics import median
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field
+from starlette.websockets import WebSocket as ClassicWebSocket
+from starlette.websockets import WebSocketState
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
 
+from bench import sockets
 from bench.floor import FRAME, SCOPE, Leave, Say
-from typedws.group import Group
-from typedws.websockets import WebSocket
+from bench.report import Scale, Table, main, table
+from typedws import Group, WebSocket
 
 Messages = Annotated[Say | Leave, Field(discriminator="type")]
-AnyWebSocket = WebSocket[Any, Any, Any]
+Way: TypeAlias = Callable[[], Awaitable[object]]
 
-MESSAGE = Say(room="lobby", text="hello wörld", n=5)
-EVENT = {"type": "websocket.send", "text": FRAME}
+MESSAGE: Final = Say(room="lobby", text="hello wörld", n=5)
+EVENT: Final = {"type": "websocket.send", "text": FRAME}
+REFERENCE: Final = "bare sends"
+SLOW: Final = 100
+"""With slow members, each of so many is one."""
 
 
-class Wires:
-    """The servers of many connections, which count what they are given."""
+class Connected:
+    """A connection, in each form that a way to say something to it takes."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.send: Callable[[Any], Awaitable[None]] = send
+        self.typed = WebSocket[Messages, Messages](scope, receive, send)
+        self.classic = ClassicWebSocket(scope, receive, send)
+
+    async def accept(self) -> None:
+        """Accept as typedws, and let the classic class believe that it did."""
+        await self.typed.accept()
+        self.classic.client_state = self.classic.application_state = WebSocketState.CONNECTED
+
+
+class ConnectionManager:
+    """The one of tutorials."""
+
+    def __init__(self) -> None:
+        self.active_connections: list[ClassicWebSocket] = []
+
+    async def broadcast(self, message: Say) -> None:
+        for connection in self.active_connections:
+            await connection.send_text(message.model_dump_json())
+
+    async def broadcast_by_gather(self, message: Say) -> None:
+        await asyncio.gather(
+            *(connection.send_text(message.model_dump_json()) for connection in self.active_connections)
+        )
+
+
+def ways_of(connections: list[Connected], group: Group[Say | Leave]) -> dict[str, Way]:
+    """Give all ways to say the message to all connections, which have joined the group."""
+    manager = ConnectionManager()
+    manager.active_connections = [each.classic for each in connections]
+
+    async def loop() -> None:
+        for each in connections:
+            await each.typed.send_model(MESSAGE)
+
+    return {
+        REFERENCE: bare(connections),
+        "Group": lambda: group.send(MESSAGE),
+        "a loop, send_model": loop,
+        "ConnectionManager": lambda: manager.broadcast(MESSAGE),
+        "gather, classic": lambda: manager.broadcast_by_gather(MESSAGE),
+    }
+
+
+def bare(connections: list[Connected]) -> Way:
+    async def say() -> None:
+        for each in connections:
+            await each.send(EVENT)
+
+    return say
+
+
+async def join(connection: Connected, groups: list[Group[Say | Leave]], has_joined: Callable[[], object]) -> None:
+    """Do what a handler does: accept, join, stay."""
+    await connection.accept()
+    async with contextlib.AsyncExitStack() as stack:
+        for group in groups:
+            await stack.enter_async_context(group.joined(connection.typed))
+        has_joined()
+        await asyncio.get_running_loop().create_future()
+
+
+# --- in process ---
+
+
+class Counter:
+    """How many messages were written to all that read."""
 
     def __init__(self) -> None:
         self.count = 0
 
-    async def receive(self) -> dict[str, Any]:
-        return {"type": "websocket.connect"}
-
-    async def send(self, event: dict[str, Any]) -> None:
-        self.count += "text" in event
-
-    async def connected(self, count: int) -> list[AnyWebSocket]:
-        sockets = [WebSocket[Messages, Messages](SCOPE, self.receive, self.send) for _ in range(count)]
-        for websocket in sockets:
-            await websocket.accept()
-        return [*sockets]
+    def add(self) -> None:
+        self.count += 1
 
     async def until(self, count: int) -> None:
         while self.count < count:  # noqa: ASYNC110 - an event would cost what is measured
             await asyncio.sleep(0)
 
 
-async def cost(wires: Wires, say: Callable[[], Awaitable[object]], messages: int, members: int) -> float:
-    """Say a number of messages, and give the cost of each for each member, in microseconds."""
-    wires.count = 0
+class Stub:
+    """A server that does nothing but count; a slow one takes the accept, and nothing else."""
+
+    def __init__(self, counter: Counter, *, is_slow: bool) -> None:
+        self._counter = counter
+        self.send = self._send_slowly if is_slow else self._send
+
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def _send(self, event: Any) -> None:
+        self._counter.count += "text" in event
+
+    async def _send_slowly(self, event: Any) -> None:
+        if "text" in event:
+            await asyncio.get_running_loop().create_future()
+
+
+class Transport(asyncio.Transport):
+    """Where uvicorn writes to: counts what comes."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def write(self, data: object) -> None:
+        self._counter.count += 1
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """Stay, as long as the measuring does."""
+
+
+Serve = Callable[[int, int, list[Group[Say | Leave]]], Awaitable[tuple[Counter, list[Connected]]]]
+"""Connects so many, of which so many are slow, and lets them join; gives those that read."""
+
+
+async def on_stubs(members: int, slow: int, groups: list[Group[Say | Leave]]) -> tuple[Counter, list[Connected]]:
+    counter, connections = Counter(), list[Connected]()
+    for number in range(members):
+        stub = Stub(counter, is_slow=number < slow)
+        connections.append(Connected(dict(SCOPE), stub.receive, stub.send))
+    joined = Counter()
+    for connection in connections:
+        keep(asyncio.create_task(join(connection, groups, joined.add)))
+    await joined.until(members)
+    return counter, connections[slow:]
+
+
+async def on_uvicorn(members: int, slow: int, groups: list[Group[Say | Leave]]) -> tuple[Counter, list[Connected]]:
+    counter, joined, connections = Counter(), Counter(), list[Connected]()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        connections.append(connection := Connected(scope, receive, send))
+        await join(connection, groups, joined.add)
+
+    config = sockets.configured(application, log_level="critical")
+    config.load()
+    state = ServerState()
+    request = sockets.HANDSHAKE.format(path="/").encode()
+    for number in range(members):
+        protocol = WebSocketsSansIOProtocol(config, state, {})
+        protocol.connection_made(Transport(counter))
+        protocol.data_received(request)
+        await joined.until(number + 1)
+        if number < slow:
+            protocol.pause_writing()
+    counter.count = 0
+    return counter, connections[slow:]
+
+
+_TASKS: Final = set[asyncio.Task[None]]()
+
+
+def keep(task: asyncio.Task[None]) -> None:
+    _TASKS.add(task)
+    task.add_done_callback(_TASKS.discard)
+
+
+async def cost(counter: Counter, say: Way, messages: int, members: int) -> float:
+    """Say a number of messages, and give the microseconds of each for each member."""
+    counter.count = 0
     start = time.perf_counter()
     for number in range(messages):
         await say()
-        await wires.until((number + 1) * members)
+        await counter.until((number + 1) * members)
     return (time.perf_counter() - start) / messages / members * 1e6
 
 
-async def rounds(count: int, messages: int, members: int) -> list[dict[str, float]]:
-    """Let each way take its turn in every round, and give the costs of each round."""
-    wires = Wires()
-    sockets = await wires.connected(members)
+async def all_fast(serve: Serve, members: int, messages: int, rounds: int) -> dict[str, list[float]]:
     group: Group[Say | Leave] = Group()
-
-    async def bare() -> None:
-        for _ in sockets:
-            await wires.send(EVENT)
-
-    async def loop() -> None:
-        for websocket in sockets:
-            await websocket.send_model(MESSAGE)
-
-    async with AsyncExitStack() as stack:
-        for websocket in sockets:
-            await stack.enter_async_context(group.joined(websocket))
-        ways: dict[str, Callable[[], Awaitable[object]]] = {
-            "group": lambda: group.send(MESSAGE),
-            "bare sends": bare,
-            "loop": loop,
-        }
-        return [{name: await cost(wires, say, messages, members) for name, say in ways.items()} for _ in range(count)]
+    counter, connections = await serve(members, 0, [group])
+    return await costs_of(ways_of(connections, group), counter, messages, members, rounds)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--messages", type=int, default=20)
-    parser.add_argument("--members", type=int, default=1000)
-    options = parser.parse_args()
-    costs = asyncio.run(rounds(options.rounds, options.messages, options.members))
-    print(
-        f"Python {platform.python_version()}, {options.members} members, medians of {options.rounds} interleaved rounds"
-    )
-    for name in costs[0]:
-        print(f"{name:11s} {median(each[name] for each in costs):6.2f} us a message and member")
-    for name in ("bare sends", "loop"):
-        print(f"group / {name + ':':11s} {median(each['group'] / each[name] for each in costs):.2f}")
+async def some_slow(serve: Serve, members: int, messages: int, rounds: int) -> dict[str, list[float]]:
+    feed: Group[Say | Leave] = Group(on_overflow="drop_oldest")
+    patient: Group[Say | Leave] = Group(max_pending=1_000_000)
+    counter, connections = await serve(members, members // SLOW, [feed, patient])
+    ways: dict[str, Way] = {
+        REFERENCE: bare(connections),
+        "Group, drop_oldest": lambda: feed.send(MESSAGE),
+        "Group, close": lambda: patient.send(MESSAGE),
+    }
+    return await costs_of(ways, counter, messages, len(connections), rounds)
+
+
+async def costs_of(
+    ways: dict[str, Way], counter: Counter, messages: int, members: int, rounds: int
+) -> dict[str, list[float]]:
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    for say in ways.values():
+        await cost(counter, say, 1, members)
+    for _ in range(rounds):
+        for name, say in ways.items():
+            costs[name].append(await cost(counter, say, messages, members))
+    return costs
+
+
+def in_process(scale: Scale) -> Iterator[Table]:
+    servers: dict[str, Serve] = {"a send that counts": on_stubs, "the send of uvicorn's protocol": on_uvicorn}
+    for members in (1_000,) if scale.is_quick else (1_000, 10_000):
+        messages, rounds = scale.count(10_000) // members, scale.rounds(11 if members == 1_000 else 5)
+        for server, serve in servers.items():
+            costs = asyncio.run(all_fast(serve, members, messages, rounds))
+            yield table(f"{members:,} members, {server}", "us a delivery", costs, REFERENCE)
+            if members > 1_000 and serve is on_stubs:
+                continue  # where a send is real, it takes long enough
+            costs = asyncio.run(some_slow(serve, members, messages, rounds))
+            yield table(f"{members:,} members, {server}, 1 in {SLOW} is slow", "us a delivery", costs, REFERENCE)
+
+
+# --- over sockets ---
+
+lobby: Group[Say | Leave] = Group()
+present: Final = list[Connected]()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Let all join that come to ``/``; whoever comes to ``/say`` names the way to say something to them."""
+    if scope["path"] == "/":
+        present.append(connection := Connected(scope, receive, send))
+        await join(connection, [lobby], lambda: None)
+        return
+    ways = ways_of(present, lobby)
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        if event["text"] == "cpu":
+            await send({"type": "websocket.send", "text": str(time.process_time())})
+        else:
+            await ways[event["text"]]()
+
+
+class Audience:
+    """The clients of a server, and how much they have heard."""
+
+    def __init__(self, stack: contextlib.ExitStack, port: int, count: int) -> None:
+        self.count = count
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        for _ in range(count):
+            client = stack.enter_context(sockets.connected(port))
+            client.setblocking(False)
+            self._selector.register(client, selectors.EVENT_READ, client.recv)
+        self._control = stack.enter_context(sockets.connected(port, "/say"))
+
+    def hear(self, way: str, messages: int) -> tuple[float, float]:
+        """Have so many messages said, one after the other.
+
+        Gives the microseconds of the server's processor that each took for each client, and the milliseconds until the
+        last client had it.
+        """
+        cpu, start = self.cpu(), time.perf_counter()
+        for _ in range(messages):
+            sockets.say(self._control, way)
+            missing = self.count * len(sockets.framed(FRAME))
+            while missing:
+                events = self._selector.select(30)
+                assert events, f"{missing} bytes are missing"
+                for key, _ in events:
+                    missing -= len(key.data(4096))
+        taken = time.perf_counter() - start
+        return (self.cpu() - cpu) / messages / self.count * 1e6, taken / messages * 1e3
+
+    def cpu(self) -> float:
+        sockets.say(self._control, "cpu")
+        return float(sockets.heard(self._control))
+
+
+def over_sockets(scale: Scale) -> Table:
+    members = 1_000
+    messages, rounds = scale.count(12), scale.rounds(11)
+    costs: dict[str, list[float]] = {}
+    times: dict[str, list[float]] = {}
+    with sockets.serving("bench.group:application") as (_, port), contextlib.ExitStack() as stack:
+        audience = Audience(stack, port, members)
+        names = list(ways_of([], lobby))
+        for name in names:
+            audience.hear(name, 1)
+        for _ in range(rounds):
+            for name in names:
+                cpu, taken = audience.hear(name, messages)
+                costs.setdefault(name, []).append(cpu)
+                times.setdefault(name, []).append(taken)
+    more = {name: {"ms until the last has it": median(values)} for name, values in times.items()}
+    return table(f"{members:,} clients of uvicorn", "cpu us a delivery", costs, REFERENCE, more=more)
+
+
+def measure(scale: Scale) -> Iterator[Table]:
+    yield from in_process(scale)
+    yield over_sockets(scale)
 
 
 if __name__ == "__main__":
-    main()
+    main("bench.group", measure)

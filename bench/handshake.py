@@ -1,19 +1,16 @@
 """What one connection without messages costs: typedws against the routes of Starlette and FastAPI, interleaved.
 
-``python -m bench.handshake``, with ``--profile`` for where the time of an endpoint goes. A connection is: connect,
-accept, the handler returns, close, in process with stubbed callables. The small ones have no parameters; the others
-validate one path parameter and two of the query: typedws and Starlette's handler by the same model, FastAPI by the
-parameters of its function. The work is not the same: the request has an ``Origin``, which only typedws checks, and only
-typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing. "Starlette, checked" is a handler
-that does by hand what an endpoint does before it runs: compares ``Origin`` and ``Host``, bounds the time.
+A connection is: connect, accept, the handler returns, close, in process with stubbed callables. The small ones have no
+parameters; the others validate one path parameter and two of the query: typedws and Starlette's handler by the same
+model, FastAPI by the parameters of its function. The work is not the same: the request has an ``Origin``, which only
+typedws checks, and only typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing.
+"Starlette, checked" is a handler that does by hand what an endpoint does before it runs: compares ``Origin`` and
+``Host``, bounds the time. Costs are those of the processor: who else is at work on the machine does not count.
 """
 
-import argparse
 import asyncio
-import cProfile
-import platform
-import pstats
 import time
+from collections.abc import Iterator
 from statistics import median
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +23,7 @@ from starlette.routing import WebSocketRoute as ClassicRoute
 from starlette.websockets import WebSocket as ClassicWebSocket
 
 from bench.floor import SCOPE, Say
+from bench.report import Scale, Table, main, table
 from typedws import App, Connection, Handshake, Outcome, Policy, WebSocket, endpoint
 
 
@@ -186,44 +184,34 @@ async def connection(candidate: Any, scope: Any) -> None:
 
 
 async def cost(candidate: Any, scope: Any, count: int) -> float:
-    """Give microseconds of the processor a connection: who else is at work on the machine does not count."""
+    """Give microseconds of the processor a connection."""
     started = time.process_time()
     for _ in range(count):
         await connection(candidate, scope)
     return (time.process_time() - started) / count * 1e6
 
 
-async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int) -> None:
-    costs = [{name: await cost(*way, count) for name, way in ways.items()} for _ in range(rounds)]
-    print(title)
-    for name in ways:
-        ratios = "".join(
-            f"  / {other}: {median(each[name] / each[other] for each in costs):.2f}"
-            for other in ("Starlette, app", "Starlette, checked", "FastAPI, app")
-            if name.startswith("typedws")
-        )
-        print(f"  {name:21s} {median(each[name] for each in costs):7.1f} us{ratios}")
+async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int) -> Table:
+    costs: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            costs[name].append(await cost(*way, count))
+    more = {name: {**of_others(costs, name), "a second": 1e6 / median(values)} for name, values in costs.items()}
+    return table(title, "us", costs, "FastAPI, app", more=more)
 
 
-async def compare_all(rounds: int, count: int) -> None:
-    await compare("without parameters", SMALL, rounds, count)
-    await compare("with parameters", WITH_PARAMS, rounds, count)
+def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
+    """Give what one costs as a multiple of what Starlette's routes do."""
+    return {
+        f"of {other}": median(a / b for a, b in zip(costs[name], costs[other], strict=True))
+        for other in ("Starlette, app", "Starlette, checked")
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--connections", type=int, default=1_000)
-    parser.add_argument("--profile", choices=WITH_PARAMS, help="profile one way, with parameters, in place of all")
-    options = parser.parse_args()
-    if options.profile:
-        with cProfile.Profile() as profile:
-            asyncio.run(cost(*WITH_PARAMS[options.profile], 20_000))
-        pstats.Stats(profile).sort_stats("tottime").print_stats(30)
-        return
-    print(f"Python {platform.python_version()}, medians of {options.rounds} interleaved rounds")
-    asyncio.run(compare_all(options.rounds, options.connections))
+def measure(scale: Scale) -> Iterator[Table]:
+    for title, ways in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
+        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(21), scale.count(800)))
 
 
 if __name__ == "__main__":
-    main()
+    main("bench.handshake", measure)

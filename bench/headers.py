@@ -1,21 +1,14 @@
-"""Measures `Headers` and `QueryParams` side by side with multidict and with the classic classes. Decides nothing.
-
-Run it with ``python -m bench.headers`` or ``python bench/headers.py``. The candidates take turns in every round, and a
-figure is the median over the rounds, in nanoseconds; after it stands its ratio to ours, above 1 where ours is faster.
+"""`Headers` and `QueryParams` side by side with multidict and with the classic classes. Decides nothing.
 
 multidict takes part twice: ``eager`` decodes all at once into a proxy, ``lazy`` is what this package would ship if it
 stood on multidict: a small class that keeps the raw bytes and builds the same proxy on first use. Memory is what an
 instance adds to the raw bytes, which the scope holds in any case.
 """
 
-import platform
-import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable
-from importlib.metadata import version
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -23,9 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy, MultiDict, MultiDictProxy
 from starlette.datastructures import Headers as ClassicHeaders
 from starlette.datastructures import QueryParams as ClassicQueryParams
 
-if not __package__:
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from bench.report import Scale, Table, main, stacked, table
 from typedws.headers import Headers
 from typedws.query import QueryParams
 
@@ -41,9 +32,8 @@ class Texts(Protocol):
 Build: TypeAlias = Callable[[], Texts]
 Step: TypeAlias = Callable[[Build], object]
 
-ROUNDS = 51
 CALLS = 1_000
-INSTANCES = 10_000
+INSTANCES = 2_000
 
 RAW = [
     (b"host", b"chat.example.org"),
@@ -170,41 +160,36 @@ def bytes_per_instance(build: Build, used: bool) -> float:
     return (size - sys.getsizeof(kept)) / INSTANCES
 
 
-def timed(step: Step, candidates: dict[str, Build]) -> dict[str, float]:
+def timed(step: Step, candidates: dict[str, Build], rounds: int) -> dict[str, list[float]]:
     figures: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, build in candidates.items():
             figures[name].append(nanoseconds(step, build))
-    return {name: statistics.median(figure) for name, figure in figures.items()}
+    return figures
 
 
-def row(label: str, figures: dict[str, float]) -> str:
-    ours = figures["ours"]
-    return f"{label:24}" + "".join(f"{figure:9.0f} ({figure / ours:5.2f}) " for figure in figures.values())
-
-
-def compare(title: str, candidates: dict[str, Build], names: list[str]) -> None:
+def compared(title: str, candidates: dict[str, Build], names: list[str], rounds: int) -> Iterator[Table]:
     steps = {
-        "build, ns": build_only,
-        "build + 1 hit, ns": looking_up(names[:1]),
-        "build + 1 miss, ns": looking_up(["absent"]),
-        f"build + {len(names)} look-ups, ns": looking_up(names),
-        "build + iterate, ns": iterate,
+        "build": build_only,
+        "and 1 hit": looking_up(names[:1]),
+        "and 1 miss": looking_up(["absent"]),
+        f"and {len(names)} look-ups": looking_up(names),
+        "and iterate": iterate,
     }
-    print(f"{title:24}" + "".join(f"{name:>17} " for name in candidates))
-    for label, step in steps.items():
-        print(row(label, timed(step, candidates)))
-    for label, used in (("built, bytes", False), ("after 1 look-up, bytes", True)):
-        print(row(label, {name: bytes_per_instance(build, used) for name, build in candidates.items()}))
-    print()
+    times = {name: table(title, "ns", timed(step, candidates, rounds), "classic") for name, step in steps.items()}
+    yield stacked(f"{title}, time", times)
+    sizes = {
+        name: {each: [bytes_per_instance(build, used)] for each, build in candidates.items()}
+        for name, used in (("built", False), ("after 1 look-up", True))
+    }
+    yield stacked(f"{title}, memory", {name: table(title, "bytes", each, "classic") for name, each in sizes.items()})
 
 
-def main() -> None:
-    versions = ", ".join(f"{name} {version(name)}" for name in ("multidict", "starlette"))
-    print(f"Python {platform.python_version()}, {versions}; median of {ROUNDS} rounds of {CALLS} calls\n")
-    compare(f"{len(RAW)} headers", HEADERS, HEADER_NAMES + MORE_HEADER_NAMES)
-    compare("4 query parameters", PARAMETERS, PARAMETER_NAMES)
+def measure(scale: Scale) -> Iterator[Table]:
+    rounds = scale.rounds(35)
+    yield from compared(f"{len(RAW)} headers", HEADERS, HEADER_NAMES + MORE_HEADER_NAMES, rounds)
+    yield from compared("4 query parameters", PARAMETERS, PARAMETER_NAMES, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    main("bench.headers", measure)

@@ -12,9 +12,10 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
@@ -67,6 +68,8 @@ class Table:
     unit: str
     reference: str | None
     rows: dict[str, Row]
+    shown: int | None = None
+    """How many rows a terminal shows, where that is not all."""
 
 
 def table(
@@ -95,6 +98,13 @@ def table(
             more={key: _rounded(value) for key, value in (more or {}).get(name, {}).items()},
         )
     return Table(title, unit, reference, rows)
+
+
+def stacked(title: str, tables: Mapping[str, Table]) -> Table:
+    """Put tables of one unit and one reference into one, whose rows are called after both."""
+    first = next(iter(tables.values()))
+    rows = {f"{name}, {key}": row for name, each in tables.items() for key, row in each.rows.items()}
+    return Table(title, first.unit, first.reference, rows)
 
 
 def _quartiles(values: list[float]) -> tuple[float, float]:
@@ -184,7 +194,7 @@ def _grid(beside: Sequence[dict[str, Any]]) -> Grid:
         grid.add_column(first["unit"], justify="right")
     for key in more:
         grid.add_column(key, justify="right")
-    for name, row in first["rows"].items():
+    for name, row in islice(first["rows"].items(), first["shown"]):
         rows = [each["rows"][name] for each in beside]
         cells = [f"{name} ({row['mark']})" if row["mark"] else name]
         if first["reference"] is not None:

@@ -1,0 +1,342 @@
+"""What a connection occupies: in process by tracemalloc, and on uvicorn by what is private to its process.
+
+In process, it is counted after the accept; after a header, the query and the cookies were read too; and after a message
+was received and sent on top. What a server makes, as the scope with its headers and the queue, is there beforehand and
+does not count. The class alone is kept by nobody's task. An application has a task that waits for the next message, of
+which everything counts: tasks, coroutines, futures, the last message; what raw ASGI has of these is subtracted.
+"""
+
+import asyncio
+import contextlib
+import gc
+import json
+import time
+import tracemalloc
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import parse_qs
+
+import fastapi
+from pydantic import Field
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute as ClassicRoute
+from starlette.websockets import WebSocket as ClassicWebSocket
+from starlette.websockets import WebSocketDisconnect
+
+from bench import sockets
+from bench.floor import ADAPTER, FRAME, SCOPE, Leave, Say
+from bench.report import Row, Scale, Table, main, table
+from typedws import App, Connection, WebSocket, endpoint
+
+Messages = Annotated[Say | Leave, Field(discriminator="type")]
+Application = Callable[[Any, Any, Any], Awaitable[None]]
+
+HEADERS: Final = [
+    (b"host", b"chat.example.org"),
+    (b"connection", b"Upgrade"),
+    (b"pragma", b"no-cache"),
+    (b"cache-control", b"no-cache"),
+    (
+        b"user-agent",
+        b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
+    ),
+    (b"upgrade", b"websocket"),
+    (b"origin", b"https://chat.example.org"),
+    (b"sec-websocket-version", b"13"),
+    (b"accept-encoding", b"gzip, deflate, br, zstd"),
+    (b"accept-language", b"en-GB,en;q=0.9,de;q=0.8"),
+    (b"cookie", b"session=eyJ1c2VyIjoxMjN9.Zx4; theme=dark; csrftoken=0123456789abcdef0123456789abcdef"),
+    (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    (b"sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
+]
+QUERY: Final = b"since=7&token=sesame&theme=dark"
+PATH: Final = "/rooms/lobby"
+STAGES: Final = ("after the accept", "after headers", "after a message")
+
+
+class Wire:
+    """One connection as a server has it, which made all of this beforehand."""
+
+    def __init__(self) -> None:
+        self.scope = {
+            **SCOPE,
+            "scheme": "wss",
+            "server": ("192.0.2.1", 443),
+            "path": PATH,
+            "raw_path": PATH.encode(),
+            "query_string": QUERY,
+            "headers": [(bytes(bytearray(name)), bytes(bytearray(value))) for name, value in HEADERS],
+            "subprotocols": [],
+            "extensions": {"websocket.http.response": {}},
+            "state": {},
+        }
+        self.events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.events.put_nowait({"type": "websocket.connect"})
+        self.sent = 0
+        self.receive = self._receive
+        self.send = self._send
+
+    async def _receive(self) -> dict[str, Any]:
+        return await self.events.get()
+
+    async def _send(self, event: Any) -> None:
+        self.sent += 1
+
+    def say(self) -> None:
+        self.events.put_nowait({"type": "websocket.receive", "text": str(FRAME.encode(), "utf-8")})
+
+
+# --- the class alone ---
+
+
+async def typed(wire: Wire, stage: int) -> object:
+    ws = WebSocket[Messages, Messages](wire.scope, wire.receive, wire.send)
+    await ws.accept()
+    if stage > 0:
+        _ = ws.headers["user-agent"], ws.query_params, ws.cookies
+    if stage > 1:
+        wire.say()
+        async for message in ws:
+            await ws.send_model(message)
+            break
+    return ws
+
+
+async def classic(wire: Wire, stage: int) -> object:
+    ws = ClassicWebSocket(wire.scope, wire.receive, wire.send)
+    await ws.accept()
+    if stage > 0:
+        _ = ws.headers["user-agent"], ws.query_params, ws.cookies
+    if stage > 1:
+        wire.say()
+        message = ADAPTER.validate_json(await ws.receive_text())
+        await ws.send_text(message.model_dump_json())
+    return ws
+
+
+CLASSES: Final = {"typedws": typed, "classic": classic}
+
+
+# --- applications, whose tasks wait ---
+
+
+class Ways:
+    """One application for each contestant, all of which read headers, or none."""
+
+    def __init__(self, *, reads: bool) -> None:
+        async def raw(scope: Any, receive: Any, send: Any) -> None:
+            await receive()
+            await send({"type": "websocket.accept"})
+            if reads:
+                _ = dict(scope["headers"])[b"user-agent"], parse_qs(scope["query_string"])
+            while True:
+                event = await receive()
+                if event["type"] != "websocket.receive":
+                    break
+                message = ADAPTER.validator.validate_json(event["text"])
+                await send({"type": "websocket.send", "text": message.model_dump_json()})
+                del event  # the reference keeps the least that it can: the message, as all do
+
+        async def echo(ws: Connection[Messages, Messages]) -> None:
+            if reads:
+                _ = ws.headers["user-agent"], ws.query_params, ws.cookies
+            async for message in ws:
+                await ws.send_model(message)
+
+        async def bare(scope: Any, receive: Any, send: Any) -> None:
+            ws = WebSocket[Messages, Messages](scope, receive, send)
+            await ws.accept()
+            await echo(ws)
+
+        async def classic_echo(websocket: ClassicWebSocket) -> None:
+            await websocket.accept()
+            if reads:
+                _ = websocket.headers["user-agent"], websocket.query_params, websocket.cookies
+            try:
+                while True:
+                    message = ADAPTER.validate_json(await websocket.receive_text())
+                    await websocket.send_text(message.model_dump_json())
+            except WebSocketDisconnect:
+                pass
+
+        async def classic_bare(scope: Any, receive: Any, send: Any) -> None:
+            await classic_echo(ClassicWebSocket(scope, receive, send))
+
+        app = App()
+        app.websocket("/rooms/{room}")(echo)
+        fast = fastapi.FastAPI()
+        fast.websocket("/rooms/{room}")(classic_echo)
+        self.applications: dict[str, Application] = {
+            "raw ASGI": raw,
+            "typedws, class": bare,
+            "typedws, endpoint": endpoint(echo),
+            "typedws, App": app,
+            "classic, class": classic_bare,
+            "Starlette, route": Starlette(routes=[ClassicRoute("/rooms/{room}", classic_echo)]),
+            "FastAPI, route": fast,
+        }
+
+
+WATCHED: Final = ("typedws, endpoint", "typedws, App")
+"""Those with a clock that begins to watch a connection within its first second."""
+
+READING: Final = Ways(reads=True).applications
+NOT_READING: Final = Ways(reads=False).applications
+
+raw_on_server = READING["raw ASGI"]
+typed_on_server = READING["typedws, endpoint"]
+starlette_on_server = READING["Starlette, route"]
+fastapi_on_server = READING["FastAPI, route"]
+
+
+# --- in process ---
+
+
+@contextlib.contextmanager
+def traced(count: int) -> Iterator[Callable[[], float]]:
+    """Give what tells the bytes that each of so many connections occupies that are made in the block."""
+
+    def size() -> float:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] / count
+
+    gc.collect()
+    tracemalloc.start()
+    try:
+        yield size
+    finally:
+        tracemalloc.stop()
+
+
+async def class_size(name: str, stage: int, count: int) -> float:
+    wires = [Wire() for _ in range(count)]
+    kept: list[object] = [await CLASSES[name](Wire(), stage)] * count
+    with traced(count) as size:
+        for index, wire in enumerate(wires):
+            kept[index] = await CLASSES[name](wire, stage)
+        return size()
+
+
+async def application_sizes(name: str, count: int) -> list[float]:
+    pause = 1.1 if name in WATCHED else 0
+    accepted = await sizes_in_tasks(NOT_READING[name], count, [0])
+    return accepted + await sizes_in_tasks(READING[name], count, [0, pause])
+
+
+async def sizes_in_tasks(application: Application, count: int, pauses: list[float]) -> list[float]:
+    """Let an application run as a server does: give what it occupies after the accept, and after each message."""
+
+    async def run(wire: Wire) -> None:
+        await application(wire.scope, wire.receive, wire.send)
+
+    first, *wires = [Wire() for _ in range(count + 1)]
+    tasks: list[asyncio.Task[None] | None] = [None] * (count + 1)
+    tasks[count] = asyncio.create_task(run(first))
+    for sent in range(len(pauses)):
+        await until([first], sent + 1)
+        first.say()
+    sizes: list[float] = []
+    with traced(count) as size:
+        for index, wire in enumerate(wires):
+            tasks[index] = asyncio.create_task(run(wire))
+        for sent, pause in enumerate(pauses):
+            await until(wires, sent + 1)
+            await asyncio.sleep(pause)
+            sizes.append(size())
+            for wire in wires:
+                wire.say()
+    for task in tasks:
+        assert task is not None
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    return sizes
+
+
+async def until(wires: list[Wire], sent: int) -> None:
+    """Let all tasks run until they wait, and see to it that each has sent so much."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert all(wire.sent == sent for wire in wires)
+
+
+async def classes(count: int) -> Table:
+    rows = {name: row([await class_size(name, stage, count) for stage in range(len(STAGES))]) for name in CLASSES}
+    return Table("the class alone, beyond its scope", f"bytes, {STAGES[2]}", None, rows)
+
+
+async def applications(count: int) -> Table:
+    sizes = {name: await application_sizes(name, count) for name in READING}
+    raw = sizes["raw ASGI"]
+    rows = {
+        name: row([size - least for size, least in zip(at_stages, raw, strict=True)], at_stages[2])
+        for name, at_stages in sizes.items()
+    }
+    return Table("an application whose task waits, beyond what raw ASGI occupies", f"bytes, {STAGES[2]}", None, rows)
+
+
+def row(at_stages: list[float], whole: float | None = None) -> Row:
+    more = {stage: float(round(size)) for stage, size in zip(STAGES[:2], at_stages, strict=False)}
+    if whole is not None:
+        more["in all"] = round(whole)
+    return Row(None, None, round(at_stages[2]), more=more)
+
+
+# --- over sockets ---
+
+ON_SERVER: Final = {
+    "raw ASGI": "raw_on_server",
+    "typedws, endpoint": "typed_on_server",
+    "Starlette, route": "starlette_on_server",
+    "FastAPI, route": "fastapi_on_server",
+}
+
+
+def private_kilobytes(process: int) -> float:
+    """Give what is in memory of a process, and in no other's."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("Private_"))
+
+
+def on_servers(count: int) -> dict[str, float]:
+    """Give the kilobytes that each connection occupies which has echoed one message, and is idle."""
+    with contextlib.ExitStack() as stack:
+        servers = {name: stack.enter_context(sockets.serving(f"bench.memory:{app}")) for name, app in ON_SERVER.items()}
+        for _, port in servers.values():
+            clients(stack, port, count // 10)  # so that what is made for the first ones is there
+        before = settled(servers)
+        for _, port in servers.values():
+            clients(stack, port, count)
+        after = settled(servers)
+    return {name: (after[name] - before[name]) / count for name in servers}
+
+
+def clients(stack: contextlib.ExitStack, port: int, count: int) -> None:
+    for _ in range(count):
+        client = stack.enter_context(sockets.connected(port, PATH))
+        sockets.say(client, FRAME)
+        assert json.loads(sockets.heard(client)) == json.loads(FRAME)
+
+
+def settled(servers: dict[str, tuple[int, int]]) -> dict[str, float]:
+    time.sleep(1.2)  # as long as for those in WATCHED
+    return {name: private_kilobytes(process) for name, (process, _) in servers.items()}
+
+
+def servers(scale: Scale) -> Table:
+    count, rounds = (250, 1) if scale.is_quick else (1_000, 2)
+    sizes = [on_servers(count) for _ in range(rounds)]
+    costs = {name: [each[name] for each in sizes] for name in ON_SERVER}
+    return table(f"on uvicorn, of {count:,} idle connections, that server's part included", "KB", costs, "raw ASGI")
+
+
+def measure(scale: Scale) -> Iterator[Table]:
+    yield asyncio.run(classes(scale.count(10_000)))
+    yield asyncio.run(applications(scale.count(2_500)))
+    if Path("/proc/self/smaps_rollup").exists():
+        yield servers(scale)
+
+
+if __name__ == "__main__":
+    main("bench.memory", measure)
