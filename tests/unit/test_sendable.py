@@ -81,14 +81,21 @@ def test_what_can_stand_for_nothing_else_is_not_looked_into(data: bytes, is_null
     assert is_suspicious(data + b"NaN", is_null=False, is_key=False)
 
 
-@pytest.mark.parametrize("letters", [0, 1, 11, 12, 40])
+@pytest.mark.parametrize("letters", [0, 1, 11, 12, 40, 3000])
 @pytest.mark.parametrize(("letter", "word"), [("N", "NaN"), ("I", "Infinity")])
-def test_a_constant_is_found_behind_any_number_of_its_letters(letter: str, word: str, letters: int) -> None:
-    for text in (f'"{letter * letters}"', f'"{f"{letter}a " * letters}"', letter * letters):
-        assert not holds_constants(text)
-        assert not holds_constants(text.encode())
-        assert holds_constants(f"[{text},-{word}]")
-        assert holds_constants(f"[{text},-{word}]".encode())
+@pytest.mark.parametrize("form", ['"{}"', '["{}"]', '{{"{}":1.5}}', '["","{}",1,2]'])
+def test_a_constant_is_found_behind_any_number_of_its_letters(letter: str, word: str, letters: int, form: str) -> None:
+    for data in (form.format(letter * letters), form.format(f"{letter}a " * letters)):
+        assert not holds_constants(data)
+        assert not holds_constants(data.encode())
+        assert holds_constants(f"[{data},-{word}]")
+        assert holds_constants(f"[{data},-{word}]".encode())
+        assert holds_constants(f"[{word},{data}]")
+
+
+@pytest.mark.parametrize("many", [f'["{"NI" * 3000}"', f'["{"NI" * 3000}",{"[" * 300}1{"]" * 300}]'])
+def test_what_cannot_be_parsed_is_looked_into(many: str) -> None:
+    assert holds_constants(many)
 
 
 @pytest.mark.parametrize("data", [b"1", b'"Nan"', '"\u00e9"'.encode(), b"[true]"])
