@@ -26,7 +26,7 @@ class Headers(Mapping[str, str]):
     :raises TypeError: both a mapping and ``raw`` are given.
     """
 
-    __slots__ = ("_first", "_raw")
+    __slots__ = ("_lower", "_raw")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Headers(Mapping[str, str]):
             raise TypeError("expected a mapping or raw pairs, found both: give one of them")
         pairs = raw if headers is None else _encode(headers)
         self._raw = pairs if isinstance(pairs, list) else list(pairs or ())
-        self._first: dict[bytes, bytes] | None = None
+        self._lower: list[tuple[bytes, bytes]] | None = None
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
@@ -47,7 +47,7 @@ class Headers(Mapping[str, str]):
     def getlist(self, key: str) -> list[str]:
         """Every value of a header, in order; an empty list where there is none."""
         wanted = _fold(key)
-        return [value.decode("latin-1") for name, value in self._raw if name.lower() == wanted]
+        return [value.decode("latin-1") for name, value in self._folded() if name == wanted]
 
     def keys(self) -> KeysView[str]:
         """Every name, as often as it occurs."""
@@ -61,22 +61,22 @@ class Headers(Mapping[str, str]):
         """Every pair of name and value."""
         return _Items(_decode(self._raw))
 
-    def _index(self) -> dict[bytes, bytes]:
-        if self._first is None:
-            self._first = dict(reversed(self._raw))
+    def _folded(self) -> list[tuple[bytes, bytes]]:
+        if self._lower is None:
             # ASGI promises lower-case names: one look at all of them is cheaper than to fold each.
-            if not b"".join(self._first).islower():
-                self._first = {name.lower(): value for name, value in reversed(self._raw)}
-        return self._first
+            are_folded = b"".join([name for name, _ in self._raw]).islower()
+            self._lower = self._raw if are_folded else [(name.lower(), value) for name, value in self._raw]
+        return self._lower
 
     def __getitem__(self, key: str) -> str:
-        value = self._index().get(_fold(key))
-        if value is None:
-            raise KeyError(key)
-        return value.decode("latin-1")
+        wanted = _fold(key)
+        for name, value in self._folded():  # for so few, an index would be twice the memory and hardly faster
+            if name == wanted:
+                return value.decode("latin-1")
+        raise KeyError(key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and _fold(key) in self._index()
+        return isinstance(key, str) and self.get(key) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter([name.lower().decode("latin-1") for name, _ in self._raw])
