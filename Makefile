@@ -4,6 +4,7 @@
 PYTHON ?= python3
 PYTEST ?= -m pytest
 PYTEST_FLAGS ?=
+BENCH_FLAGS ?=
 BIN := .venv/bin
 # What the documents in schemas/ are made of.
 SCHEMAS := $(foreach name,auth_chat chat first_message price_feed upload,examples.$(name):app) examples.fastapi_chat:chat \
@@ -42,12 +43,7 @@ check-schemas: .venv/.test
 	@$(BIN)/typedws schema export $(SCHEMAS) --out schemas --check || { echo "schemas/ is stale: run make schemas"; exit 1; }
 
 bench: .venv/.bench
-	$(BIN)/python -m bench.inprocess
-	$(BIN)/python -m bench.endpoint
-	$(BIN)/python -m bench.handshake
-	$(BIN)/python -m bench.group
-	$(BIN)/python -m bench.headers
-	$(BIN)/python -m bench.client
+	$(BIN)/python -m bench $(BENCH_FLAGS)
 
 # Needs a Python 2.7 (PYTHON2), in which alone the suite runs; it takes some twenty minutes.
 PYTHON2 ?= python2.7
