@@ -5,8 +5,10 @@ What is known of a type lives here, and the cache; how a message becomes a frame
 
 import threading
 from collections.abc import Hashable, Mapping
+from contextlib import suppress
 from functools import cached_property
-from typing import Any, Final, Generic, Literal, TypeGuard, cast
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeGuard, cast
+from weakref import ref
 
 from pydantic import (
     BaseModel,
@@ -66,6 +68,9 @@ class MessageAdapter(Generic[T]):
         # What codecs have made of this type, by codec.
         self.encoders: dict[object, Any] = {}
         self.decoders: dict[object, Any] = {}
+        # What reads and writes it, by codec.
+        self.readers: dict[object, Any] = {}
+        self.writers: dict[object, Any] = {}
 
     @cached_property
     def members(self) -> "dict[type[Any], MessageAdapter[Any]]":
@@ -294,18 +299,41 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
     What is built is kept on the first class of the user's own that the type names, so that it goes when the class
     goes, else in one table of the process. Each keeps at most 256 types, of which the oldest goes first.
     """
+    adapter: MessageAdapter[Any] | None
     if is_class(form) and (cache := form.__dict__.get(_HOME)) is not None:
         key: Hashable = id(form)
     else:
+        if (adapter := _known_for(form)) is not None:
+            return adapter
         key, cache = identity(form), _cache_of(home_of(form))
-    adapter: MessageAdapter[Any] | None = cache.get(key)
+    adapter = cache.get(key)
     if adapter is None or _is_stale(adapter):
         adapter = MessageAdapter(form)
         with _lock:
             cache[key] = adapter
             if len(cache) > _LIMIT:
                 del cache[next(iter(cache))]
+    _remember(form, adapter)
     return adapter
+
+
+_Known: TypeAlias = tuple["ref[Any]", "ref[MessageAdapter[Any]]"]
+_known: Final[dict[int, _Known]] = {}
+"""The adapters of forms that were asked for, by ``id``: to read a form takes long. None is kept alive by it."""
+
+
+def _known_for(form: object) -> MessageAdapter[Any] | None:
+    found = _known.get(id(form))
+    if found is None or found[0]() is not form:
+        return None
+    adapter = found[1]()
+    return None if adapter is None or _is_stale(adapter) else adapter
+
+
+def _remember(form: object, adapter: MessageAdapter[Any]) -> None:
+    key = id(form)
+    with suppress(TypeError):  # a union is not to be referred to weakly
+        _known[key] = ref(form, lambda _: _known.pop(key, None)), ref(adapter)
 
 
 def adapter_of(value: object) -> MessageAdapter[Any] | None:

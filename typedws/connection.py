@@ -17,7 +17,7 @@ from typedws.codecs import AnyCodec, Codec, Mode
 from typedws.errors import InvalidMessage, UndeclaredMessageType, WebSocketDisconnect
 from typedws.events import binary_event, frame_of, message_event, text_event
 from typedws.outcome import Closed
-from typedws.reader import Reader, wrong_frame
+from typedws.reader import Reader, reader_for, writer_for, wrong_frame
 from typedws.state import Move
 from typedws.view import In_co, Out_contra, Params_co, View
 from typedws.watching import MAX_PENDING, OnOverflow, Watch
@@ -117,8 +117,8 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
         if self._max_message_size is not None:
             self._decode = partial(self._decode_within_limit, reader)
-        elif (quick := self._codec(None).quick_decoder(adapter_for(self._hears()))) is not None:
-            self._quick_decode, (self._mark, self._other_mark) = quick.decode, quick.unless
+        elif reader.quick is not None:
+            self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
         return self
 
     async def __anext__(self) -> In_co:
@@ -227,11 +227,13 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         encode = self._encode if mode is None else None
         if encode is None:
             codec, declared = self._codec(mode), self._declared()[1]
-            encode = encoder_for(codec, declared)
+            if declared is None:
+                encode, quick = encoder_for(codec, None), None
+            else:
+                writer = writer_for(codec, adapter_for(declared))
+                encode, quick = writer.encode, writer.quick
             if mode is None:
-                self._encode = encode
-                self._sends_text = codec.kind == "text"
-                self._quick_encoders = None if declared is None else codec.quick_encoders(adapter_for(declared))
+                self._encode, self._quick_encoders, self._sends_text = encode, quick, codec.kind == "text"
         return message_event(encode(message))
 
     # --- the end ---
@@ -274,7 +276,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if is_usual and self._reader is not None:
             return self._reader
         codec, adapter = self._codec(mode), adapter_for(self._hears() if form is AS_DECLARED else form)
-        reader = Reader(codec.kind, adapter.name, codec.decoder(adapter))
+        reader = reader_for(codec, adapter)
         if is_usual:
             self._reader = reader
         return reader

@@ -189,10 +189,22 @@ def test_the_oldest_goes_first() -> None:
         pass
 
     forms: list[Any] = [Annotated[Home, Field(title=str(number))] for number in range(LIMIT + 1)]
-    built = [adapter(form) for form in forms]
-    assert all(adapter(form) is kept for form, kept in zip(forms[1:], built[1:], strict=True))
-    assert adapter(forms[0]) is not built[0]
-    assert adapter(forms[1]) is not built[1]  # the first came back in its place
+    built = [weakref.ref(adapter(form)) for form in forms]
+    gc.collect()
+    assert built[0]() is None
+    assert all(adapter(form) is kept() for form, kept in zip(forms[1:], built[1:], strict=True))
+    adapter(forms[0])
+    gc.collect()
+    assert built[1]() is None, "the first came back in its place"
+
+
+@pytest.mark.parametrize("form", [Annotated[str, Field(title="a")], list[int], str | int], ids=["alias", "list", "union"])
+def test_a_form_that_was_asked_for_is_known_again_and_not_another_at_its_address(form: Any) -> None:
+    first = adapter(form)
+    assert adapter(form) is first
+    for number in range(50):
+        at_some_address: Any = Annotated[str, Field(title=str(number))]
+        assert adapter(at_some_address).form is at_some_address
 
 
 def test_a_class_made_anew_at_the_same_address_is_another_class() -> None:
