@@ -252,9 +252,9 @@ def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
 
 def measure(scale: Scale) -> Iterator[Table]:
     for title, ways in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
-        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(21), scale.count(800)))
+        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(15), scale.count(500)))
     title = "a handshake, one message echoed, and a close"
-    yield asyncio.run(compare(title, WITH_ECHO, scale.rounds(21), scale.count(800), messages=1))
+    yield asyncio.run(compare(title, WITH_ECHO, scale.rounds(15), scale.count(500), messages=1))
 
 
 if __name__ == "__main__":
