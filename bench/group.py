@@ -246,7 +246,7 @@ async def costs_of(
 def in_process(scale: Scale) -> Iterator[Table]:
     servers: dict[str, Serve] = {"a send that counts": on_stubs, "the send of uvicorn's protocol": on_uvicorn}
     for members in (1_000,) if scale.is_quick else (1_000, 10_000):
-        messages, rounds = scale.count(10_000) // members, scale.rounds(11 if members == 1_000 else 5)
+        messages, rounds = scale.count(10_000) // members, scale.rounds(11 if members == 1_000 else 3)
         for server, serve in servers.items():
             costs = asyncio.run(all_fast(serve, members, messages, rounds))
             yield table(f"{members:,} members, {server}", "us a delivery", costs, REFERENCE)

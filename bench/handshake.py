@@ -1,9 +1,10 @@
-"""What one connection without messages costs: typedws against the routes of Starlette and FastAPI, interleaved.
+"""What one connection with no message, or one, costs: typedws against the routes of Starlette and FastAPI, interleaved.
 
 A connection is: connect, accept, the handler returns, close, in process with stubbed callables. The small ones have no
 parameters; the others validate one path parameter and two of the query: typedws and Starlette's handler by the same
 model, FastAPI by the parameters of its function. The work is not the same: the request has an ``Origin``, which only
 typedws checks, and only typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing.
+The last table has no parameters, and one message that is echoed: what the first one costs beyond those that follow it.
 "Starlette, checked" is a handler that does by hand what an endpoint does before it runs: compares ``Origin`` and
 ``Host``, bounds the time. Costs are those of the processor: who else is at work on the machine does not count.
 """
@@ -22,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute as ClassicRoute
 from starlette.websockets import WebSocket as ClassicWebSocket
 
-from bench.floor import SCOPE, Say
+from bench.floor import ADAPTER, FRAME, SCOPE, Message, Say
 from bench.report import Scale, Table, main, table
 from typedws import App, Connection, Handshake, Outcome, Policy, WebSocket, endpoint
 
@@ -145,6 +146,35 @@ async def fastapi_handler(websocket: fastapi.WebSocket) -> None:
     await websocket.close()
 
 
+# --- the same with one message, echoed ---
+
+
+async def bare_echo(scope: Any, receive: Any, send: Any) -> None:
+    ws = WebSocket[Message, Message](scope, receive, send)
+    await ws.accept()
+    await echo(ws)
+    await ws.close()
+
+
+async def echo(ws: Connection[Message, Message]) -> None:
+    async for message in ws:
+        await ws.send_model(message)
+        break
+
+
+async def classic_echo(websocket: ClassicWebSocket) -> None:
+    await websocket.accept()
+    message = ADAPTER.validate_json(await websocket.receive_text())
+    await websocket.send_text(message.model_dump_json())
+    await websocket.close()
+
+
+echo_app = App()
+echo_app.websocket("/rooms/{room}")(echo)
+echo_fast = fastapi.FastAPI()
+echo_fast.websocket("/rooms/{room}")(classic_echo)
+
+
 SMALL: Final[dict[str, tuple[Any, Any]]] = {
     "typedws, endpoint": (endpoint(handler), REQUEST),
     "typedws, bare class": (bare, REQUEST),
@@ -167,10 +197,20 @@ WITH_PARAMS: Final[dict[str, tuple[Any, Any]]] = {
 }
 
 
-async def connection(candidate: Any, scope: Any) -> None:
-    """Run one connection, and see to it that it was accepted and closed normally."""
+WITH_ECHO: Final[dict[str, tuple[Any, Any]]] = {
+    "typedws, endpoint": (endpoint(echo), REQUEST),
+    "typedws, bare class": (bare_echo, REQUEST),
+    "typedws, App": (echo_app, REQUEST),
+    "Starlette, app": (Starlette(routes=[ClassicRoute("/rooms/{room}", classic_echo)]), REQUEST),
+    "FastAPI, app": (echo_fast, REQUEST),
+}
+
+
+async def connection(candidate: Any, scope: Any, messages: int) -> None:
+    """Run one connection, and see to it that it was accepted, echoed so many messages, and was closed normally."""
     sent: list[Any] = []
-    events = iter(({"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1000}))
+    echoed = [{"type": "websocket.receive", "text": FRAME}] * messages
+    events = iter([{"type": "websocket.connect"}, *echoed, {"type": "websocket.disconnect", "code": 1000}])
 
     async def receive() -> Any:
         return next(events)
@@ -179,23 +219,24 @@ async def connection(candidate: Any, scope: Any) -> None:
         sent.append(event)
 
     await candidate(dict(scope), receive, send)
-    assert [event["type"] for event in sent] == ["websocket.accept", "websocket.close"], sent
-    assert sent[1]["code"] == 1000
+    kinds = ["websocket.accept", *["websocket.send"] * messages, "websocket.close"]
+    assert [event["type"] for event in sent] == kinds, sent
+    assert sent[-1]["code"] == 1000
 
 
-async def cost(candidate: Any, scope: Any, count: int) -> float:
+async def cost(candidate: Any, scope: Any, count: int, messages: int) -> float:
     """Give microseconds of the processor a connection."""
     started = time.process_time()
     for _ in range(count):
-        await connection(candidate, scope)
+        await connection(candidate, scope, messages)
     return (time.process_time() - started) / count * 1e6
 
 
-async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int) -> Table:
+async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int, messages: int = 0) -> Table:
     costs: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            costs[name].append(await cost(*way, count))
+            costs[name].append(await cost(*way, count, messages))
     more = {name: {**of_others(costs, name), "a second": 1e6 / median(values)} for name, values in costs.items()}
     return table(title, "us", costs, "FastAPI, app", more=more)
 
@@ -205,12 +246,15 @@ def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
     return {
         f"of {other}": median(a / b for a, b in zip(costs[name], costs[other], strict=True))
         for other in ("Starlette, app", "Starlette, checked")
+        if other in costs
     }
 
 
 def measure(scale: Scale) -> Iterator[Table]:
     for title, ways in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
-        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(21), scale.count(800)))
+        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(15), scale.count(500)))
+    title = "a handshake, one message echoed, and a close"
+    yield asyncio.run(compare(title, WITH_ECHO, scale.rounds(15), scale.count(500), messages=1))
 
 
 if __name__ == "__main__":

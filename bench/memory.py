@@ -325,9 +325,8 @@ def settled(servers: dict[str, tuple[int, int]]) -> dict[str, float]:
 
 
 def servers(scale: Scale) -> Table:
-    count, rounds = (250, 1) if scale.is_quick else (1_000, 2)
-    sizes = [on_servers(count) for _ in range(rounds)]
-    costs = {name: [each[name] for each in sizes] for name in ON_SERVER}
+    count = scale.count(1_000)
+    costs = {name: [size] for name, size in on_servers(count).items()}
     return table(f"on uvicorn, of {count:,} idle connections, that server's part included", "KB", costs, "raw ASGI")
 
 
