@@ -43,6 +43,7 @@ check-schemas: .venv/.test
 
 bench: .venv/.bench
 	$(BIN)/python -m bench.inprocess
+	$(BIN)/python -m bench.served
 	$(BIN)/python -m bench.endpoint
 	$(BIN)/python -m bench.handshake
 	$(BIN)/python -m bench.group
