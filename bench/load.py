@@ -194,8 +194,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.opened.done():
             self.opened.set_exception(exc or ConnectionResetError())
-        elif not self.load.closing:
-            self.load.connections.discard(self)
+        elif self in self.load.connections and not self.load.closing:
+            self.load.connections.remove(self)
             self.load.failed += 1
         self.closed.set_result(None)
 

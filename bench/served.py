@@ -9,9 +9,10 @@ A ratio is the throughput of a contestant divided by that of ``raw``, the same v
 the same server, in the same round: above 1 is faster. ``server us`` is the processor time of the server for a message,
 of all its threads and processes, and the ratio of it is ``raw``'s divided by the contestant's: it suffers less from
 what else runs on the machine than the clock does. ``server`` and ``load`` are how busy the two were, in percent of a
-core; where the load was near its limit and the server was not, the row says so, and is a lower bound. The last rows are
-limits: ``no parsing`` is an ASGI application that sends back what it hears unread, and picows a server with an
-interface of its own, which is called for each frame.
+core; where the load was near its limit and the server was not, the row says so, and is a lower bound; where neither
+was, something else ran on the machine, and messages a second are not to be believed. The last rows are limits: ``no
+parsing`` is an ASGI application that sends back what it hears unread, and picows a server with an interface of its own,
+which is called for each frame.
 
 Servers are new in every round, as the layout of a process is worth a few percent; in a round, contestants take turns
 with each load, in another order every time, while the other servers are idle. ``--quick`` does without the thousand
