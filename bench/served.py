@@ -10,13 +10,14 @@ the same server, in the same round: above 1 is faster. ``server us`` is the proc
 of all its threads and processes, and the ratio of it is ``raw``'s divided by the contestant's: it suffers less from
 what else runs on the machine than the clock does. ``server`` and ``load`` are how busy the two were, in percent of a
 core; where the load was near its limit and the server was not, the row says so, and is a lower bound; where neither
-was, something else ran on the machine, and messages a second are not to be believed. The last rows are limits: ``no
-parsing`` is an ASGI application that sends back what it hears unread, and picows a server with an interface of its own,
-which is called for each frame.
+was, something else ran on the machine, and messages a second are not to be believed. The limits: ``no parsing`` is an
+ASGI application that sends back what it hears unread; picows is a server with an interface of its own, not ASGI's,
+which is called for each frame, and validates and serialises as ``raw`` does.
 
 Servers are new in every round, as the layout of a process is worth a few percent; in a round, contestants take turns
-with each load, in another order every time, while the other servers are idle. ``--quick`` does without the thousand
-connections.
+with each load, in another order every time, while the other servers are idle. Connections are new in every turn, and
+few last for the second after which an endpoint begins to watch its sends: `bench.endpoint` says what that costs.
+``--quick`` does without the thousand connections.
 """
 
 import argparse
@@ -135,9 +136,9 @@ def _entry(library: str, contestant: Contestant) -> Entry:
 
 
 LIMITS: Final = {
-    "no parsing": Entry("", "echo", "a limit"),
-    "picows": Entry("raw", "raw", "a limit, not ASGI", server="picows"),
-    "picows, no parsing": Entry("", "echo", "a limit, not ASGI", server="picows"),
+    "limit: no parsing": Entry("", "echo"),
+    "limit: picows": Entry("raw", "raw", server="picows"),
+    "limit: picows, no parsing": Entry("", "echo", server="picows"),
 }
 
 
