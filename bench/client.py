@@ -17,15 +17,13 @@ import json
 import os
 import platform
 import random
-import subprocess
-import sys
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, Final
 
 from bench.clients import CONTESTANTS, WARM_UP, WORKLOADS
+from bench.processes import answer, process
 
 REFERENCE: Final = "websockets, asyncio"
 RESULTS: Final = Path(__file__).parent / "results" / "client.json"
@@ -33,29 +31,6 @@ PACKAGES: Final = "typedws websockets picows httpx-ws trio-websocket wsproto any
 
 Round = dict[str, dict[str, dict[str, float]]]
 """By workload and contestant, what one turn cost."""
-
-
-@contextlib.contextmanager
-def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run one of our modules, spoken to by lines."""
-    command = [sys.executable, "-m", *arguments]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def answer(child: subprocess.Popen[str], asked: object = None) -> str:
-    assert child.stdin is not None
-    assert child.stdout is not None
-    if asked is not None:
-        print(json.dumps(asked), file=child.stdin, flush=True)
-    line = child.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{child.args!r} has failed")
-    return line
 
 
 def one_round(url: str, names: list[str], counts: dict[str, int]) -> Round:

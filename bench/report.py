@@ -3,7 +3,7 @@
 A benchmark is a function from a `Scale` to tables; `main` makes a command of it. Each run has a process of its own, as
 the layout of a process is worth a few percent; two runs stand beside each other, so that a figure which they do not
 agree on is not believed. A ratio is the median, over the rounds of a run, of what a row cost in a round divided by what
-the reference cost in the same round.
+the reference cost in the same round; or of what it did, where a table says that more is better.
 """
 
 import argparse
@@ -70,6 +70,7 @@ class Table:
     rows: dict[str, Row]
     shown: int | None = None
     """How many rows a terminal shows, where that is not all."""
+    higher_is_better: bool = False
 
 
 def table(
@@ -80,12 +81,14 @@ def table(
     *,
     marks: dict[str, str] | None = None,
     more: dict[str, dict[str, float]] | None = None,
+    higher_is_better: bool = False,
 ) -> Table:
     """Sum up what contestants cost in each of some rounds; figures at the same place are of the same round.
 
     :param reference: the row that the others are a multiple of; ``None`` where there is nothing to compare
     :param marks: remarks on rows, such as that one does not validate
     :param more: further figures of rows, by the name of a column
+    :param higher_is_better: the costs are no costs, but what was done in a second
     """
     rows: dict[str, Row] = {}
     for name, values in costs.items():
@@ -97,7 +100,7 @@ def table(
             mark=(marks or {}).get(name, ""),
             more={key: _rounded(value) for key, value in (more or {}).get(name, {}).items()},
         )
-    return Table(title, unit, reference, rows)
+    return Table(title, unit, reference, rows, higher_is_better=higher_is_better)
 
 
 def stacked(title: str, tables: Mapping[str, Table]) -> Table:
@@ -184,7 +187,8 @@ def _grid(beside: Sequence[dict[str, Any]]) -> Grid:
     """Draw one table, with what each run says beside what the others say."""
     first = beside[0]
     more = list(dict.fromkeys(key for row in first["rows"].values() for key in row["more"]))
-    grid = Grid(title=first["title"], title_justify="left", title_style="bold")
+    title = f"{first['title']} (more is better)" if first["higher_is_better"] else first["title"]
+    grid = Grid(title=title, title_justify="left", title_style="bold")
     grid.add_column("")
     if first["reference"] is not None:
         for number in range(len(beside)):
