@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, Final, Generic, TypeAlias, get_args
+from weakref import ref
 
 from typing_extensions import TypeVar
 
@@ -43,5 +44,15 @@ _DEFAULTS: Final[Mapping[Any, Any]] = {In_co: object, Out_contra: Any, Params_co
 
 def declared_by(class_: type[Any], alias: object) -> Forms:
     """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` where undeclared."""
+    declares: object = class_ if alias is None else alias
+    key = id(declares)
+    found = _read.get(key)
+    if found is not None and found[0]() is declares:
+        return found[1]
     hears, says, params = (None if says_nothing(each) else each for each in types_of(class_, alias))
+    _read[key] = ref(declares, lambda _: _read.pop(key, None)), (hears, says, params)
     return hears, says, params
+
+
+_read: Final[dict[int, tuple["ref[object]", Forms]]] = {}
+"""What was read, by the ``id`` of the alias or class, for as long as that lives: it takes as long as a handshake."""
