@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, Final, Generic, TypeAlias, get_args
-from weakref import ref
 
 from typing_extensions import TypeVar
 
-from typedws.typeforms import says_nothing, type_arguments
+from typedws.typeforms import says_nothing, substituted, type_arguments
 
 __all__ = ["Declared", "Forms", "In_co", "Out_contra", "Params_co", "declared_by", "types_of"]
 
@@ -28,9 +27,22 @@ Forms: TypeAlias = tuple[Any, Any, Any]
 
 def types_of(class_: type[Any], alias: object) -> Forms:
     """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; what is left out is as by default."""
-    given = type_arguments(class_, get_args(alias), Declared) or tuple(_DEFAULTS)
-    hears, says, params = map(_meant, given)
+    given = dict(zip(getattr(class_, "__parameters__", ()), get_args(alias), strict=False))
+    arguments = tuple(substituted(each, given) for each in _arguments_of(class_)) or tuple(_DEFAULTS)
+    hears, says, params = map(_meant, arguments)
     return hears, says, params
+
+
+_ARGUMENTS: Final = "__typedws_arguments__"
+
+
+def _arguments_of(class_: type[Any]) -> tuple[Any, ...]:
+    """Give what a class makes of the parameters of `Declared`, in terms of its own; kept on it, as it takes long."""
+    found: tuple[Any, ...] | None = class_.__dict__.get(_ARGUMENTS)
+    if found is None:
+        found = type_arguments(class_, getattr(class_, "__parameters__", ()), Declared)
+        setattr(class_, _ARGUMENTS, found)
+    return found
 
 
 def _meant(argument: Any) -> Any:
@@ -44,15 +56,5 @@ _DEFAULTS: Final[Mapping[Any, Any]] = {In_co: object, Out_contra: Any, Params_co
 
 def declared_by(class_: type[Any], alias: object) -> Forms:
     """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` where undeclared."""
-    declares: object = class_ if alias is None else alias
-    key = id(declares)
-    found = _read.get(key)
-    if found is not None and found[0]() is declares:
-        return found[1]
     hears, says, params = (None if says_nothing(each) else each for each in types_of(class_, alias))
-    _read[key] = ref(declares, lambda _: _read.pop(key, None)), (hears, says, params)
     return hears, says, params
-
-
-_read: Final[dict[int, tuple["ref[object]", Forms]]] = {}
-"""What was read, by the ``id`` of the alias or class, for as long as that lives: it takes as long as a handshake."""

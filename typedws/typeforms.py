@@ -42,6 +42,7 @@ __all__ = [
     "may_be",
     "plain_members",
     "says_nothing",
+    "substituted",
     "type_arguments",
     "type_name",
     "unwrapped",
@@ -136,7 +137,7 @@ def unwrapped(form: object) -> object:
             form = get_args(form)[0]
         elif isinstance(alias := get_origin(form) or form, _ALIASES):
             parameters: tuple[Any, ...] = cast(Any, alias).__type_params__
-            form = _substituted(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
+            form = substituted(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
         else:
             return NoneType if form is None else form
 
@@ -313,11 +314,12 @@ def type_arguments(class_: type[Any], arguments: tuple[Any, ...], base: type[Any
     for each in class_.__dict__.get("__orig_bases__", class_.__bases__):
         origin = get_origin(each) or each
         if isinstance(origin, type) and issubclass(origin, base):
-            return type_arguments(origin, tuple(_substituted(argument, given) for argument in get_args(each)), base)
+            return type_arguments(origin, tuple(substituted(argument, given) for argument in get_args(each)), base)
     return ()
 
 
-def _substituted(argument: Any, given: Mapping[Any, Any]) -> Any:
+def substituted(argument: Any, given: Mapping[Any, Any]) -> Any:
+    """Put what is given for type parameters into their places in an argument."""
     if isinstance(argument, TypeVar):
         return given.get(argument, argument)
     parameters = getattr(argument, "__parameters__", ())
