@@ -62,8 +62,8 @@ class Delivery:
     async def _write_some(self) -> Outbox | None:
         """Write to one member after the other; give the first that can or shall hear no more, or ``None``."""
         outbox: Outbox | None = None
-        with self._dog.interruptible() as interruption:
-            try:
+        try:
+            with self._dog.interruptible() as interruption:
                 for outbox in islice(self._rest, _AT_A_TIME):
                     event = outbox.next
                     if event is None:  # it has left
@@ -80,11 +80,16 @@ class Delivery:
                         outbox.release()
                 else:
                     outbox = None
-            except WebSocketDisconnect:
-                pass  # whoever receives will be told, after what the peer said before
-            except Exception as error:  # noqa: BLE001 - it is raised where the block ends
-                if outbox is not None:
-                    outbox.end_block(error)
+        except WebSocketDisconnect:
+            pass  # whoever receives will be told, after what the peer said before
+        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
+            if outbox is not None:
+                outbox.end_block(error)
+        except BaseException:  # the event loop ends
+            if outbox is not None:
+                outbox.end()
+                outbox.release()
+            raise
         return outbox
 
 
@@ -92,10 +97,12 @@ async def _end(outbox: Outbox) -> None:
     """Let a member be one no more; close its connection where it reads too slowly."""
     outbox.end()
     session = outbox.session
-    if outbox.is_overdue and session.end is None:
-        # The block first: it may be what blocks a close. Whatever it does to the connection then comes after this one.
-        outbox.end_block(None)
-        end = await session.close(CloseCode.POLICY_VIOLATION, _REASON)
-        outbox.closed()
-        outbox.end_block(WebSocketDisconnect(end.code, end.reason, end.closed_by))
-    outbox.release()
+    try:
+        if outbox.is_overdue and session.end is None:
+            # The block first: it may be what blocks a close. What it does to the connection then comes after this one.
+            outbox.end_block(None)
+            end = await session.close(CloseCode.POLICY_VIOLATION, _REASON)
+            outbox.closed()
+            outbox.end_block(WebSocketDisconnect(end.code, end.reason, end.closed_by))
+    finally:
+        outbox.release()

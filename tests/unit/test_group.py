@@ -1047,6 +1047,48 @@ def test_one_group_serves_several_event_loops_one_after_another(everybody: Every
     assert [anyio.run(serve, backend=backend) for backend in ("asyncio", "trio", "asyncio")] == [["a"]] * 3
 
 
+def test_an_event_loop_ends_though_a_member_does_not_read(everybody: Everybody) -> None:
+    group: Group[Said] = Group(max_pending=1)
+    statistics: list[GroupStatistics] = []
+
+    async def handle(*, is_deaf: bool) -> None:
+        peer = everybody.peer(reads=False)
+        peer.is_deaf = is_deaf
+        async with group.joined(await peer.accepted()):
+            await anyio.sleep_forever()
+
+    async def main() -> list[asyncio.Task[None]]:
+        tasks = [asyncio.create_task(handle(is_deaf=is_deaf)) for is_deaf in (False, True)]
+        await settled()
+        for _ in range(3):  # the last one is too much: both connections are being closed, one for ever
+            statistics.append(group.statistics)
+            await group.send(Said(text="a"))
+        return tasks
+
+    tasks = asyncio.run(main())
+    assert all(task.done() for task in tasks)
+    assert [each.members for each in statistics] == [2, 2, 2]
+    assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=6, closed=1)
+
+
+def test_an_event_loop_ends_though_members_wait_for_their_turn(everybody: Everybody) -> None:
+    group: Group[Said] = Group()
+
+    async def handle() -> None:
+        async with group.joined(await everybody.peer(reads=False).accepted()):
+            await anyio.sleep_forever()
+
+    async def main() -> None:
+        tasks.extend(asyncio.create_task(handle()) for _ in range(5))
+        await settled()
+        await group.send(Said(text="a"))
+
+    tasks: list[asyncio.Task[None]] = []
+    asyncio.run(main())
+    assert all(task.done() for task in tasks)
+    assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=5, closed=0)
+
+
 async def test_nothing_is_left_of_who_left(everybody: Everybody) -> None:
     group: Group[Said] = Group(max_pending=1)
 
