@@ -18,7 +18,6 @@ from typedws.errors import InvalidMessage, UndeclaredMessageType, WebSocketDisco
 from typedws.events import binary_event, frame_of, message_event, text_event
 from typedws.outcome import Closed
 from typedws.reader import Reader, reader_for, writer_for, wrong_frame
-from typedws.state import Move
 from typedws.view import In_co, Out_contra, Params_co, View
 from typedws.watching import MAX_PENDING, OnOverflow, Watch
 
@@ -113,17 +112,14 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     def __aiter__(self) -> Self:
         reader = self._reader_of(AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
-        self._decode = self._quick_decode = reader.decode
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
-        if self._max_message_size is not None:
-            self._decode = partial(self._decode_within_limit, reader)
-        elif reader.quick is not None:
+        if reader.quick is not None and self._max_message_size is None:
             self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
         return self
 
     async def __anext__(self) -> In_co:
-        session, decode = self._session, self._decode
-        if session.receiving is not None or decode is None:
+        session = self._session
+        if session.receiving is not None:
             try:
                 return await self.receive_model()
             except WebSocketDisconnect:
@@ -137,24 +133,18 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
             frame = event[self._in_key]  # of all events, only a message has this key
         except KeyError:
             frame = None
-        if frame:
-            if self._mark not in frame and self._other_mark not in frame:
-                try:
-                    quick: In_co = self._quick_decode(frame)
-                    return quick
-                except (ValueError, RecursionError):
-                    pass  # the careful way tells why
-            message: In_co = decode(frame)
-            return message
-        if event["type"] != Move.RECEIVE:
+        if frame and self._mark not in frame and self._other_mark not in frame:
+            try:
+                quick: In_co = self._quick_decode(frame)
+                return quick
+            except (ValueError, RecursionError):
+                pass  # the careful way tells why
+        if event["type"] != "websocket.receive":
             session.disconnected(event)
             raise StopAsyncIteration
         reader = self._reader_of(AS_DECLARED, None)
-        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
-        return last
-
-    def _decode_within_limit(self, reader: Reader[T], frame: str | bytes) -> T:
-        return reader.decode(self._within_limit(frame, reader.expected))
+        message: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        return message
 
     async def _receive_frame(self, expected: str) -> str | bytes:
         return self._within_limit(frame_of(await self._session.receive_message()), expected)

@@ -24,7 +24,6 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
 
     __slots__ = (
         "__orig_class__",
-        "_decode",
         "_encode",
         "_forms",
         "_in_key",
@@ -65,14 +64,13 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         # A character is at most four bytes of UTF-8: text of up to a quarter of the limit is certainly within it.
         self._sure_size = sys.maxsize if max_message_size is None else max_message_size // 4
         self._reader: Reader[Any] | None = None
-        self._decode: Callable[[Any], Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
         self._in_key = "text"
         self._sends_text = True
         self._quick_decode: Callable[[Any], Any]
-        self._mark: Any
-        self._other_mark: Any
+        self._mark: Any = ""
+        self._other_mark: Any = ""
         self._params: Params_co | None = None
         self._forms: Forms | None = None
 
