@@ -17,6 +17,7 @@ from fastapi import WebSocket, params
 from fastapi.exceptions import WebSocketRequestValidationError
 from fastapi.requests import HTTPConnection
 from fastapi.routing import APIWebSocketRoute
+from fastapi.websockets import WebSocketState
 
 from typedws.connection import Connection
 from typedws.contract import Contract
@@ -110,14 +111,40 @@ class _Dependency:
             raise visit.ended(visit.ending)
 
 
+class _Calls:
+    """What receives and sends: through FastAPI's object, so that all find it in the state that it is in.
+
+    Messages do not change that, and pass it by.
+    """
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+        self._receive: Callable[[], Awaitable[Any]] = getattr(websocket, "_receive", websocket.receive)
+        self._send: Callable[[Any], Awaitable[None]] = getattr(websocket, "_send", websocket.send)
+
+    async def receive(self) -> Any:
+        if self._websocket.client_state is not WebSocketState.CONNECTED:
+            return await self._websocket.receive()
+        event = await self._receive()
+        if event["type"] == "websocket.disconnect":
+            self._websocket.client_state = WebSocketState.DISCONNECTED
+        return event
+
+    def send(self, event: Any) -> Awaitable[None]:
+        is_message = event["type"] == "websocket.send"
+        if is_message and self._websocket.application_state is WebSocketState.CONNECTED:
+            return self._send(event)
+        return self._websocket.send(event)
+
+
 class _Visit:
     """One client's visit to a route: let in last of all, and seen off last of all."""
 
     def __init__(self, runner: Runner, guard: Guard, websocket: WebSocket) -> None:
         self._runner = runner
         self._websocket = websocket
-        # Through FastAPI's object, so that its own exception handlers find it in the state that it is in.
-        self.ws: TypedWebSocket[Any, Any, Any] = runner.make(websocket.scope, websocket.receive, websocket.send)
+        calls = _Calls(websocket)
+        self.ws: TypedWebSocket[Any, Any, Any] = runner.make(websocket.scope, calls.receive, calls.send)
         self.patience = Patience(session_of(self.ws), guard)
         self.call: Callable[[], Awaitable[object]]
         """The route's function, with what the dependencies gave."""
