@@ -131,7 +131,7 @@ def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentPars
     parser.add_argument("--quick", action="store_true", help="fewer rounds of fewer messages, for a first look")
     parser.add_argument("--rounds", type=int, help="rounds in each run")
     parser.add_argument("--runs", type=int, default=2, help="runs in fresh processes, beside each other")
-    parser.add_argument("--json", action="store_true", help=f"write {RESULTS.name}/{module.rpartition('.')[2]}.json")
+    parser.add_argument("--json", action="store_true", help="write bench/results/PYTHON/NAME.json")
     parser.add_argument("--one-run", action="store_true", help=argparse.SUPPRESS)
     if declare is not None:
         declare(parser)
@@ -141,13 +141,13 @@ def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentPars
             print(json.dumps(asdict(each)), flush=True)
         return
     runs = [_run(module, sys.argv[1:]) for _ in range(options.runs)]
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
     console.print(f"[bold]{module}[/], {machine()}, {options.runs} runs")
     for beside in zip(*runs, strict=True):
         console.print(_grid(beside))
     if options.json:
-        RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"{module.rpartition('.')[2]}.json"
+        path = RESULTS / ".".join(platform.python_version_tuple()[:2]) / f"{module.rpartition('.')[2]}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({**about(), "quick": options.quick, "runs": runs}, indent=1) + "\n")
 
 
