@@ -113,8 +113,10 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         reader = self._reader_of(AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
-        if reader.quick is not None and self._max_message_size is None:
+        if reader.quick is not None:
             self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
+            if self._max_message_size is not None:
+                self._quick_decode = partial(_decode_up_to, self._sure_size, self._quick_decode)
         return self
 
     async def __anext__(self) -> In_co:
@@ -276,6 +278,12 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if declared is None:
             raise UndeclaredMessageType
         return declared
+
+
+def _decode_up_to(size: int, decode: Callable[[Any], T], frame: str | bytes) -> T:
+    if len(frame) > size:
+        raise ValueError("perhaps too big")
+    return decode(frame)
 
 
 def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
