@@ -113,10 +113,12 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         reader = self._reader_of(AS_DECLARED, None)
         self._in_key = "text" if reader.kind == "text" else "bytes"
         self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
+        self._decode = self._quick_decode = reader.decode
         if reader.quick is not None:
             self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
-            if self._max_message_size is not None:
-                self._quick_decode = partial(_decode_up_to, self._sure_size, self._quick_decode)
+        if self._max_message_size is not None:
+            self._decode = partial(self._decode_within_limit, reader)
+            self._quick_decode = partial(_decode_up_to, self._sure_size, self._quick_decode)
         return self
 
     async def __anext__(self) -> In_co:
@@ -135,18 +137,24 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
             frame = event[self._in_key]  # of all events, only a message has this key
         except KeyError:
             frame = None
-        if frame and self._mark not in frame and self._other_mark not in frame:
-            try:
-                quick: In_co = self._quick_decode(frame)
-                return quick
-            except (ValueError, RecursionError):
-                pass  # the careful way tells why
+        if frame:
+            if self._mark not in frame and self._other_mark not in frame:
+                try:
+                    quick: In_co = self._quick_decode(frame)
+                    return quick
+                except (ValueError, RecursionError):
+                    pass  # the careful way tells why
+            message: In_co = self._decode(frame)
+            return message
         if event["type"] != "websocket.receive":
             session.disconnected(event)
             raise StopAsyncIteration
         reader = self._reader_of(AS_DECLARED, None)
-        message: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
-        return message
+        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        return last
+
+    def _decode_within_limit(self, reader: Reader[T], frame: str | bytes) -> T:
+        return reader.decode(self._within_limit(frame, reader.expected))
 
     async def _receive_frame(self, expected: str) -> str | bytes:
         return self._within_limit(frame_of(await self._session.receive_message()), expected)

@@ -160,6 +160,9 @@ class Outbox(ABC):
         self.is_calm = False
         call.queued += 1
 
+    def replace_next(self, event: Event) -> None:
+        self.next = event
+
     def drop(self, count: int) -> None:
         self.dropped += count
         self._counts.dropped += count
@@ -256,7 +259,7 @@ class Conflating(Closing):
     def put(self, event: Event, call: Call) -> None:
         if self.writing is None and call.key == self.key:
             self.drop(1)
-            self.next = event
+            self.replace_next(event)
             call.queued += 1
         elif self._pending is not None and call.key in self._pending:
             self.drop(1)

@@ -57,12 +57,15 @@ def holds_constants(data: str | bytes) -> bool:
 
 _IN_TEXT: Final = (("N", "NaN"), ("I", "Infinity"))
 _IN_BYTES: Final = ((b"N", b"NaN"), (b"I", b"Infinity"))
-_MOST_LETTERS: Final = 12
+_SHORT: Final = 2048
+_MOST_LETTERS: Final = 8
 _SAMPLE: Final = 4096
 _FEW_QUOTES: Final = 32
 
 
-def _holds(data: AnyStr, words: tuple[tuple[AnyStr, AnyStr], ...], quote: AnyStr) -> bool:
+def _holds(data: AnyStr, words: tuple[tuple[AnyStr, AnyStr], tuple[AnyStr, AnyStr]], quote: AnyStr) -> bool:
+    if len(data) < _SHORT:
+        return words[0][1] in data or words[1][1] in data
     has_many = False
     for letter, word in words:  # from letter to letter is next to nothing, where there are few
         found, at = 0, data.find(letter)
@@ -81,7 +84,7 @@ def _holds(data: AnyStr, words: tuple[tuple[AnyStr, AnyStr], ...], quote: AnyStr
         except ValueError:
             return True
         return False
-    return any(word in data for _, word in words)
+    return words[0][1] in data or words[1][1] in data
 
 
 def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:

@@ -24,6 +24,7 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
 
     __slots__ = (
         "__orig_class__",
+        "_decode",
         "_encode",
         "_forms",
         "_in_key",
@@ -66,7 +67,8 @@ class View(HandshakeRequest, Declared[In_co, Out_contra, Params_co]):
         self._reader: Reader[Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
-        self._in_key = "text"
+        self._in_key = ""  # which no event has
+        self._decode: Callable[[Any], Any]
         self._sends_text = True
         self._quick_decode: Callable[[Any], Any]
         self._mark: Any = ""

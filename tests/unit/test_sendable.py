@@ -81,7 +81,7 @@ def test_what_can_stand_for_nothing_else_is_not_looked_into(data: bytes, is_null
     assert is_suspicious(data + b"NaN", is_null=False, is_key=False)
 
 
-@pytest.mark.parametrize("letters", [0, 1, 11, 12, 40, 3000])
+@pytest.mark.parametrize("letters", [0, 1, 7, 8, 40, 1020, 1100, 3000])
 @pytest.mark.parametrize(("letter", "word"), [("N", "NaN"), ("I", "Infinity")])
 @pytest.mark.parametrize("form", ['"{}"', '["{}"]', '{{"{}":1.5}}', '["","{}",1,2]'])
 def test_a_constant_is_found_behind_any_number_of_its_letters(letter: str, word: str, letters: int, form: str) -> None:
@@ -91,6 +91,8 @@ def test_a_constant_is_found_behind_any_number_of_its_letters(letter: str, word:
         assert holds_constants(f"[{data},-{word}]")
         assert holds_constants(f"[{data},-{word}]".encode())
         assert holds_constants(f"[{word},{data}]")
+        assert not holds_constants(f'["{"-" * 3000}",{data}]')
+        assert holds_constants(f'["{"-" * 3000}",{data},{word}]')
 
 
 @pytest.mark.parametrize("many", [f'["{"NI" * 3000}"', f'["{"NI" * 3000}",{"[" * 300}1{"]" * 300}]'])
