@@ -26,30 +26,14 @@ from starlette.websockets import WebSocketDisconnect
 
 from bench import sockets
 from bench.floor import ADAPTER, FRAME, SCOPE, Leave, Say
+from bench.headers import RAW
 from bench.report import Row, Scale, Table, main, table
 from typedws import App, Connection, WebSocket, endpoint
 
 Messages = Annotated[Say | Leave, Field(discriminator="type")]
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
-HEADERS: Final = [
-    (b"host", b"chat.example.org"),
-    (b"connection", b"Upgrade"),
-    (b"pragma", b"no-cache"),
-    (b"cache-control", b"no-cache"),
-    (
-        b"user-agent",
-        b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0 Safari/537.36",
-    ),
-    (b"upgrade", b"websocket"),
-    (b"origin", b"https://chat.example.org"),
-    (b"sec-websocket-version", b"13"),
-    (b"accept-encoding", b"gzip, deflate, br, zstd"),
-    (b"accept-language", b"en-GB,en;q=0.9,de;q=0.8"),
-    (b"cookie", b"session=eyJ1c2VyIjoxMjN9.Zx4; theme=dark; csrftoken=0123456789abcdef0123456789abcdef"),
-    (b"sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
-    (b"sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
-]
+HEADERS: Final = RAW[:-1]
 QUERY: Final = b"since=7&token=sesame&theme=dark"
 PATH: Final = "/rooms/lobby"
 STAGES: Final = ("after the accept", "after headers", "after a message")

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 from starlette.websockets import WebSocket as ClassicWebSocket
 from starlette.websockets import WebSocketDisconnect
 
+from bench.contestants.raw import echo_of
 from bench.floor import SCOPE
 from bench.report import Scale, Table, main, stacked, table
 from typedws import WebSocket
@@ -70,20 +71,7 @@ def items_of(size: int) -> str:
 
 
 def floor_of(form: Any) -> Application:
-    validate = TypeAdapter[Any](form).validator.validate_json
-
-    async def floor(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        await send({"type": "websocket.accept"})
-        while True:
-            event = await receive()
-            if event["type"] != "websocket.receive":
-                break
-            message = validate(event["text"])
-            text = message.__pydantic_serializer__.to_json(message).decode()
-            await send({"type": "websocket.send", "text": text})
-
-    return floor
+    return echo_of(TypeAdapter[Any](form).validator.validate_json)
 
 
 def typed_of(form: Any) -> Application:

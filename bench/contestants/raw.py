@@ -4,6 +4,7 @@
 no checks. MessagePack goes through plain values, by ormsgpack, as pydantic neither reads nor writes it.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import ormsgpack
@@ -13,11 +14,8 @@ from bench.floor import floor
 from bench.messages import ADAPTERS, MODELS
 
 
-def _echo(task: Task) -> Application:
-    if (task.size, task.mode) == ("small", "text"):
-        return floor
-    validator = ADAPTERS[task.size].validator
-    validate, validate_plain = validator.validate_json, validator.validate_python
+def echo_of(validate: Callable[[str], Any]) -> Application:
+    """Make an echo of text."""
 
     async def text(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -29,6 +27,15 @@ def _echo(task: Task) -> Application:
             message = validate(event["text"])
             text = message.__pydantic_serializer__.to_json(message).decode()
             await send({"type": "websocket.send", "text": text})
+
+    return text
+
+
+def _echo(task: Task) -> Application:
+    if (task.size, task.mode) == ("small", "text"):
+        return floor
+    validator = ADAPTERS[task.size].validator
+    validate, validate_plain = validator.validate_json, validator.validate_python
 
     async def binary(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -51,7 +58,7 @@ def _echo(task: Task) -> Application:
             data = ormsgpack.packb(message.__pydantic_serializer__.to_python(message, mode="json"))
             await send({"type": "websocket.send", "bytes": data})
 
-    return {"text": text, "binary": binary, "msgpack": msgpack}[task.mode]
+    return {"text": echo_of(validate), "binary": binary, "msgpack": msgpack}[task.mode]
 
 
 def _receive(task: Task) -> Application:
