@@ -6,7 +6,7 @@ everything at once needs one for a message, not one for a member.
 """
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from operator import length_hint
 from typing import Final
 
@@ -52,19 +52,18 @@ class Delivery:
         self._coming -= 1
         if others > 1:
             self.spread(others)
-        while self.remaining:
-            outbox = await self._write_some()
-            if outbox is not None:
-                await _end(outbox)
+        for outbox in self._rest:
+            stopped = await self._write_from(outbox)
+            if stopped is not None:
+                await _end(stopped)
             elif self.remaining:
                 await anyio.lowlevel.checkpoint()
 
-    async def _write_some(self) -> Outbox | None:
-        """Write to one member after the other; give the first that can or shall hear no more, or ``None``."""
-        outbox: Outbox | None = None
+    async def _write_from(self, outbox: Outbox) -> Outbox | None:
+        """Write to this member, and to one after the other; give the first that can or shall hear no more."""
         try:
             with self._dog.interruptible() as interruption:
-                for outbox in islice(self._rest, _AT_A_TIME):
+                for outbox in chain((outbox,), islice(self._rest, _AT_A_TIME - 1)):  # noqa: B020 - it goes on
                     event = outbox.next
                     if event is None:  # it has left
                         continue
@@ -79,16 +78,14 @@ class Delivery:
                     if not outbox.is_calm:
                         outbox.release()
                 else:
-                    outbox = None
+                    return None
         except WebSocketDisconnect:
             pass  # whoever receives will be told, after what the peer said before
         except Exception as error:  # noqa: BLE001 - it is raised where the block ends
-            if outbox is not None:
-                outbox.end_block(error)
+            outbox.end_block(error)
         except BaseException:  # the event loop ends
-            if outbox is not None:
-                outbox.end()
-                outbox.release()
+            outbox.end()
+            outbox.release()
             raise
         return outbox
 

@@ -189,10 +189,9 @@ class Outbox(ABC):
             self.is_calm = True
 
     async def written(self) -> None:
-        """Wait until there is nothing left to write, and no task that does."""
-        if self.next is not None or self.writing is not None:
-            self._written = anyio.Event()
-            await self._written.wait()
+        """Wait until the task goes that writes, or will write."""
+        self._written = anyio.Event()
+        await self._written.wait()
 
     async def stopped(self) -> None:
         """Wait as `written` does, and cancel again what does not heed it."""

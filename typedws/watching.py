@@ -12,7 +12,7 @@ from typedws.errors import ConcurrentReceive, WebSocketDisconnect
 from typedws.session import Inbox, Session
 from typedws.state import Client
 
-__all__ = ["MAX_PENDING", "OnOverflow", "Watch", "leave"]
+__all__ = ["MAX_PENDING", "OnOverflow", "Watch"]
 
 OnOverflow: TypeAlias = Literal["close", "discard"]
 """What happens to a peer that says more than is kept: it is closed with 1008, or what it says is lost."""
@@ -47,7 +47,7 @@ class Watch(AbstractAsyncContextManager[None, None]):
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._group.cancel_scope.cancel()
-        if await leave(self._group, type_, error, traceback) and self._failure is not None:
+        if await _leave(self._group, type_, error, traceback) and self._failure is not None:
             raise self._failure from None
 
     async def _watch(self) -> None:
@@ -73,7 +73,7 @@ class Watch(AbstractAsyncContextManager[None, None]):
                 return self._session.disconnected(event)
 
 
-async def leave(
+async def _leave(
     tasks: TaskGroup, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
 ) -> bool:
     """Leave a task group that was entered for a block; an exception of the block passes as it is, in no group.

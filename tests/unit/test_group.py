@@ -425,6 +425,18 @@ def word(message: Said) -> str:
     return message.text
 
 
+async def test_in_a_burst_the_newest_of_each_key_is_heard_once(everybody: Everybody, stack: AsyncExitStack) -> None:
+    group: Group[Price] = Group(on_overflow="conflate", key=lambda price: price.symbol)
+    peer, _, member = await everybody.member(stack, group, Price)
+    async with anyio.create_task_group() as tasks:
+        for symbol, price in [("A", 1), ("A", 2), ("B", 3), ("A", 4), ("B", 5)]:
+            tasks.start_soon(group.send, Price(symbol=symbol, price=price))
+    await settled()
+    heard = {message["symbol"]: message["price"] for message in peer.heard}
+    assert len(peer.heard) == len(heard) == 2
+    assert counts(member) == (2, 3, 0)
+
+
 @pytest.mark.parametrize("on_overflow", ["close", "conflate"])
 async def test_who_reads_too_slowly_is_closed_with_1008_and_its_block_ends(
     everybody: Everybody, on_overflow: Overflow

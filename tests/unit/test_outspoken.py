@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
-from pydantic_core import SchemaSerializer
+from pydantic_core import SchemaSerializer, core_schema
 from typing_extensions import TypedDict
 
 import typedws.outspoken
@@ -91,6 +91,13 @@ def test_a_non_finite_number_is_written_as_one(form: Any, make: Callable[[float]
     assert found is not None
     word = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     assert word in found.to_json(make(value)).decode().replace('"', "")
+
+
+def test_a_choice_with_a_label_is_written_as_any_other() -> None:
+    schema = core_schema.union_schema([(core_schema.float_schema(), "number"), core_schema.str_schema()])
+    found = outspoken(schema)
+    assert found is not None
+    assert [found.to_json(value) for value in (1.5, math.nan, "a")] == [b"1.5", b"NaN", b'"a"']
 
 
 def refuses(schema: object, config: object = None, **options: object) -> SchemaSerializer:

@@ -4,6 +4,7 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
 
 from tests.support import CONNECT, Peer, accepted, connecting, disconnect, text
 from typedws.errors import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
@@ -104,6 +105,16 @@ async def test_a_block_with_tasks_of_its_own_is_cancelled_whole(peer: Peer) -> N
             tasks.start_soon(anyio.sleep_forever)
             peer.does(disconnect())
             await anyio.sleep_forever()
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_a_block_with_a_nursery_of_its_own_is_cancelled_whole(peer: Peer) -> None:
+    ws = await peer.accepted()
+    with anyio.fail_after(5), pytest.raises(WebSocketDisconnect):
+        async with ws.cancelled_on_disconnect(), trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            peer.does(disconnect())
+            await trio.sleep_forever()
 
 
 async def test_a_cancellation_from_outside_passes(peer: Peer) -> None:
