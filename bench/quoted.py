@@ -4,7 +4,6 @@ A test compares them with what the README says. Figures are those of the first o
 """
 
 import json
-from pathlib import Path
 from typing import Any, Final
 
 from bench.report import RESULTS
@@ -44,9 +43,9 @@ HANDSHAKES: Final = {
 }
 
 
-def rows_of(name: str, title: str, version: str = VERSIONS[0], results: Path = RESULTS) -> dict[str, Any]:
+def rows_of(name: str, title: str, version: str = VERSIONS[0]) -> dict[str, Any]:
     """Give the rows of a table, by name."""
-    runs: list[list[dict[str, Any]]] = json.loads((results / version / f"{name}.json").read_text())["runs"]
+    runs: list[list[dict[str, Any]]] = json.loads((RESULTS / version / f"{name}.json").read_text())["runs"]
     rows: dict[str, Any] = next(each for each in runs[0] if each["title"] == title)["rows"]
     return rows
 

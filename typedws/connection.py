@@ -117,8 +117,8 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if reader.quick is not None:
             self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
         if self._max_message_size is not None:
-            self._decode = partial(self._decode_within_limit, reader)
-            self._quick_decode = partial(_decode_up_to, self._sure_size, self._quick_decode)
+            self._decode = partial(self._decode_within_limit, reader.expected, self._decode)
+            self._quick_decode = partial(self._decode_within_limit, reader.expected, self._quick_decode)
         return self
 
     async def __anext__(self) -> In_co:
@@ -153,8 +153,8 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
         return last
 
-    def _decode_within_limit(self, reader: Reader[T], frame: str | bytes) -> T:
-        return reader.decode(self._within_limit(frame, reader.expected))
+    def _decode_within_limit(self, expected: str, decode: Callable[[Any], T], frame: str | bytes) -> T:
+        return decode(self._within_limit(frame, expected))
 
     async def _receive_frame(self, expected: str) -> str | bytes:
         return self._within_limit(frame_of(await self._session.receive_message()), expected)
@@ -286,12 +286,6 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         if declared is None:
             raise UndeclaredMessageType
         return declared
-
-
-def _decode_up_to(size: int, decode: Callable[[Any], T], frame: str | bytes) -> T:
-    if len(frame) > size:
-        raise ValueError("perhaps too big")
-    return decode(frame)
 
 
 def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:

@@ -71,7 +71,6 @@ class Outbox(ABC):
     """
 
     __slots__ = (
-        "_block",
         "_counts",
         "_is_member",
         "_max_pending",
@@ -80,6 +79,7 @@ class Outbox(ABC):
         "_written",
         "dropped",
         "encode",
+        "end_block",
         "form",
         "is_calm",
         "is_cut",
@@ -99,11 +99,13 @@ class Outbox(ABC):
         max_pending: int,
         counts: Counts,
         resign: Callable[[], object],
-        block: Callable[[Exception | None], None],
+        end_block: Callable[[Exception | None], None],
     ) -> None:
         self.session: Session = session
         self.form: object = form
         self.encode: Encode = encode
+        self.end_block: Callable[[Exception | None], None] = end_block
+        """Cancels the block that joined; it raises the failure."""
         self.sent: int = 0
         self.dropped: int = 0
         self.next: Event | None = None
@@ -121,7 +123,6 @@ class Outbox(ABC):
         self._max_pending = max_pending
         self._counts = counts
         self._resign = resign
-        self._block = block
         self._pending: OrderedDict[Hashable, Event] | None = None
         self._is_member = True
         self._written: anyio.Event | None = None
@@ -231,10 +232,6 @@ class Outbox(ABC):
         self._discard()
         self.drop(self.next is not None)
         self.next = None
-
-    def end_block(self, failure: Exception | None) -> None:
-        """Cancel the block that joined; it raises the failure."""
-        self._block(failure)
 
     def closed(self) -> None:
         self._counts.closed += 1
