@@ -17,8 +17,8 @@ from starlette.datastructures import Headers as ClassicHeaders
 from starlette.datastructures import QueryParams as ClassicQueryParams
 
 from bench.report import Scale, Table, main, stacked, table
-from typedws.headers import Headers
-from typedws.query import QueryParams
+from typedws._http.headers import Headers
+from typedws._http.query import QueryParams
 
 
 class Texts(Protocol):

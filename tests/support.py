@@ -1,5 +1,6 @@
 """A scripted ASGI wire: what the client does is a list of events, what the application sends is collected."""
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -82,6 +83,11 @@ async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSoc
     await ws.accept()
     sent.clear()
     return ws, sent
+
+
+def stable_id(value: object) -> str:
+    """Return the text of a value without addresses: parallel workers must agree on the names of tests."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 class Peer:

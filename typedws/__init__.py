@@ -1,14 +1,21 @@
 """typedws: a typed, pydantic-validated WebSocket messaging layer for ASGI."""
 
-from typedws.closing import ApplicationCloseCode, CloseCode, truncate_reason
+from typedws._contract.contract import Contract, ErrorReply, FieldProblem
+from typedws._contract.params import FromCookie, FromHeader
+from typedws._contract.problem_documents import DenialResponse, ProblemDocument
+from typedws._contract.security_schemes import SecurityScheme
+from typedws._endpoint.endpoints import ContractDecorator, Endpoint, EndpointDecorator, Handler, endpoint
+from typedws._endpoint.policy import Policy
+from typedws._groups.group import Group, GroupStatistics, Member
+from typedws._protocol.outcomes import Closed, Denied, Outcome
+from typedws._protocol.state import WebSocketState
+from typedws.close_codes import ApplicationCloseCode, CloseCode, truncate_reason
 from typedws.codecs import BinaryJSON, Codec, CodecRegistry, TextJSON, registry
-from typedws.contract import Contract, ErrorReply, FieldProblem
-from typedws.denial import DenialResponse, ProblemDocument
-from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, Handler, endpoint
-from typedws.errors import (
+from typedws.exceptions import (
     CodecNotInstalled,
     ConcurrentReceive,
     DenialResponseUnsupported,
+    HTTPException,
     InvalidClose,
     InvalidContract,
     InvalidDeclaration,
@@ -29,15 +36,9 @@ from typedws.errors import (
     UnsendableMessage,
     WebSocketDisconnect,
     WebSocketDisconnected,
+    WebSocketException,
 )
-from typedws.exceptions import HTTPException, WebSocketException
-from typedws.group import Group, GroupStatistics, Member
-from typedws.outcome import Closed, Denied, Outcome
-from typedws.params import FromCookie, FromHeader
-from typedws.policy import Policy
 from typedws.routing import App, WebSocketRoute
-from typedws.security import SecurityScheme
-from typedws.state import WebSocketState
 from typedws.websockets import Connection, Handshake, WebSocket, WebSocketClose
 
 __all__ = [

@@ -7,16 +7,17 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
+from typedws._contract.contract import Contract
+from typedws._contract.security_schemes import SecurityScheme
+from typedws._endpoint.admission import Guard
+from typedws._endpoint.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
+from typedws._endpoint.http_responses import answer_document, answer_http
+from typedws._endpoint.lifespan import answer_lifespan
+from typedws._endpoint.policy import Policy
+from typedws._endpoint.runner import Runner
+from typedws._http.path_templates import PathTemplate
+from typedws._http.subprotocols import read_offer
 from typedws.asgi import Receive, Scope, Send
-from typedws.contract import Contract
-from typedws.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
-from typedws.guarding import Guard
-from typedws.paths import PathTemplate
-from typedws.plain import answer_document, answer_http, answer_lifespan
-from typedws.policy import Policy
-from typedws.running import Runner
-from typedws.security import SecurityScheme
-from typedws.subprotocols import read_offer
 from typedws.websockets import WebSocket
 
 if TYPE_CHECKING:

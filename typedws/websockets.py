@@ -1,19 +1,19 @@
 """`WebSocket`, all of the classic API typed, and the names that the classic module has beside it.
 
-It is the one class behind its two views, `typedws.handshake.Handshake` and `typedws.connection.Connection`.
+It is the one class behind its two views, `typedws._connection.handshake.Handshake` and `typedws._connection.connection.Connection`.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from typedws._connection.base import In_co, Out_contra, Params_co
+from typedws._connection.connection import Connection
+from typedws._connection.handshake import Handshake
+from typedws._protocol.events import check_event, close_event
+from typedws._protocol.outcomes import Closed, Denied, Outcome
+from typedws._protocol.state import WebSocketState, classic
 from typedws.asgi import Receive, Scope, Send
-from typedws.connection import Connection
-from typedws.errors import WebSocketDisconnect, WebSocketDisconnected
-from typedws.events import check_event, close_event
-from typedws.handshake import Handshake
-from typedws.outcome import Closed, Denied, Outcome
-from typedws.state import WebSocketState, classic
-from typedws.view import In_co, Out_contra, Params_co
+from typedws.exceptions import WebSocketDisconnect, WebSocketDisconnected
 
 __all__ = [
     "Closed",

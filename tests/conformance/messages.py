@@ -33,7 +33,7 @@ from typing_extensions import TypeAliasType, TypedDict, TypeVar
 from typedws.codecs import BinaryJSON, Codec, TextJSON
 from typedws.codecs.cbor import CBOR
 from typedws.codecs.msgpack import MessagePack
-from typedws.errors import UnsendableMessage
+from typedws.exceptions import UnsendableMessage
 
 T = TypeVar("T")
 

@@ -38,7 +38,7 @@ from typedws import (
     Policy,
     SecurityScheme,
 )
-from typedws.adapters import MessageAdapter, adapter_for
+from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws.codecs import TextJSON
 
 T = TypeVar("T")

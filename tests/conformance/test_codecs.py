@@ -86,9 +86,10 @@ from tests.conformance.messages import (
     Wordy,
     Wrapped,
 )
-from typedws.adapters import MessageAdapter, adapter_for
+from tests.support import stable_id
+from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws.codecs import Codec
-from typedws.errors import InvalidMessage, UnsendableMessage
+from typedws.exceptions import InvalidMessage, UnsendableMessage
 
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 BINARY = ("msgpack", "cbor")
@@ -111,8 +112,8 @@ def each(cases: Mapping[str, tuple[Any, ...]], modes: str = "") -> list[Any]:
     ]
 
 
-every_mode = pytest.mark.parametrize("subject", SUBJECTS, ids=str)
-binary_mode = pytest.mark.parametrize("subject", [BY_NAME[name] for name in BINARY], ids=str)
+every_mode = pytest.mark.parametrize("subject", SUBJECTS, ids=stable_id)
+binary_mode = pytest.mark.parametrize("subject", [BY_NAME[name] for name in BINARY], ids=stable_id)
 
 
 def adapter(form: Any) -> MessageAdapter[Any]:
@@ -637,7 +638,7 @@ def test_none_is_a_number_that_is_not_there(subject: Subject) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.floats(width=64) | st.floats(width=32), st.lists(st.integers(0, 255), max_size=3))
-@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+@pytest.mark.parametrize("subject", SUBJECTS, ids=stable_id)
 def test_exactly_the_non_finite_numbers_are_refused(subject: Subject, number: float, around: list[int]) -> None:
     value = [*around, {"a": number}, *around]
     if math.isfinite(number):
@@ -910,7 +911,7 @@ plain_values = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(plain_values)
-@pytest.mark.parametrize("subject", SUBJECTS, ids=str)
+@pytest.mark.parametrize("subject", SUBJECTS, ids=stable_id)
 def test_plain_values_come_back_as_they_went_out(subject: Subject, value: Any) -> None:
     for frame in (subject.codec.encode(value), encode(subject, Any, value), subject.write(value)):
         for back in (
@@ -1038,7 +1039,7 @@ def test_a_cbor_decimal_is_no_way_to_a_huge_integer() -> None:
         decode(BY_NAME["cbor"], int, frame)
 
 
-@pytest.mark.parametrize("form", [Any, Decimal, Box[Decimal]], ids=str)
+@pytest.mark.parametrize("form", [Any, Decimal, Box[Decimal]], ids=stable_id)
 def test_no_decimal_is_made_of_a_huge_integer(form: Any) -> None:
     huge = 2**200_000
     for value in (cbor2.CBORTag(4, [0, huge]), {"content": cbor2.CBORTag(4, [0, huge])}):
@@ -1089,7 +1090,7 @@ def test_integers_within_64_bits_are_exact(subject: Subject, number: int) -> Non
     assert subject.codec.decode(subject.codec.encode([number])) == [number]
 
 
-@pytest.mark.parametrize("subject", [BY_NAME[name] for name in ("text", "binary", "cbor", "own")], ids=str)
+@pytest.mark.parametrize("subject", [BY_NAME[name] for name in ("text", "binary", "cbor", "own")], ids=stable_id)
 def test_integers_of_a_model_are_exact_whatever_their_size(subject: Subject) -> None:
     for number in (2**64, -(2**80), 10**400):
         assert decode(subject, Point, encode(subject, Point, Point(x=number))).x == number

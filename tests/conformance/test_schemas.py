@@ -13,18 +13,19 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator, FormatChecker
 
 from tests.conformance.schemas import CASES, Case, hard_app
-from typedws.errors import UnsendableMessage
+from tests.support import stable_id
+from typedws._schema.definitions import Definitions
+from typedws._schema.generator import Direction
+from typedws.exceptions import UnsendableMessage
 from typedws.schema import text_of
-from typedws.schema.definitions import Definitions
 from typedws.schema.draft07 import as_draft_07
-from typedws.schema.generator import Direction
 
 FORMATS = FormatChecker(["date", "uuid"])
 """Those that pydantic keeps to the letter; formats of draft 2020-12 are for people, and patterns for machines."""
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
-each_case = pytest.mark.parametrize("case", CASES, ids=str)
+each_case = pytest.mark.parametrize("case", CASES, ids=stable_id)
 quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -52,7 +53,7 @@ def test_what_goes_out_is_what_the_schema_of_what_is_said_takes(case: Case, data
     validator(case, "said").validate(sent(case, data.draw(case.messages)))
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.is_exact], ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.is_exact], ids=stable_id)
 @quickly
 @given(data=st.data())
 def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data: st.DataObject) -> None:
@@ -62,7 +63,7 @@ def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data:
         assert case.is_heard(value)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case.comes_back], ids=str)
+@pytest.mark.parametrize("case", [case for case in CASES if case.comes_back], ids=stable_id)
 @quickly
 @given(data=st.data())
 def test_what_goes_out_may_come_in_again(case: Case, data: st.DataObject) -> None:

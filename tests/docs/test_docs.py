@@ -24,7 +24,7 @@ from tests.e2e.differences import PAGE, page_with_tables
 from tests.e2e.serving import LIMIT, running
 from tests.support import CONNECT, disconnect, scope, text, wire
 from typedws import Endpoint, registry
-from typedws.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
+from typedws._protocol.state import APPLICATION_MOVES, CLIENT_MOVES, Application, Client
 
 pytest_plugins = ["pytester"]
 

@@ -19,8 +19,8 @@ import trio
 from hypercorn.config import Config
 
 from tests.e2e.serving import LIMIT, Host
+from typedws._endpoint.lifespan import answer_lifespan
 from typedws.asgi import Receive, Scope, Send
-from typedws.plain import answer_lifespan
 
 __all__ = ["WORKERS", "Worker", "running_hypercorn"]
 

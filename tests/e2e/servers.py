@@ -28,7 +28,7 @@ import anyio.to_thread
 
 from tests.e2e.serving import LIMIT
 from tests.e2e.stage import APPLICATION, CHANNEL
-from typedws.watchdog import running_trio
+from typedws._runtime.event_loop import running_trio
 
 __all__ = ["LOOPS", "SERVERS", "Census", "LogLine", "Loop", "Run", "RunningServer", "ServerName", "running_server"]
 

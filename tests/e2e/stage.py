@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from typedws._endpoint.lifespan import answer_lifespan
 from typedws.asgi import ASGIApp, Receive, Scope, Send
-from typedws.plain import answer_lifespan
 
 __all__ = ["APPLICATION", "CHANNEL", "app", "open_channel", "report"]
 

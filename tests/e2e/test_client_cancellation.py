@@ -14,9 +14,9 @@ from tests.e2e.counting import APP, Answer, Ask, Client, Counting, Finish, Quest
 from tests.e2e.servers import Run, RunningServer
 from tests.e2e.tallies import Tally
 from typedws import WebSocketDisconnect
+from typedws._connection.session import CLOSE_TIMEOUT
+from typedws._protocol.outcomes import Closed
 from typedws.client import Connecting, connect
-from typedws.outcome import Closed
-from typedws.session import CLOSE_TIMEOUT
 
 PLACES: Final[list[Place]] = [("uvicorn-sansio", "asyncio"), ("granian", "asyncio")]
 """hypercorn tells its applications of no close code."""

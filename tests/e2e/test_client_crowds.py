@@ -13,9 +13,9 @@ from tests.e2e.counting import APP, Answer, Ask, Client, Closes, Counting, Finis
 from tests.e2e.servers import Run, RunningServer
 from tests.e2e.tallies import Tally
 from typedws import Connection, Contract, WebSocketDisconnect
+from typedws._contract.problem_documents import ProblemDocument
+from typedws._protocol.outcomes import Closed
 from typedws.client import ConnectionDenied, connect
-from typedws.denial import ProblemDocument
-from typedws.outcome import Closed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 

@@ -13,10 +13,10 @@ from tests.e2e.conftest import Place
 from tests.e2e.ruling import APP, SECRET, Asked, Visit, ruling
 from tests.e2e.servers import Run, RunningServer
 from typedws import WebSocketDisconnect
+from typedws._protocol.outcomes import Closed
 from typedws.client import Backoff, Change, ConnectionDenied, reconnecting
-from typedws.closing import Reconnect
-from typedws.errors import ConnectionFailed
-from typedws.outcome import Closed
+from typedws.close_codes import Reconnect
+from typedws.exceptions import ConnectionFailed
 
 UVICORN: Final[list[Place]] = [("uvicorn-sansio", "asyncio")]
 

@@ -20,8 +20,8 @@ from tests.e2e.servers import Run, RunningServer, ServerName
 from tests.e2e.storing import APP, Deposit, Put, Storing, stored_in, storing
 from tests.e2e.tallies import Tally
 from typedws import WebSocketDisconnect
+from typedws._protocol.outcomes import Closed
 from typedws.client import Backoff, Change, ClientOptions, ConnectTimeout, ServerUnreachable, reconnecting
-from typedws.outcome import Closed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 

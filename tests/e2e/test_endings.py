@@ -48,8 +48,8 @@ from typedws import (
     WebSocketRoute,
     endpoint,
 )
+from typedws._endpoint.http_responses import answer_http
 from typedws.asgi import ASGIApp, Receive, Scope, Send
-from typedws.plain import answer_http
 
 pytestmark = pytest.mark.anyio
 
@@ -993,7 +993,7 @@ async def test_a_peer_that_does_not_read_is_given_up(
     name: ServerName, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In hypercorn's trio worker, writing is shielded: nothing ends a handler there before its peer reads or goes."""
-    monkeypatch.setattr("typedws.session.CLOSE_TIMEOUT", 0.1)
+    monkeypatch.setattr("typedws._connection.session.CLOSE_TIMEOUT", 0.1)
     sent = 0
 
     async def floods(ws: Connection[Hears, Tick]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support import CONNECT, AnyWebSocket, Event, scope, text
-from typedws.errors import ConcurrentReceive
+from typedws.exceptions import ConcurrentReceive
 from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from tests.support import CONNECT, AnyWebSocket, Event, scope
-from typedws.errors import WebSocketDisconnect
-from typedws.group import Group, Member
-from typedws.outbox import Overflow
+from typedws._groups.group import Group, Member
+from typedws._groups.outbox import Overflow
+from typedws.exceptions import WebSocketDisconnect
 from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio

@@ -1,4 +1,4 @@
-"""The tables of ``typedws.state`` against a grammar of their own, read from the specification and nothing else.
+"""The tables of ``typedws._protocol.state`` against a grammar of their own, read from the specification and nothing else.
 
 The grammar is one regular expression over a letter for each kind of event, each part of it optional to the right, so
 that every beginning of a legal connection is one of its words. It knows nothing of parties, states or tables.
@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import CONNECT, binary, disconnect, text
-from typedws.errors import InvalidState
-from typedws.state import (
+from typedws._protocol.state import (
     APPLICATION_MOVES,
     CLIENT_MOVES,
     JOINT_RULE,
@@ -22,6 +21,7 @@ from typedws.state import (
     Move,
     move_of,
 )
+from typedws.exceptions import InvalidState
 
 # ASGI, WebSocket. "Connect": sent when the client opens a connection; it "must be responded to with either an Accept
 # message or a Close message before the socket will pass websocket.receive messages". "Disconnect": sent when "either

@@ -1,4 +1,4 @@
-"""The exceptions of `typedws.errors`: their sentences, which stand in one golden file, and the facts that they hold."""
+"""The exceptions of `typedws.exceptions`: their sentences, which stand in one golden file, and the facts that they hold."""
 
 import copy
 import pickle
@@ -9,17 +9,19 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-import typedws.errors
-from typedws.adapters import adapter_for
-from typedws.closing import ApplicationCloseCode, CloseCode
+import typedws.exceptions
+from typedws._http.headers import Headers
+from typedws._messages.adapter import adapter_for
+from typedws.close_codes import ApplicationCloseCode, CloseCode
 from typedws.codecs import TextJSON, registry
-from typedws.errors import (
+from typedws.exceptions import (
     ClientNotInstalled,
     CodecNotInstalled,
     ConcurrentReceive,
     ConnectionFailed,
     ConnectTimeout,
     DenialResponseUnsupported,
+    HTTPException,
     InvalidClose,
     InvalidContract,
     InvalidDeclaration,
@@ -44,9 +46,8 @@ from typedws.errors import (
     UnsendableMessage,
     WebSocketDisconnect,
     WebSocketDisconnected,
+    WebSocketException,
 )
-from typedws.exceptions import HTTPException, WebSocketException
-from typedws.headers import Headers
 from typedws.testing import ApplicationReturned, ConnectionDenied, ExpectationFailed, LifespanFailed, WaitTimeout
 
 GOLDEN = Path(__file__).parent / "golden" / "sentences.txt"
@@ -158,7 +159,7 @@ def test_the_sentences_are_those_that_were_reviewed() -> None:
 
 
 def test_every_exception_has_a_sentence() -> None:
-    public = {getattr(typedws.errors, name) for name in typedws.errors.__all__}
+    public = {getattr(typedws.exceptions, name) for name in typedws.exceptions.__all__}
     classes = {each for each in public if isinstance(each, type) and issubclass(each, TypedWSError)}
     assert classes - {type(error) for error in SENTENCES} == {
         TypedWSError,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import starlette.exceptions
 
+from tests.support import stable_id
 from typedws import ApplicationCloseCode, CloseCode, HTTPException, TypedWSError, WebSocketException
 
 
@@ -24,7 +25,7 @@ class ChatClose(ApplicationCloseCode):
         {"status_code": HTTPStatus.NOT_FOUND},
         {"status_code": 401, "headers": {"WWW-Authenticate": "Bearer"}},
     ],
-    ids=str,
+    ids=stable_id,
 )
 def test_it_is_made_and_told_as_the_classic_one(arguments: dict[str, Any]) -> None:
     error, classic = HTTPException(**arguments), starlette.exceptions.HTTPException(**arguments)
@@ -57,7 +58,7 @@ def test_a_close_code_of_the_applications_own_has_its_description_as_the_reason(
 @pytest.mark.parametrize(
     "error",
     [HTTPException(401, "token missing", {"a": "b"}), HTTPException(404), WebSocketException(ChatClose.KICKED, "spam")],
-    ids=str,
+    ids=stable_id,
 )
 def test_it_survives_a_copy_and_a_pickle(error: Exception) -> None:
     for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):

@@ -13,13 +13,12 @@ import pytest
 from pydantic import BaseModel, Field
 
 from tests.support import CONNECT, Event, disconnect, scope, text, wire
+from typedws._contract.contract import Contract, ErrorReply
+from typedws._endpoint.endpoints import Endpoint, endpoint
+from typedws._endpoint.policy import Policy
+from typedws._protocol.outcomes import Outcome
 from typedws.asgi import ASGIApp
-from typedws.contract import Contract, ErrorReply
-from typedws.endpoints import Endpoint, endpoint
-from typedws.errors import InvalidEndpoint, InvalidPath
-from typedws.exceptions import HTTPException
-from typedws.outcome import Outcome
-from typedws.policy import Policy
+from typedws.exceptions import HTTPException, InvalidEndpoint, InvalidPath
 from typedws.routing import App, WebSocketRoute
 from typedws.routing import App as Starlette
 from typedws.websockets import Connection, Handshake, WebSocket

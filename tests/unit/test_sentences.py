@@ -33,12 +33,12 @@ from typedws import (
     WebSocketDisconnected,
     WebSocketException,
     WebSocketRoute,
-    endings,
     endpoint,
 )
-from typedws.errors import InvalidDeclaration
-from typedws.origins import OriginRule
-from typedws.paths import PathTemplate
+from typedws._endpoint import endings
+from typedws._endpoint.origins import OriginRule
+from typedws._http.path_templates import PathTemplate
+from typedws.exceptions import InvalidDeclaration
 
 GOLDEN: Final = Path(__file__).parent / "golden" / "declarations.txt"
 PACKAGE: Final = Path(typedws.__file__).parent

@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from tests.support import CONNECT, AnyWebSocket, Event, accepted, binary, connecting, disconnect, scope, text, wire
-from typedws.errors import InvalidMessage, InvalidState, UnsendableMessage, WebSocketDisconnect
-from typedws.outcome import Closed
+from typedws._protocol.outcomes import Closed
+from typedws.exceptions import InvalidMessage, InvalidState, UnsendableMessage, WebSocketDisconnect
 from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocketDisconnect as ClassicWebSocketDisconne
 
 import typedws.websockets
 from tests.support import CONNECT, Event, binary, connecting, disconnect, scope, text, wire
-from typedws.errors import ConcurrentReceive, InvalidClose, InvalidState, UnknownMode
+from typedws.exceptions import ConcurrentReceive, InvalidClose, InvalidState, UnknownMode
 from typedws.websockets import WebSocket, WebSocketClose, WebSocketDisconnect, WebSocketState
 
 pytestmark = pytest.mark.anyio

@@ -6,10 +6,10 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from typedws._contract.contract import Contract
 from typedws.cli.files import differences, documents_of, write
 from typedws.cli.tables import show_app, show_contract
 from typedws.cli.targets import InvalidTarget, Target, load
-from typedws.contract import Contract
 from typedws.routing import App
 
 __all__ = ["app"]

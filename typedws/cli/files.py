@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from typedws._contract.contract import Contract
+from typedws._schema.naming import legal, told_apart
 from typedws.cli.targets import Target
-from typedws.contract import Contract
 from typedws.routing import App
 from typedws.schema import COMMENT, contract_document, model_document, text_of
-from typedws.schema.naming import legal, told_apart
 
 __all__ = ["differences", "documents_of", "write"]
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from typedws.contract import Contract
-from typedws.paths import PathTemplate
+from typedws._contract.contract import Contract
+from typedws._http.path_templates import PathTemplate
+from typedws._schema.traversal import Schema
 from typedws.routing import App
 from typedws.schema import contract_document
-from typedws.schema.walking import Schema
 
 __all__ = ["show_app", "show_contract"]
 

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias, TypeGuard
 
 from pydantic import BaseModel
 
-from typedws.contract import Contract
-from typedws.endpoints import Endpoint
-from typedws.errors import TypedWSError
+from typedws._contract.contract import Contract
+from typedws._endpoint.endpoints import Endpoint
+from typedws.exceptions import TypedWSError
 from typedws.routing import App
 
 __all__ = ["Exportable", "InvalidTarget", "Target", "load"]

@@ -1,13 +1,14 @@
 """The client's side of a connection: over a socket with the extra ``client``, and what is the same in process."""
 
-from typedws.client.blocking import ConnectingSync, connect_sync
+from typedws._connection.client_connection import ClientConnection, Line
+from typedws._connection.connection_denied import ConnectionDenied
+from typedws._connection.sync_connection import Caller, SyncConnection
+from typedws._protocol.outcomes import Accepted
+from typedws.client.backoff import Backoff
 from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
-from typedws.client.connection import Accepted, ClientConnection, Line
-from typedws.client.denied import ConnectionDenied
 from typedws.client.reconnection import Change, ClientState, OnChange, Reconnecting, reconnecting
-from typedws.client.retrying import Backoff
-from typedws.client.sync import Caller, SyncConnection
-from typedws.errors import (
+from typedws.client.sync import ConnectingSync, connect_sync
+from typedws.exceptions import (
     ClientNotInstalled,
     ConnectionFailed,
     ConnectTimeout,

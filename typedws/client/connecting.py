@@ -9,19 +9,19 @@ from urllib.parse import unquote, urlencode
 
 from typing_extensions import TypeVar
 
-from typedws.adapters import adapter_for
-from typedws.client.connection import ClientConnection
+from typedws._connection.client_connection import ClientConnection
+from typedws._contract.contract import Contract
+from typedws._contract.params import write_params
+from typedws._http.headers import HeadersInput, header_list
+from typedws._http.outgoing_request import Request
+from typedws._http.path_templates import PathTemplate
+from typedws._http.url import URL
+from typedws._messages.adapter import adapter_for
+from typedws._messages.type_parameters import In_co, Out_contra
 from typedws.client.opening import Opened, Plan, open_connection
-from typedws.client.request import Request
 from typedws.client.transport import Timing
-from typedws.closing import CloseCode
-from typedws.contract import Contract
-from typedws.declared import In_co, Out_contra
-from typedws.errors import InvalidHandshake
-from typedws.events import HeadersInput, header_list
-from typedws.params import write_params
-from typedws.paths import PathTemplate
-from typedws.url import URL
+from typedws.close_codes import CloseCode
+from typedws.exceptions import InvalidHandshake
 
 __all__ = ["ClientOptions", "Compression", "Connecting", "OnUnknown", "connect", "plan_for"]
 

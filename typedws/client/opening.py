@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
-from typedws.client.connection import Accepted, ClientConnection
-from typedws.client.request import Request
-from typedws.client.tolerant import TolerantConnection
+from typedws._connection.base import session_of
+from typedws._connection.client_connection import ClientConnection
+from typedws._contract.contract import Contract
+from typedws._http.outgoing_request import Request
+from typedws._protocol.events import disconnect_of
+from typedws._protocol.outcomes import Accepted, Closed
+from typedws.client.skip_unknown import TolerantConnection
 from typedws.client.transport import Timing, Transport
-from typedws.contract import Contract
-from typedws.errors import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed
-from typedws.events import disconnect_of
-from typedws.outcome import Closed
-from typedws.view import session_of
+from typedws.exceptions import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed
 
 __all__ = ["Opened", "Plan", "open_connection"]
 

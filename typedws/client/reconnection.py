@@ -1,4 +1,4 @@
-"""`reconnecting`: one typed connection after another, by the rules of `typedws.client.retrying`."""
+"""`reconnecting`: one typed connection after another, by the rules of `typedws.client.backoff`."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -11,16 +11,16 @@ from anyio import current_time, sleep
 from anyio.lowlevel import current_token
 from typing_extensions import TypeVar
 
+from typedws._connection.client_connection import ClientConnection
+from typedws._connection.connection_denied import ConnectionDenied
+from typedws._contract.contract import Contract
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws._protocol.outcomes import Closed
+from typedws.client.backoff import Backoff, after_close, after_failure, retry_after
 from typedws.client.connecting import ClientOptions, plan_for
-from typedws.client.connection import ClientConnection
-from typedws.client.denied import ConnectionDenied
 from typedws.client.opening import Opened, Plan, open_connection
-from typedws.client.retrying import Backoff, after_close, after_failure, retry_after
-from typedws.closing import CloseCode, Reconnect, describe
-from typedws.contract import Contract
-from typedws.declared import In_co, Out_contra
-from typedws.errors import ConnectionFailed, WebSocketDisconnect
-from typedws.outcome import Closed
+from typedws.close_codes import CloseCode, Reconnect, describe
+from typedws.exceptions import ConnectionFailed, WebSocketDisconnect
 
 __all__ = ["Change", "ClientState", "OnChange", "Reconnecting", "reconnecting"]
 

@@ -1,106 +1,114 @@
-"""`SyncConnection`: a client's connection for code that does not await. Whose event loop it calls is not known here."""
+"""`connect_sync`: a typed connection for scripts and notebooks, whose code does not await."""
 
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, Generic, Protocol, TypeVar, overload
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from inspect import isawaitable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, Unpack, overload
 
-from typing_extensions import TypeForm
+from anyio import CancelScope, Event
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from typedws.client.connection import ClientConnection
-from typedws.codecs import Mode
-from typedws.connection import AS_DECLARED
-from typedws.declared import In_co, Out_contra
-from typedws.errors import WebSocketDisconnect
-from typedws.headers import Headers
-from typedws.outcome import Closed
+from typedws._connection.sync_connection import SyncConnection
+from typedws._contract.contract import Contract
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws.client.connecting import ClientOptions, Connecting, plan_for
 
-__all__ = ["Caller", "SyncConnection"]
+__all__ = ["ConnectingSync", "PortalCaller", "connect_sync"]
 
 T = TypeVar("T")
+In = TypeVar("In")
+Out = TypeVar("Out")
+Params = TypeVar("Params")
 
 
-class Caller(Protocol):
-    """Runs a function on an event loop in another thread, and waits for what it gives."""
+class ConnectingSync(AbstractContextManager["SyncConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
+    """A connection to be made: ``with`` makes it, and closes it however the block ends."""
+
+    def __init__(self, connecting: Connecting[In_co, Out_contra]) -> None:
+        self._connecting = connecting
+        self._thread: AbstractContextManager[BlockingPortal]
+        self._caller: PortalCaller
+
+    def __enter__(self) -> SyncConnection[In_co, Out_contra]:
+        """Connect; raises as `Connecting` does."""
+        self._thread = start_blocking_portal("asyncio", name="typedws.client")
+        self._caller = PortalCaller(self._thread.__enter__())
+        try:
+            return SyncConnection(self._caller.call(self._connecting.__aenter__), self._caller)
+        except BaseException:
+            self._thread.__exit__(None, None, None)
+            raise
+
+    def __exit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._caller.call(self._connecting.__aexit__, type_, error, traceback)
+        finally:
+            self._thread.__exit__(None, None, None)
+
+
+class PortalCaller:
+    """Calls into the event loop of a portal. Who is interrupted while it waits, by Ctrl-C say, takes its call back."""
+
+    def __init__(self, portal: BlockingPortal) -> None:
+        self._portal = portal
 
     @overload
     def call(self, function: Callable[..., Awaitable[T]], /, *arguments: Any) -> T: ...
     @overload
     def call(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
     def call(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
-        """Call it; raises what it raises."""
-        ...
+        call = _Call(function, arguments)
+        try:
+            return self._portal.start_task_soon(call.run).result()
+        except BaseException:
+            self._portal.call(call.take_back)  # wherever the interruption came, the portal's own code included
+            raise
 
 
-class SyncConnection(Generic[In_co, Out_contra]):
-    """A client's end of a connection whose methods wait: each does what that of `ClientConnection` does."""
+class _Call:
+    """A call that may be taken back, whether it has begun or not."""
 
-    def __init__(self, connection: ClientConnection[In_co, Out_contra], caller: Caller) -> None:
-        self._connection = connection
-        self._call = caller.call
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._function = function
+        self._arguments = arguments
+        self._scope: CancelScope | None = None
+        self._ended: Event
 
-    @property
-    def subprotocol(self) -> str | None:
-        """The subprotocol that the server selected."""
-        return self._connection.subprotocol
-
-    @property
-    def response_headers(self) -> Headers:
-        """The header fields of the server's response."""
-        return self._connection.response_headers
-
-    @property
-    def end(self) -> Closed | None:
-        """How the connection ended, and who ended it, once that is known."""
-        return self._connection.end
-
-    # --- receiving ---
-
-    @overload
-    def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
-    @overload
-    def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
-    def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
-        """Give the next message, validated: of the declared type, or of the one given."""
-        return self._call(self._connection.receive_model, form, mode)
-
-    def receive_text(self) -> str:
-        """Give the next message, which must be text."""
-        return self._call(self._connection.receive_text)
-
-    def receive_bytes(self) -> bytes:
-        """Give the next message, which must be binary."""
-        return self._call(self._connection.receive_bytes)
-
-    def receive_json(self, mode: Mode | None = None) -> Any:
-        """Give the next message as plain values."""
-        return self._call(self._connection.receive_json, mode)
-
-    def __iter__(self) -> Iterator[In_co]:
-        """Iterate over validated messages until the connection ends."""
-        while True:
+    async def run(self) -> Any:
+        self._ended = Event()
+        with CancelScope() as self._scope:
             try:
-                message = self.receive_model()
-            except WebSocketDisconnect:
-                return
-            yield message
+                found = self._function(*self._arguments)
+                return await found if isawaitable(found) else found
+            finally:
+                self._ended.set()
 
-    # --- sending ---
+    async def take_back(self) -> None:
+        """Cancel it, and wait until it has ended; does nothing where it has, or has not begun."""
+        if self._scope is not None:
+            self._scope.cancel()
+            await self._ended.wait()
 
-    def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
-        """Send a message as its declared type says."""
-        self._call(self._connection.send_model, message, mode)
 
-    def send_text(self, data: str) -> None:
-        """Send a text message."""
-        self._call(self._connection.send_text, data)
+@overload
+def connect_sync(url: str, contract: None = None, **options: Unpack[ClientOptions]) -> ConnectingSync[object, Any]: ...
+@overload
+def connect_sync(
+    url: str, contract: Contract[In, Out, Params], *, params: Params | None = None, **options: Unpack[ClientOptions]
+) -> ConnectingSync[Out, In]: ...
+def connect_sync(
+    url: str,
+    contract: Contract[Any, Any, Any] | None = None,
+    *,
+    params: object = None,
+    **options: Unpack[ClientOptions],
+) -> ConnectingSync[Any, Any]:
+    """Give what ``with`` makes a connection of; for who does not await. It takes what `connect` does.
 
-    def send_bytes(self, data: bytes) -> None:
-        """Send a binary message."""
-        self._call(self._connection.send_bytes, data)
-
-    def send_json(self, data: Any, mode: Mode | None = None) -> None:
-        """Send plain values."""
-        self._call(self._connection.send_json, data, mode)
-
-    def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection, and say how it ended; does nothing where it is over."""
-        return self._call(self._connection.close, code, reason)
+    ``ws`` is a `SyncConnection`: each of its methods waits. Pings are answered meanwhile, in a thread of its own.
+    """
+    connecting: Connecting[Any, Any] = Connecting(plan_for(url, contract, params, **options))
+    return ConnectingSync(connecting)

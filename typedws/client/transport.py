@@ -13,8 +13,8 @@ from typing import Any, Final
 import anyio
 from anyio.abc import ByteStream
 
+from typedws._runtime.event_loop import spawn
 from typedws.client.wire import Wire
-from typedws.watchdog import watchdog
 
 __all__ = ["Timing", "Transport"]
 
@@ -84,7 +84,7 @@ class Transport:
 
     def start(self) -> None:
         """Begin to read, to write and to keep time."""
-        watchdog().spawn(self._run)
+        spawn(self._run)
 
     # --- for who uses it ---
 

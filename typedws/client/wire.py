@@ -20,12 +20,12 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
-from typedws.client.connection import Accepted
-from typedws.client.denied import ConnectionDenied
-from typedws.client.request import Request
-from typedws.closing import CloseCode, truncate_reason
-from typedws.errors import ClosedBy, ConnectionFailed, InvalidResponse, ServerUnreachable
-from typedws.headers import Headers
+from typedws._connection.connection_denied import ConnectionDenied
+from typedws._http.headers import Headers
+from typedws._http.outgoing_request import Request
+from typedws._protocol.outcomes import Accepted
+from typedws.close_codes import CloseCode, truncate_reason
+from typedws.exceptions import ClosedBy, ConnectionFailed, InvalidResponse, ServerUnreachable
 
 __all__ = ["Wire"]
 

@@ -1,8 +1,8 @@
 """Codecs: how values and models become messages, and the registry of the modes that name them."""
 
-from typedws.codecs.base import BinaryCodec, Codec, FrameKind, QuickDecoder
+from typedws.codecs.base import AnyCodec, BinaryCodec, Codec, FrameKind, QuickDecoder
 from typedws.codecs.json import BinaryJSON, TextJSON
-from typedws.codecs.modes import AnyCodec, CodecRegistry, Mode, registry
+from typedws.codecs.modes import CodecRegistry, Mode, registry
 
 __all__ = [
     "AnyCodec",

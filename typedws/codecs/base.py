@@ -6,19 +6,33 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, cast
+from functools import partial
+from typing import Any, ClassVar, Generic, Literal, TypeAlias, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
 
-from typedws.adapters import MessageAdapter, adapter_of
-from typedws.errors import InvalidMessage, UnsendableMessage
-from typedws.sendable import ENCODABLE_TEXT, check_text, find_unsendable
+from typedws._messages.adapter import MessageAdapter, adapter_of, kept
+from typedws._messages.nonfinite import find_unsendable
+from typedws._protocol.text import ENCODABLE_TEXT, check_text
+from typedws.exceptions import InvalidMessage, UnsendableMessage
 
-__all__ = ["BinaryCodec", "Codec", "FrameKind", "QuickDecoder", "converted", "kept", "unsendable"]
+__all__ = [
+    "AnyCodec",
+    "BinaryCodec",
+    "Codec",
+    "FrameKind",
+    "QuickDecoder",
+    "Reader",
+    "Writer",
+    "converted",
+    "reader_for",
+    "unsendable",
+    "writer_for",
+    "wrong_frame",
+]
 
 T = TypeVar("T")
-M = TypeVar("M")
 Frame = TypeVar("Frame", str, bytes)
 
 FrameKind: TypeAlias = Literal["text", "binary"]
@@ -127,19 +141,6 @@ class Codec(ABC, Generic[Frame]):
             raise InvalidMessage("malformed", expected, f"malformed {self.name}") from error
 
 
-_MOST_CODECS: Final = 16
-
-
-def kept(made: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]) -> M:
-    """Give what was made of a message type before, under ``key``, else make it."""
-    found: M | None = made.get(key)
-    if found is None:
-        if len(made) >= _MOST_CODECS:  # somebody makes a codec for each call
-            made.clear()
-        found = made[key] = make(adapter)
-    return found
-
-
 class BinaryCodec(Codec[bytes]):
     """A binary format of plain values that could itself hold what no message may: non-finite numbers."""
 
@@ -204,3 +205,54 @@ def unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:
     if "surrogates" in str(error):
         return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
     return UnsendableMessage(f"a value that {name} can hold", f"a {type(value).__name__} that it cannot")
+
+
+AnyCodec: TypeAlias = Codec[str] | Codec[bytes]
+"""A codec for either kind of frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reader(Generic[T]):
+    """How a message is read: which frame it must be in, what was expected, what decodes it, or most of them quicker."""
+
+    kind: FrameKind
+    expected: str
+    decode: Callable[[Any], T]
+    quick: QuickDecoder[Any, T] | None = None
+
+    def read(self, frame: str | bytes) -> T:
+        """Read a frame; raises `InvalidMessage` for one of the other kind, and as ``decode`` does."""
+        if isinstance(frame, str) is not (self.kind == "text"):
+            raise wrong_frame(f"{self.expected} in a {self.kind} frame", frame)
+        return self.decode(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """How a message is written: what encodes it, and by its class what does so quicker."""
+
+    encode: Callable[[Any], str | bytes]
+    quick: Mapping[type[Any], Callable[[Any], bytes]] | None
+
+
+def reader_for(codec: AnyCodec, adapter: MessageAdapter[T]) -> Reader[T]:
+    """Give the reader of a type in a format, made once."""
+    return kept(adapter.readers, codec, partial(_reader, codec), adapter)
+
+
+def writer_for(codec: AnyCodec, adapter: MessageAdapter[Any]) -> Writer:
+    """Give the writer of a type in a format, made once."""
+    return kept(adapter.writers, codec, partial(_writer, codec), adapter)
+
+
+def _reader(codec: AnyCodec, adapter: MessageAdapter[T]) -> Reader[T]:
+    return Reader(codec.kind, adapter.name, codec.decoder(adapter), codec.quick_decoder(adapter))
+
+
+def _writer(codec: AnyCodec, adapter: MessageAdapter[Any]) -> Writer:
+    return Writer(codec.encoder(adapter), codec.quick_encoders(adapter))
+
+
+def wrong_frame(expected: str, frame: str | bytes) -> InvalidMessage:
+    """Give the error for a frame of the other kind."""
+    return InvalidMessage("wrong_frame", expected, f"a {'text' if isinstance(frame, str) else 'binary'} frame")

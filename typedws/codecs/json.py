@@ -32,10 +32,10 @@ import orjson
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
-from typedws.adapters import MessageAdapter, adapter_of
-from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, converted, kept, unsendable
-from typedws.errors import InvalidMessage, UnsendableMessage
-from typedws.sendable import find_unsendable, holds_constants, is_suspicious
+from typedws._messages.adapter import MessageAdapter, adapter_of, kept
+from typedws._messages.nonfinite import find_unsendable, holds_constants, is_suspicious
+from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, converted, unsendable
+from typedws.exceptions import InvalidMessage, UnsendableMessage
 
 __all__ = ["BinaryJSON", "TextJSON"]
 

@@ -4,14 +4,12 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
-from typedws.codecs.base import Codec
+from typedws.codecs.base import AnyCodec, Codec
 from typedws.codecs.json import BinaryJSON, TextJSON
-from typedws.errors import CodecNotInstalled, UnknownMode
+from typedws.exceptions import CodecNotInstalled, UnknownMode
 
 __all__ = ["AnyCodec", "CodecRegistry", "Mode", "registry"]
 
-AnyCodec: TypeAlias = Codec[str] | Codec[bytes]
-"""A codec for either kind of frame."""
 
 Mode: TypeAlias = str | AnyCodec
 """How a message travels: the name of a codec in the registry, or a codec itself."""

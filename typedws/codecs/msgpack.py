@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar, cast
 import ormsgpack
 from pydantic_core import to_json
 
-from typedws.adapters import MessageAdapter
-from typedws.codecs.base import BinaryCodec, QuickDecoder, kept
+from typedws._messages.adapter import MessageAdapter, kept
+from typedws.codecs.base import BinaryCodec, QuickDecoder
 
 __all__ = ["MessagePack"]
 

@@ -5,8 +5,8 @@ Neither Django nor channels is imported: a plain dispatcher beside ``get_asgi_ap
 
 from typing import Any
 
+from typedws._endpoint.endpoints import Endpoint
 from typedws.asgi import ASGIApp, Receive, Scope, Send
-from typedws.endpoints import Endpoint
 from typedws.routing import App
 
 __all__ = ["routed"]

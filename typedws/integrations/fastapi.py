@@ -1,4 +1,4 @@
-"""`typed_websocket`: a typed connection as a dependency of a FastAPI route. The rules are `typedws.running`'s.
+"""`typed_websocket`: a typed connection as a dependency of a FastAPI route. The rules are `typedws._endpoint.runner`'s.
 
 FastAPI offers no place between the last dependency and the route's function, where a client is let in, and none behind
 the exit of the last dependency, where a connection ends. Two things make these places: the route's function is replaced
@@ -19,17 +19,19 @@ from fastapi.requests import HTTPConnection
 from fastapi.routing import APIWebSocketRoute
 from fastapi.websockets import WebSocketState
 
-from typedws.connection import Connection
-from typedws.contract import Contract
-from typedws.endings import CANCELLED, Ending, cause_of
-from typedws.errors import InvalidEndpoint, TypedWSError
-from typedws.guarding import Guard, Patience
-from typedws.handlers import HandlerKind, Signature, agreed
-from typedws.handshake import Handshake
-from typedws.policy import Policy
-from typedws.running import Runner, is_handled_outside
-from typedws.typeforms import type_name
-from typedws.view import session_of
+from typedws._connection.base import session_of
+from typedws._connection.connection import Connection
+from typedws._connection.handshake import Handshake
+from typedws._contract.contract import Contract
+from typedws._endpoint.admission import Guard
+from typedws._endpoint.endings import CANCELLED, Ending, cause_of
+from typedws._endpoint.framework_exceptions import is_handled_outside
+from typedws._endpoint.handler_signature import HandlerKind, Signature, agreed
+from typedws._endpoint.policy import Policy
+from typedws._endpoint.runner import Runner
+from typedws._endpoint.timeouts import Patience
+from typedws._messages.type_forms import type_name
+from typedws.exceptions import InvalidEndpoint, TypedWSError
 from typedws.websockets import WebSocket as TypedWebSocket
 
 __all__ = ["typed_websocket"]

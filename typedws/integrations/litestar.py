@@ -9,7 +9,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import ASGIRouteHandler, BaseRouteHandler, WebsocketRouteHandler
 from litestar.types import ASGIApp, Message, Middleware, Receive, Scope, Send
 
-from typedws.endpoints import Endpoint
+from typedws._endpoint.endpoints import Endpoint
 from typedws.routing import App
 
 __all__ = ["mount", "websocket_route"]

@@ -16,7 +16,7 @@ from quart.wrappers import Websocket, base
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
-from typedws.endpoints import Endpoint
+from typedws._endpoint.endpoints import Endpoint
 from typedws.routing import App
 
 __all__ = ["WebsocketConnection", "view"]

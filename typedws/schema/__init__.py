@@ -3,7 +3,7 @@
 from typedws.schema.asyncapi import CONTENT_TYPE, Info, asyncapi_document
 from typedws.schema.channels import Channel
 from typedws.schema.contracts import COMMENT, contract_document, model_document
-from typedws.schema.text import text_of
+from typedws.schema.rendering import text_of
 
 __all__ = [
     "COMMENT",

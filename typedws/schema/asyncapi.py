@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from typedws.adapters import adapter_for
-from typedws.denial import ProblemDocument
-from typedws.errors import InvalidParams, UnknownSubprotocol
+from typedws._contract.problem_documents import ProblemDocument
+from typedws._contract.security_schemes import SecurityScheme
+from typedws._messages.adapter import adapter_for
+from typedws._schema.definitions import Definitions, NamedDefinitions
+from typedws._schema.digests import digest
+from typedws._schema.naming import legal, told_apart
+from typedws._schema.traversal import Schema
+from typedws.exceptions import InvalidParams, UnknownSubprotocol
 from typedws.schema.channels import Channel, Described, Message, described
 from typedws.schema.contracts import COMMENT, closes_of, mode_facts
-from typedws.schema.definitions import Definitions, NamedDefinitions
-from typedws.schema.digests import digest
 from typedws.schema.draft07 import as_draft_07
-from typedws.schema.naming import legal, told_apart
-from typedws.schema.walking import Schema
-from typedws.security import SecurityScheme
 
 __all__ = ["CONTENT_TYPE", "Info", "asyncapi_document"]
 

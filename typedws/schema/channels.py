@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from typedws.adapters import MessageAdapter, adapter_for
-from typedws.contract import Contract
-from typedws.paths import PathTemplate
-from typedws.schema.definitions import Definitions, schema_of
+from typedws._contract.contract import Contract
+from typedws._contract.params_schemas import Parameters, parameters_of
+from typedws._contract.security_schemes import SecurityScheme
+from typedws._http.path_templates import PathTemplate
+from typedws._messages.adapter import MessageAdapter, adapter_for
+from typedws._schema.definitions import Definitions, schema_of
+from typedws._schema.generator import Direction
+from typedws._schema.traversal import Schema
 from typedws.schema.examples import examples_of
-from typedws.schema.generator import Direction
-from typedws.schema.parameters import Parameters, parameters_of
-from typedws.schema.walking import Schema
-from typedws.security import SecurityScheme
 
 __all__ = ["Channel", "Described", "Message", "described"]
 

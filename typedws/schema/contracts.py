@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from typedws.adapters import adapter_for
-from typedws.codecs import CodecRegistry, Mode
-from typedws.contract import Contract
-from typedws.schema.definitions import Definitions, NamedDefinitions, schema_of
-from typedws.schema.parameters import parameters_of
-from typedws.schema.walking import Schema
+from typedws._contract.contract import Contract
+from typedws._contract.params_schemas import parameters_of
+from typedws._messages.adapter import adapter_for
+from typedws._schema.definitions import Definitions, NamedDefinitions, schema_of
+from typedws._schema.traversal import Schema
+from typedws.codecs.modes import CodecRegistry, Mode
 
 __all__ = ["COMMENT", "closes_of", "contract_document", "mode_facts", "model_document"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from typedws.schema.walking import Schema, rebuilt
+from typedws._schema.traversal import Schema, rebuilt
 
 __all__ = ["as_draft_07"]
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from operator import ge, gt, le, lt
 from typing import Any, Final, cast
 
-from typedws.adapters import MessageAdapter
-from typedws.errors import TypedWSError
-from typedws.schema.generator import Direction
-from typedws.schema.walking import Schema
+from typedws._messages.adapter import MessageAdapter
+from typedws._schema.generator import Direction
+from typedws._schema.traversal import Schema
+from typedws.exceptions import TypedWSError
 
 __all__ = ["examples_of"]
 

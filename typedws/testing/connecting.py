@@ -7,20 +7,21 @@ from typing import Any, Final, Generic, TypedDict, Unpack, cast, overload
 
 from typing_extensions import TypeVar
 
+from typedws._connection.connection_denied import ConnectionDenied
+from typedws._contract.contract import Contract
+from typedws._endpoint.endpoints import Endpoint
+from typedws._http.headers import HeadersInput
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws._protocol.outcomes import Accepted
 from typedws.asgi import ASGIApp
-from typedws.client import Accepted, ConnectionDenied
-from typedws.contract import Contract
-from typedws.declared import In_co, Out_contra
-from typedws.endpoints import Endpoint
-from typedws.errors import WebSocketDisconnect
-from typedws.events import HeadersInput
-from typedws.testing.behaviour import STRICT, ServerBehaviour
+from typedws.exceptions import WebSocketDisconnect
+from typedws.testing.application_run import TIMEOUT
 from typedws.testing.connection import TestConnection
-from typedws.testing.dialogue import Dialogue
+from typedws.testing.exchange import Dialogue
 from typedws.testing.failures import ExpectationFailed, WaitTimeout
 from typedws.testing.lifespans import lifespan
-from typedws.testing.requests import scope_of
-from typedws.testing.runs import TIMEOUT
+from typedws.testing.scope import scope_of
+from typedws.testing.server_behaviour import STRICT, ServerBehaviour
 
 __all__ = ["ConnectOptions", "Connecting", "RequestOptions", "connect"]
 

@@ -6,22 +6,22 @@ from typing import Any, ClassVar, TypeVar
 from anyio.lowlevel import checkpoint
 from typing_extensions import TypeForm
 
-from typedws.adapters import adapter_for
-from typedws.client import Accepted, ClientConnection
-from typedws.closing import CloseCode, describe
-from typedws.connection import AS_DECLARED
-from typedws.contract import Contract
-from typedws.declared import In_co, Out_contra
-from typedws.errors import InvalidMessage, WebSocketDisconnect
-from typedws.events import frame_of
-from typedws.outcome import Closed
-from typedws.state import Move
-from typedws.testing.dialogue import Dialogue
+from typedws._connection.client_connection import ClientConnection
+from typedws._connection.connection import AS_DECLARED
+from typedws._contract.contract import Contract
+from typedws._messages.adapter import adapter_for
+from typedws._messages.type_forms import type_name
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws._protocol.events import frame_of
+from typedws._protocol.outcomes import Accepted, Closed
+from typedws._protocol.state import Move
+from typedws.close_codes import CloseCode, describe
+from typedws.exceptions import InvalidMessage, WebSocketDisconnect
 from typedws.testing.differences import differences, shown
+from typedws.testing.event_loops import settle
+from typedws.testing.exchange import Dialogue
 from typedws.testing.failures import ClientGone, ExpectationFailed
-from typedws.testing.loops import settle
-from typedws.testing.wire import Violation
-from typedws.typeforms import type_name
+from typedws.testing.fake_server import Violation
 
 __all__ = ["TestConnection"]
 

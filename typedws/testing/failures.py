@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from typedws.errors import TypedWSError
+from typedws.exceptions import TypedWSError
 
 __all__ = ["ApplicationReturned", "ClientGone", "ExpectationFailed", "LifespanFailed", "WaitTimeout", "listed"]
 

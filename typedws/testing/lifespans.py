@@ -8,9 +8,9 @@ import anyio
 import anyio.lowlevel
 
 from typedws.asgi import ASGIApp
-from typedws.errors import InvalidState
+from typedws.exceptions import InvalidState
+from typedws.testing.application_run import TIMEOUT, Run, within
 from typedws.testing.failures import LifespanFailed, WaitTimeout
-from typedws.testing.runs import TIMEOUT, Run, within
 
 __all__ = ["lifespan"]
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar, overload
 
 import anyio
 
+from typedws.testing.event_loops import Loop, Poster, running_loop
 from typedws.testing.failures import WaitTimeout
-from typedws.testing.loops import Loop, Poster, running_loop
-from typedws.testing.standing import place, stack_of, standing
+from typedws.testing.stack_frames import place, stack_of, standing
 
 __all__ = ["Portal"]
 

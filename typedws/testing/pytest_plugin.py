@@ -8,9 +8,9 @@ from typing import Any, Unpack, cast, overload
 import pytest
 from typing_extensions import TypeVar
 
+from typedws._contract.contract import Contract
+from typedws._endpoint.endpoints import Endpoint
 from typedws.asgi import ASGIApp
-from typedws.contract import Contract
-from typedws.endpoints import Endpoint
 from typedws.testing.connecting import Connecting, ConnectOptions, connect
 from typedws.testing.connection import TestConnection
 

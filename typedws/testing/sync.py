@@ -8,21 +8,22 @@ from typing import Any, ClassVar, Final, Generic, Self, Unpack, cast, overload
 
 from typing_extensions import TypeForm, TypeVar
 
+from typedws._connection.connection_denied import ConnectionDenied
+from typedws._connection.sync_connection import SyncConnection
+from typedws._contract.contract import Contract
+from typedws._http.headers import HeadersInput
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws._protocol.outcomes import Closed
 from typedws.asgi import ASGIApp
-from typedws.client import ConnectionDenied, SyncConnection
-from typedws.closing import CloseCode
-from typedws.contract import Contract
-from typedws.declared import In_co, Out_contra
-from typedws.events import HeadersInput
-from typedws.outcome import Closed
-from typedws.testing.behaviour import STRICT, ServerBehaviour
+from typedws.close_codes import CloseCode
+from typedws.testing.application_run import TIMEOUT
 from typedws.testing.connecting import Connecting, RequestOptions, connect
 from typedws.testing.connection import TestConnection
+from typedws.testing.event_loops import advance_clock
+from typedws.testing.fake_server import Violation
 from typedws.testing.lifespans import lifespan
-from typedws.testing.loops import advance_clock
 from typedws.testing.portal import Portal
-from typedws.testing.runs import TIMEOUT
-from typedws.testing.wire import Violation
+from typedws.testing.server_behaviour import STRICT, ServerBehaviour
 
 __all__ = ["SyncConnecting", "SyncTestConnection", "TestClient"]
 

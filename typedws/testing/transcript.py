@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final
 
-from typedws.events import frame_of
+from typedws._protocol.events import frame_of
 
 __all__ = ["Transcript"]
 

@@ -2,7 +2,7 @@
 
 from tests.typing.cases.messages import ChatConnection, Join, Order, RushOrder, Say
 from typedws import BinaryJSON, Codec, CodecRegistry, TextJSON, registry
-from typedws.adapters import MessageAdapter, adapter_for
+from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws.codecs import AnyCodec, Mode
 
 

@@ -15,16 +15,7 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import (
-    ApplicationCloseCode,
-    CloseCode,
-    Contract,
-    ErrorReply,
-    FieldProblem,
-    FromCookie,
-    FromHeader,
-    InvalidMessage,
-)
+from typedws import ApplicationCloseCode, CloseCode, Contract, ErrorReply, FieldProblem, FromCookie, FromHeader, InvalidMessage
 
 
 class ChatClose(ApplicationCloseCode):

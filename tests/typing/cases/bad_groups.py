@@ -11,7 +11,7 @@ from tests.typing.cases.messages import (
     ServerMessage,
 )
 from typedws import Connection
-from typedws.group import Group
+from typedws._groups.group import Group
 
 lobby: Group[ServerMessage] = Group()
 said: Group[Said] = Group()

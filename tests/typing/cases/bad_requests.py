@@ -2,7 +2,7 @@
 
 from tests.typing.cases.messages import ChatConnection, ChatHandshake, ChatWebSocket, Order
 from typedws import Connection, Handshake, WebSocketState
-from typedws.request import URL, Headers, QueryParams
+from typedws._http.request import URL, Headers, QueryParams
 
 
 def taken_for_something_else(ws: ChatConnection, handshake: ChatHandshake, whole: ChatWebSocket) -> None:

@@ -15,23 +15,8 @@ from tests.typing.cases.messages import (
 from typedws import App, Closed, Connection, Contract, ProblemDocument, endpoint
 from typedws.asgi import Receive, Scope, Send
 from typedws.client import Accepted, Caller, ClientConnection, SyncConnection
-from typedws.headers import Headers
-from typedws.testing import (
-    Connecting,
-    ConnectionDenied,
-    ConnectOptions,
-    RequestOptions,
-    ServerBehaviour,
-    SyncConnecting,
-    SyncTestConnection,
-    TestClient,
-    TestConnection,
-    Violation,
-    advance_clock,
-    connect,
-    lifespan,
-    settle,
-)
+from typedws._http.headers import Headers
+from typedws.testing import Connecting, ConnectionDenied, ConnectOptions, RequestOptions, ServerBehaviour, SyncConnecting, SyncTestConnection, TestClient, TestConnection, Violation, advance_clock, connect, lifespan, settle
 from typedws.testing.pytest_plugin import Connect
 
 app = App()

@@ -17,30 +17,7 @@ from tests.typing.cases.messages import (
     ServerMessage,
 )
 from typedws import Closed, Connection, Contract, InvalidHandshake, TypedWSError, endpoint
-from typedws.client import (
-    Backoff,
-    Change,
-    ClientConnection,
-    ClientNotInstalled,
-    ClientOptions,
-    ClientState,
-    Compression,
-    Connecting,
-    ConnectingSync,
-    ConnectionDenied,
-    ConnectionFailed,
-    ConnectTimeout,
-    InvalidResponse,
-    OnChange,
-    OnUnknown,
-    Reconnecting,
-    ServerUnreachable,
-    SyncConnection,
-    TLSHandshakeFailed,
-    connect,
-    connect_sync,
-    reconnecting,
-)
+from typedws.client import Backoff, Change, ClientConnection, ClientNotInstalled, ClientOptions, ClientState, Compression, Connecting, ConnectingSync, ConnectionDenied, ConnectionFailed, ConnectTimeout, InvalidResponse, OnChange, OnUnknown, Reconnecting, ServerUnreachable, SyncConnection, TLSHandshakeFailed, connect, connect_sync, reconnecting
 
 URL = "ws://127.0.0.1:8000/chat/{room}"
 chat = Contract("chat", ChatConnection)

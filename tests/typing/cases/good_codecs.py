@@ -5,7 +5,7 @@ from typing import Any, TypeVar, assert_type
 
 from tests.typing.cases.messages import ClientMessage, Join, Order, Say, ServerMessage
 from typedws import BinaryJSON, Codec, CodecRegistry, TextJSON, WebSocket, registry
-from typedws.adapters import MessageAdapter, adapter_for
+from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws.asgi import Receive, Scope, Send
 from typedws.codecs import AnyCodec, FrameKind, Mode
 

@@ -15,21 +15,9 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import (
-    CloseCode,
-    Closed,
-    Connection,
-    DenialResponse,
-    Denied,
-    Handshake,
-    InvalidMessage,
-    Outcome,
-    WebSocket,
-    WebSocketDisconnect,
-    truncate_reason,
-)
+from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, InvalidMessage, Outcome, WebSocket, WebSocketDisconnect, truncate_reason
 from typedws.asgi import Receive, Scope, Send
-from typedws.errors import ClosedBy
+from typedws.exceptions import ClosedBy
 
 
 async def what_each_gives(handshake: ChatHandshake, whole: ChatWebSocket) -> None:

@@ -8,14 +8,7 @@ from litestar.response.base import ASGIResponse
 from litestar.response.redirect import ASGIRedirectResponse
 from tests.typing.cases.messages import ChatHandshake, ChatWebSocket, Order
 from typedws import DenialResponse, Denied, ProblemDocument, WebSocketClose
-from typedws.asgi import (
-    ASGIApp,
-    Receive,
-    Scope,
-    Send,
-    WebSocketResponseBodyEvent,
-    WebSocketResponseStartEvent,
-)
+from typedws.asgi import ASGIApp, Receive, Scope, Send, WebSocketResponseBodyEvent, WebSocketResponseStartEvent
 
 
 def responses() -> None:

@@ -19,26 +19,10 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import (
-    App,
-    Closed,
-    Connection,
-    Contract,
-    ContractDecorator,
-    Denied,
-    Endpoint,
-    EndpointDecorator,
-    Handshake,
-    HTTPException,
-    Outcome,
-    Policy,
-    WebSocket,
-    WebSocketRoute,
-    endpoint,
-)
+from typedws import App, Closed, Connection, Contract, ContractDecorator, Denied, Endpoint, EndpointDecorator, Handshake, HTTPException, Outcome, Policy, WebSocket, WebSocketRoute, endpoint
 from typedws.asgi import ASGIApp
-from typedws.handlers import HandlerKind
-from typedws.paths import PathTemplate
+from typedws._endpoint.handler_signature import HandlerKind
+from typedws._http.path_templates import PathTemplate
 
 app = App()
 chat = Contract("chat", ChatConnection)

@@ -15,7 +15,7 @@ from tests.typing.cases.messages import (
     ServerMessage,
 )
 from typedws import Closed, Connection, Outcome, WebSocketDisconnect
-from typedws.group import Group, GroupStatistics, Member, Overflow
+from typedws._groups.group import Group, GroupStatistics, Member, Overflow
 
 lobby: Group[ServerMessage] = Group()
 

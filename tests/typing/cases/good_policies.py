@@ -9,7 +9,7 @@ import fastapi
 import starlette.exceptions
 from tests.typing.cases.messages import ChatConnection, Join, Said, ServerMessage
 from typedws import App, CloseCode, Connection, HTTPException, InvalidMessage, Policy, WebSocketException
-from typedws.policy import OnInvalid
+from typedws._endpoint.policy import OnInvalid
 
 
 async def answer(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:

@@ -5,7 +5,7 @@ from typing import Any, assert_type
 
 from tests.typing.cases.messages import ChatConnection, ChatHandshake, ChatWebSocket
 from typedws import Connection, Handshake, WebSocketState
-from typedws.request import URL, Address, Headers, QueryParams, State
+from typedws._http.request import URL, Address, Headers, QueryParams, State
 
 
 def parts(ws: ChatConnection | ChatHandshake | ChatWebSocket) -> None:

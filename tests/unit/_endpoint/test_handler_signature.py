@@ -1,0 +1,797 @@
+"""What the annotations of a handler say, and the law: refused at run time is what the checkers refuse, no more."""
+
+import functools
+import json
+import re
+import runpy
+import subprocess
+import sys
+import typing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Never, TypeAlias, TypeVar, get_args, get_type_hints
+
+import pytest
+from pydantic import BaseModel
+from typing_extensions import TypeAliasType
+
+from tests.support import stable_id
+from typedws import Connection, Contract, Handshake, InvalidEndpoint, Outcome, WebSocket, endpoint
+from typedws._endpoint.assignability import may_be
+from typedws._endpoint.endpoints import Endpoint
+from typedws._endpoint.handler_signature import HandlerKind, Signature, agreed, read_signature
+from typedws.exceptions import InvalidDeclaration
+
+T = TypeVar("T")
+ROOT: Final = Path(__file__).parents[3]
+
+
+class Message(BaseModel):
+    type: Literal["message"] = "message"
+
+
+class Event(BaseModel):
+    type: Literal["event"] = "event"
+
+
+class Room(BaseModel):
+    room: str = ""
+
+
+Chat: TypeAlias = Connection[Message, Event, Room]
+ChatHandshake: TypeAlias = Handshake[Message, Event, Room]
+Later = TypeAliasType("Later", Connection[Message, Event])
+Of = TypeAliasType("Of", Connection[T, Event], type_params=(T,))
+Noted: TypeAlias = Annotated[Connection[Message, Event], "a note"]
+
+
+def read(handler: Any, *, is_classic: bool = False) -> Signature:
+    return read_signature(handler, {}, is_classic=is_classic)
+
+
+# --- the law: one table for a checker and for the run time ---
+
+PRELUDE: Final = """
+import asyncio
+import enum
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, wraps
+from typing import *
+from pydantic import BaseModel, Field
+from typing_extensions import TypeAliasType, TypedDict
+from typedws import *
+from typedws._http.request import HandshakeRequest
+
+class Base(BaseModel):
+    type: Literal["base"] = "base"
+class Sub(Base):
+    more: int = 0
+class Other(BaseModel):
+    type: Literal["other"] = "other"
+class Third(BaseModel):
+    type: Literal["third"] = "third"
+@dataclass
+class Plain:
+    x: int = 0
+class Keys(TypedDict):
+    x: int
+class MoreKeys(TypedDict):
+    x: int
+    y: int
+class Wrong(TypedDict):
+    z: int
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+class Number(enum.IntEnum):
+    ONE = 1
+class Named(Protocol):
+    type: str
+class Typed(Protocol):
+    @property
+    def type(self) -> str: ...
+class Closing(Protocol):
+    def model_dump_json(self) -> str: ...
+@runtime_checkable
+class Flying(Protocol):
+    def fly(self) -> None: ...
+V = TypeVar("V")
+class Box(BaseModel, Generic[V]):
+    content: V
+UserId = NewType("UserId", int)
+AdminId = NewType("AdminId", UserId)
+Known = TypeAliasType("Known", Base | Other)
+Pair = TypeAliasType("Pair", tuple[V, V], type_params=(V,))
+Either = Annotated[Base | Other, Field(discriminator="type")]
+Rehtie = Annotated[Other | Base, Field(discriminator="type")]
+Any3 = Annotated[Base | Other | Third, Field(discriminator="type")]
+"""
+
+# The one type, the other, whether a value of the one is one of the other: by a checker, and by the run time where
+# that can tell.
+PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
+    *((narrow, wide, True, True) for narrow, wide in [
+        ("Base", "Base"),
+        ("Sub", "Base"),
+        ("Base", "object"),
+        ("Base", "Any"),
+        ("Any", "Base"),
+        ("object", "Any"),
+        ("Base", "Base | Other"),
+        ("Other | Base", "Base | Other"),
+        ("Sub | Other", "Other | Base"),
+        ("Either", "Rehtie"),
+        ("Either", "Any3"),
+        ("Either", "Base | Other"),
+        ("Base | Other", "Either"),
+        ("Either", "Known"),
+        ("Known", "Either"),
+        ("Annotated[Base, 'a']", "Annotated[Base, 'b']"),
+        ("None", "Base | None"),
+        ("None", "Optional[Base]"),
+        ("None", "None"),
+        ("None", "Literal['a', None]"),
+        ("Literal[None]", "None"),
+        ("Never", "Base"),
+        ("Never", "Never"),
+        ("NoReturn", "Never"),
+        ("Literal['a']", "Literal['b', 'a']"),
+        ("Literal['a', 'b']", "Literal['a'] | Literal['b']"),
+        ("Literal['a', 1]", "Literal['a'] | int"),
+        ("Literal['a']", "str"),
+        ("Literal[1]", "float"),
+        ("Literal[b'a']", "bytes"),
+        ("Literal[Colour.RED]", "Colour"),
+        ("Literal[Colour.RED]", "Literal[Colour.BLUE, Colour.RED]"),
+        ("Colour", "Literal[Colour.RED, Colour.BLUE]"),
+        ("Colour", "Literal[Colour.RED] | Literal[Colour.BLUE]"),
+        ("Colour", "enum.Enum"),
+        ("bool", "Literal[True, False]"),
+        ("bool", "int"),
+        ("bool", "float"),
+        ("bool", "complex"),
+        ("int", "float"),
+        ("int", "complex"),
+        ("float", "complex"),
+        ("int", "str | float"),
+        ("Number", "int"),
+        ("Number", "float"),
+        ("Literal['a']", "LiteralString"),
+        ("LiteralString", "str"),
+        ("LiteralString", "LiteralString"),
+        ("str", "LiteralString"),  # to mypy, not to pyright
+        ("list[Base]", "list[Base]"),
+        ("list[Base | Other]", "list[Other | Base]"),
+        ("list[Either]", "list[Known]"),
+        ("list[Any]", "list[Base]"),
+        ("list[Base]", "list[Any]"),
+        ("list[Base]", "Sequence[Base]"),
+        ("list[Base]", "Iterable[object]"),
+        ("Sequence[Sub]", "Sequence[Base]"),
+        ("dict[str, Sub]", "Mapping[str, Base]"),
+        ("Mapping[str, Sub]", "Mapping[str, Base]"),
+        ("tuple[int, str]", "tuple[int, str]"),
+        ("tuple[int, int]", "tuple[int, ...]"),
+        ("tuple[bool, int]", "tuple[float, ...]"),
+        ("tuple[bool, ...]", "tuple[int, ...]"),
+        ("tuple[()]", "tuple[int, ...]"),
+        ("tuple[Sub, Other]", "tuple[Base, Other]"),
+        ("type[Sub]", "type[Base]"),
+        ("frozenset[Sub]", "frozenset[Base]"),
+        ("Pair[int]", "Pair[int]"),
+        ("Pair[int]", "tuple[int, int]"),
+        ("tuple[bool, int]", "Pair[int]"),
+        ("Callable[[int], str]", "Callable[[int], str]"),
+        ("Callable[..., Any]", "Callable[[int], str]"),
+        ("UserId", "int"),
+        ("UserId", "UserId"),
+        ("UserId", "float"),
+        ("AdminId", "UserId"),
+        ("AdminId", "int | str"),
+        ("UserId", "str | UserId"),
+        ("Keys", "Keys"),
+        ("MoreKeys", "Keys"),
+        ("Keys", "Mapping[str, object]"),
+            ("Base", "Typed"),
+        ("Base", "Closing"),
+        ("Plain", "Plain"),
+        ("Box[int]", "Box[int]"),
+        ("Colour", "Colour"),
+    ]),
+    *((narrow, wide, False, False) for narrow, wide in [
+        ("Base", "Sub"),
+        ("Base", "Other"),
+        ("object", "Base"),
+        ("Base | Other", "Base"),
+        ("Any3", "Either"),
+        ("Known", "Base | Third"),
+        ("Base | None", "Base"),
+        ("None", "Base"),
+        ("None", "Literal['a']"),
+        ("Base", "None"),
+        ("Base", "Never"),
+        ("Base", "Literal['a']"),
+        ("Literal['a', 'b']", "Literal['a']"),
+        ("Literal['a']", "int"),
+        ("Literal['a']", "Literal['b'] | int"),
+        ("Literal[1]", "Literal[True]"),
+        ("Literal[1]", "Literal['1']"),
+        ("Literal[b'a']", "Literal['a']"),
+        ("Literal[Number.ONE]", "Literal[1]"),
+        ("Colour", "Literal[Colour.RED]"),
+        ("Colour", "str"),
+        ("bool", "Literal[True]"),
+        ("bool", "str"),
+        ("str", "Literal['a']"),
+        ("int", "bool"),
+        ("float", "int"),
+        ("complex", "float"),
+        ("str", "bytes"),
+        ("bytearray", "bytes"),
+        ("list[Base]", "list[Other]"),
+        ("list[Sub]", "list[Base]"),
+        ("list[int]", "list[float]"),
+        ("set[Sub]", "set[Base]"),
+        ("dict[str, int]", "dict[str, float]"),
+        ("list[Base]", "set[Base]"),
+        ("list[Base]", "Base"),
+        ("Sequence[Base]", "list[Base]"),
+        ("Sequence[Base]", "Sequence[Sub]"),
+        ("tuple[int, str]", "tuple[int, int]"),
+        ("tuple[int, str]", "tuple[int, ...]"),
+        ("Pair[int]", "tuple[str, str]"),
+        ("type[Base]", "type[Sub]"),
+        ("int", "UserId"),
+        ("UserId", "AdminId"),
+        ("UserId", "str"),
+        ("Base", "Flying"),
+        ("Plain", "Base"),
+        ("Box[int]", "Box[str]"),
+    ]),
+    *((narrow, wide, False, True) for narrow, wide in [  # a checker knows more
+        ("tuple[int, ...]", "tuple[int, int]"),
+        ("tuple[int]", "tuple[int, int]"),
+        ("list[Base]", "Sequence[Other]"),
+        ("Keys", "MoreKeys"),
+        ("Keys", "Wrong"),
+        ("Callable[[int], str]", "Callable[[str], str]"),
+    ]),
+]  # fmt: skip
+
+TALK: Final = "async def talk(ws: {}) -> {}: raise NotImplementedError"
+FITTING: Final = "Connection[Either, Third, Base]"
+
+# What an endpoint is made of; the contract's types, if it has one; whether it fits.
+HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
+    # (what the handler takes, what the contract says): what is heard may be more, what is said less
+    *((TALK.format(f"Connection[{mine}]", "None"), f"Connection[{theirs}]", fits) for mine, theirs, fits in [
+        ("Either, Third, Base", "Either, Third, Base", True),
+        ("Rehtie, Third, Base", "Either, Third, Base", True),
+        ("Any3, Third, Base", "Either, Third, Base", True),
+        ("Base, Third, Base", "Either, Third, Base", False),
+        ("Either, Base, Base", "Either, Base | None, Base", True),
+        ("Either, Base | None, Base", "Either, Base, Base", False),
+        ("Either, Sub, Base", "Either, Base, Base", True),
+        ("Either, Base, Base", "Either, Sub, Base", False),
+        ("Either, Third, Base", "Either, Third, Sub", True),
+        ("Either, Third, Sub", "Either, Third, Base", False),
+        ("Either, Third, Base", "Either, Third", False),
+        ("Either, Third", "Either, Third, Base", True),
+        ("Either, Third, object", "Either, Third, Base", True),
+        ("Either, Third, Any", "Either, Third, Base", True),
+        ("Either, Third, Base", "Either, Third, Any", True),
+        ("Either, Any, Base", "Either, Third, Base", True),
+        ("Either", "Either, Third", True),
+        ("Any, Any, Any", "Either, Third, Base", True),
+        ("object, Third", "Either, Third", True),
+        ("Never, Third", "Never, Third", True),
+        ("Either, Third", "Never, Third", True),
+        ("Never, Third", "Either, Third", False),
+        ("list[Either], Third", "list[Rehtie], Third", True),
+        ("int, Third", "bool, Third", True),
+        ("bool, Third", "int, Third", False),
+        ("Literal['a', 'b'], Third", "Literal['b', 'a'], Third", True),
+        ("Literal['a'], Third", "str, Third", False),
+        ("Keys, Third", "Keys, Third", True),
+        ("Known, Third", "Either, Third", True),
+        ("None, Third", "None, Third", True),
+        ("Base, Third", "None, Third", False),
+    ]),
+    (TALK.format("Connection", "None"), FITTING, True),  # bare, which mypy --strict refuses by itself
+    *((TALK.format(takes, returns), contract, fits) for takes, returns, contract, fits in [
+        ("Connection[Either, Third]", "None", None, True),
+        ("Connection[Either, Third]", "Never", None, True),
+        ("Connection[Either, Third]", "Any", None, True),
+        ("Connection[Either, Third]", "Outcome", None, False),
+        ("Connection[Either, Third]", "Closed", None, True),
+        ("Connection[Either, Third]", "Closed | None", None, True),
+        ("Connection[Either, Third]", "int", None, False),
+        ("Connection[Either, Third]", "object", None, False),
+        ("Handshake[Either, Third]", "Outcome", None, True),
+        ("Handshake[Either, Third]", "Denied", None, True),
+        ("Handshake[Either, Third]", "Closed | Denied", None, True),
+        ("Handshake[Either, Third]", "NoReturn", None, True),
+        ("Handshake[Either, Third]", "None", None, False),
+        ("Handshake[Either, Third]", "Outcome | None", None, False),
+        ("Handshake[Either, Third]", "str", None, False),
+        ("Handshake[Either, Third, Base]", "Outcome", FITTING, True),
+        ("Handshake[Other, Third, Base]", "Outcome", FITTING, False),
+        ("WebSocket[Either, Third]", "None", None, False),
+        ("Either", "None", None, False),
+        ("str", "None", None, False),
+        ("None", "None", None, False),
+        ("object", "None", FITTING, True),
+        ("HandshakeRequest", "None", FITTING, True),
+        ("Mapping[str, Any]", "None", FITTING, True),
+        ("Connection[Either, Third, Base] | None", "None", FITTING, True),
+        ("Annotated[Connection[Either, Third], 'a note']", "None", None, True),
+    ]),
+    ("def talk(ws: Connection[Either, Third]) -> None: ...", None, False),
+    ("def talk(ws: Connection[Either, Third]) -> int: return 1", None, False),
+    ("def talk(ws: Connection[Either, Third]) -> Any: ...", None, True),
+    ("def talk(ws: Connection[Either, Third]) -> Awaitable[None]: raise NotImplementedError", None, True),
+    ("def talk(ws: Connection[Either, Third]) -> Awaitable[int]: raise NotImplementedError", None, False),
+    ("def talk(ws: Connection[Either, Third]) -> Coroutine[Any, Any, None]: raise NotImplementedError", None, True),
+    ("def talk(ws: Connection[Either, Third]) -> 'asyncio.Future[None]': raise NotImplementedError", None, True),
+    ("async def talk(ws: Connection[Either, Third]) -> AsyncIterator[Base]: yield Base()", None, False),
+    ("def talk(ws: Connection[Either, Third]) -> Iterable[Base]: yield Base()", None, False),
+    ("async def talk(ws: Connection[Either, Third], db: int) -> None: ...", None, False),
+    ("async def talk(ws: Connection[Either, Third], *, db: int) -> None: ...", None, False),
+    ("async def talk(ws: Connection[Either, Third], db: int = 0) -> None: ...", None, True),
+    ("async def talk(ws: Connection[Either, Third], *more: int, **other: int) -> None: ...", None, True),
+    ("async def talk(ws: Connection[Either, Third], /) -> None: ...", None, True),
+    ("async def talk(*ws: Connection[Either, Third]) -> None: ...", None, True),
+    ("async def talk(*, ws: Connection[Either, Third]) -> None: ...", None, False),
+    ("async def talk(**ws: Connection[Either, Third]) -> None: ...", None, False),
+    ("async def talk() -> None: ...", None, False),
+    ("talk = 3", None, False),
+    (
+        "async def several(db: int, ws: Connection[Either, Third]) -> None: ...\n    talk = partial(several, 1)",
+        None,
+        True,
+    ),
+    (
+        "async def several(ws: Connection[Either, Third], db: int) -> None: ...\n    talk = partial(several, db=1)",
+        None,
+        True,
+    ),
+    (
+        "class Talker:\n        async def __call__(self, ws: Connection[Either, Third]) -> None: ...\n"
+            "    talk = Talker()",
+        None,
+        True,
+    ),
+    (
+        "class Talker:\n        def __call__(self, ws: Connection[Either, Third]) -> None: ...\n    talk = Talker()",
+        None,
+        False,
+    ),
+    (
+        "class Talker:\n        async def run(self, ws: Handshake[Either, Third]) -> None: ...\n"
+            "    talk = Talker().run",
+        None,
+        False,
+    ),
+    (
+        "class Talker:\n        async def run(self, ws: Connection[Either, Third]) -> None: ...\n    talk = Talker.run",
+        None,
+        False,
+    ),
+    (
+        "class talk:\n        def __init__(self, ws: Connection[Either, Third]) -> None: ...",
+        None,
+        False,
+    ),
+    (
+        "async def inner(ws: Connection[Either, Third], db: int) -> None: ...\n"
+        "    @wraps(inner)\n"
+        "    async def talk(ws: Connection[Either, Third]) -> None: ...",
+        None,
+        True,
+    ),
+    (
+        "def inner(ws: Connection[Either, Third]) -> int: return 1\n"
+        "    @wraps(inner)\n"
+        "    async def talk(ws: Connection[Either, Third]) -> None: ...",
+        None,
+        True,
+    ),
+    (
+        "async def inner(ws: Handshake[Either, Third]) -> None: ...\n"
+        "    @wraps(inner)\n"
+        "    async def talk(ws: Handshake[Either, Third]) -> Outcome: raise NotImplementedError",
+        None,
+        True,
+    ),
+    (
+        "async def each(message: Base) -> None: ...\n"
+        "    @wraps(each)\n"
+        "    async def talk(ws: Connection[Either, Third, Base]) -> None: ...",
+        FITTING,
+        True,
+    ),
+]  # fmt: skip
+# A bare generic is an error of its own under --strict; whether the decorator takes it is what is asked here.
+FLAGS: Final = ("--strict", "--allow-any-generics", "--config-file=", "--output=json")
+
+
+def source() -> str:
+    """Write the tables as a program: a function for each pair, and one for each handler."""
+    lines = [PRELUDE]
+    for number, (narrow, wide, *_) in enumerate(PAIRS):
+        lines.append(f"def pair_{number}(narrow: {narrow}, wide: list[{wide}]) -> None: wide.append(narrow)")
+    for number, (handler, contract, _) in enumerate(HANDLERS):
+        made = f'Contract("chat", {contract})' if contract else "None"
+        lines += [
+            f"def handler_{number}() -> None:",
+            f"    {handler}",
+            f"    chat = {made}",
+            "    endpoint(talk, chat)",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("law") / "law.py"
+    path.write_text(source(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def refused_by_mypy(program: Path) -> dict[str, list[str]]:
+    """What mypy says about each function of the program, if anything."""
+    command = [sys.executable, "-m", "mypy", *FLAGS, f"--cache-dir={program.parent}", str(program)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
+    assert done.returncode == 1, done.stdout + done.stderr
+    owners: list[str] = []
+    for line in program.read_text(encoding="utf-8").splitlines():
+        match = re.match(r"def (\w+)\(", line)
+        owners.append(match[1] if match else owners[-1] if owners else "")
+    refused: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        told: dict[str, Any] = json.loads(line)
+        if told["severity"] == "error":
+            number: int = told["line"]
+            refused.setdefault(owners[number - 1], []).append(told["message"])
+    return refused
+
+
+@pytest.fixture(scope="module")
+def names(program: Path) -> dict[str, Any]:
+    """The program, run."""
+    return runpy.run_path(str(program))
+
+
+def test_a_checker_refuses_what_the_tables_say(refused_by_mypy: dict[str, list[str]]) -> None:
+    expected = {f"pair_{number}": pair[2] for number, pair in enumerate(PAIRS)}
+    expected |= {f"handler_{number}": row[2] for number, row in enumerate(HANDLERS)}
+    wrong = {
+        function: refused_by_mypy.get(function, "accepted")
+        for function, fits in expected.items()
+        if fits is (function in refused_by_mypy)
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("number", range(len(PAIRS)), ids=[" for ".join(pair[:2]) for pair in PAIRS])
+def test_a_type_may_be_another_where_a_checker_says_so(number: int, names: dict[str, Any]) -> None:
+    hints = get_type_hints(names[f"pair_{number}"], include_extras=True)
+    assert may_be(hints["narrow"], get_args(hints["wide"])[0]) is PAIRS[number][3]
+
+
+@pytest.mark.parametrize("number", range(len(HANDLERS)), ids=[handler.partition("\n")[0] for handler, *_ in HANDLERS])
+def test_a_handler_is_refused_where_a_checker_refuses_it(number: int, names: dict[str, Any]) -> None:
+    make: Callable[[], None] = names[f"handler_{number}"]
+    if HANDLERS[number][2]:
+        make()
+    else:
+        with pytest.raises(InvalidDeclaration):
+            make()
+
+
+def test_the_run_time_never_refuses_what_a_checker_takes() -> None:
+    assert [pair for pair in PAIRS if pair[2] and not pair[3]] == []
+
+
+def test_aliases_that_name_themselves_come_to_an_end() -> None:
+    names: dict[str, Any] = {"Alias": TypeAliasType}
+    if sys.version_info >= (3, 12):
+        exec("type One = int | list[One]\ntype Other = int | list[Other]\ntype Text = str | list[Text]", names)
+        assert may_be(names["One"], names["One"])
+        assert may_be(names["One"], names["Other"])
+        assert not may_be(names["One"], names["Text"])
+    one = TypeAliasType("one", "int | list[one]")  # type: ignore[misc]
+    assert may_be(one, one)
+
+
+def test_an_open_type_may_be_anything() -> None:
+    for form in (T, "Message", typing.ForwardRef("Message"), [int]):
+        assert may_be(form, Message)
+        assert may_be(Message, form)
+        assert may_be(list[Any], list[T])  # type: ignore[valid-type]
+    assert may_be(Message, T | None)
+
+
+# --- what is read ---
+
+
+async def plain(ws: Chat) -> None: ...
+
+
+async def deciding(handshake: ChatHandshake) -> Outcome:
+    return await handshake.deny()
+
+
+async def whole(ws: WebSocket[Message, Event]) -> None: ...
+
+
+async def bare(ws: Connection) -> None: ...
+
+
+async def unannotated(ws):  # type: ignore[no-untyped-def]
+    ...
+
+
+async def anything(ws: Any) -> None: ...
+
+
+async def quoted(ws: "Connection[Message, Event]") -> "None": ...
+
+
+async def aliased(ws: Later) -> None: ...
+
+
+async def generic(ws: Of[Message]) -> None: ...
+
+
+async def noted(ws: Noted) -> None: ...
+
+
+async def wide(ws: object) -> None: ...
+
+
+async def hidden_result(ws: Chat, db: "Hidden | None" = None) -> "Hidden":  # type: ignore[name-defined]  # noqa: F821
+    ...
+
+
+async def two(db: int, ws: Chat) -> None: ...
+
+
+class Talker:
+    async def talk(self, ws: Chat) -> None: ...
+
+    @classmethod
+    async def of_class(cls, ws: Chat) -> None: ...
+
+    @staticmethod
+    async def of_none(ws: Chat) -> None: ...
+
+    async def __call__(self, ws: Chat) -> None: ...
+
+
+def passing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate as most decorators do."""
+
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return await function(*args, **kwargs)
+
+    return wrapper
+
+
+def passing_on(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate without awaiting."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+def injecting(function: Callable[[int, Chat], Awaitable[None]]) -> Callable[[Chat], Coroutine[Any, Any, None]]:
+    @functools.wraps(function)
+    async def wrapper(ws: Chat) -> None:
+        await function(1, ws)
+
+    return wrapper
+
+
+CHAT: Final[Any] = Chat
+LAMBDA: Final[Callable[[Chat], Awaitable[None]]] = lambda ws: plain(ws)  # noqa: E731
+SIGNATURES: Final[list[tuple[Any, str, HandlerKind, Any]]] = [
+    (plain, "plain", "connection", CHAT),
+    (deciding, "deciding", "handshake", ChatHandshake),
+    (bare, "bare", "connection", Connection),
+    (unannotated, "unannotated", "connection", None),
+    (anything, "anything", "connection", None),
+    (wide, "wide", "connection", None),
+    (quoted, "quoted", "connection", Connection[Message, Event]),
+    (aliased, "aliased", "connection", Connection[Message, Event]),
+    (generic, "generic", "connection", Connection[Message, Event]),
+    (noted, "noted", "connection", Connection[Message, Event]),
+    (hidden_result, "hidden_result", "connection", CHAT),
+    (Talker().talk, "talk", "connection", CHAT),
+    (Talker.of_class, "of_class", "connection", CHAT),
+    (Talker.of_none, "of_none", "connection", CHAT),
+    (Talker(), "Talker", "connection", CHAT),
+    (functools.partial(two, 1), "two", "connection", CHAT),
+    (functools.partial(functools.partial(two), 1), "two", "connection", CHAT),
+    (functools.partial(Talker().talk), "talk", "connection", CHAT),
+    (functools.partial(Talker()), "Talker", "connection", CHAT),
+    (passing(plain), "plain", "connection", CHAT),
+    (passing(deciding), "deciding", "handshake", ChatHandshake),
+    (passing(passing_on(plain)), "plain", "connection", CHAT),
+    (passing_on(plain), "plain", "connection", CHAT),
+    (passing(two), "two", "connection", None),
+    (injecting(two), "two", "connection", CHAT),
+    (LAMBDA, "<lambda>", "connection", None),
+    (print, "print", "connection", None),
+    (min, "min", "connection", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("handler", "name", "kind", "takes"), SIGNATURES, ids=lambda each: stable_id(each)[:40])
+def test_what_a_handler_takes_is_read_however_it_is_made(
+    handler: Any, name: str, kind: HandlerKind, takes: Any
+) -> None:
+    assert read(handler) == Signature(name, kind, takes)
+
+
+CLASSIC: Final[list[tuple[Any, HandlerKind, Any]]] = [
+    (whole, "classic", WebSocket[Message, Event]),
+    (unannotated, "classic", None),
+    (anything, "classic", None),
+    (wide, "classic", None),
+    (plain, "connection", CHAT),
+]
+
+
+@pytest.mark.parametrize(("handler", "kind", "takes"), CLASSIC, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_classic_handler_takes_all_of_a_websocket_or_a_part(handler: Any, kind: HandlerKind, takes: Any) -> None:
+    signature = read(handler, is_classic=True)
+    assert (signature.kind, signature.takes) == (kind, takes)
+
+
+def test_a_classic_handler_may_see_no_more_than_the_handshake() -> None:
+    async def denies(handshake: ChatHandshake) -> None:
+        await handshake.deny()
+
+    assert read(denies, is_classic=True) == Signature("denies", "classic", ChatHandshake)
+
+
+def test_local_types_are_found_where_the_handler_is_declared() -> None:
+    class Local(BaseModel):
+        type: Literal["local"] = "local"
+
+    @endpoint
+    async def talk(ws: "Connection[Local, Event]") -> None: ...
+
+    made: Endpoint[Any, Any, Any] = talk
+    assert made.contract.hears is not None
+    assert made.contract.hears.form is Local
+
+
+def test_the_names_around_a_handler_that_was_imported_are_not_its_own() -> None:
+    names: dict[str, Any] = {"Message": Room}
+    assert read_signature(quoted, names, is_classic=False).takes == Connection[Message, Event]
+
+    async def local(ws: "Connection[Message, Event]") -> None: ...
+
+    assert read_signature(local, names, is_classic=False).takes == Connection[Room, Event]
+
+
+# --- what is refused, and how it is told ---
+
+
+async def hidden(ws: "Connection[Hidden, Event]") -> None:  # type: ignore[name-defined]  # noqa: F821
+    ...
+
+
+async def misspelt(ws: "typing.NoSuchThing[Message]") -> None:  # type: ignore[name-defined]
+    ...
+
+
+async def generating(ws: Chat) -> AsyncGenerator[int]:
+    yield 1
+
+
+def generating_at_once(ws):  # type: ignore[no-untyped-def]
+    yield 1
+
+
+def at_once(ws: Chat) -> None: ...
+
+
+async def returning(ws: Chat) -> Outcome:
+    return await ws.close()
+
+
+async def undecided(handshake: ChatHandshake) -> None: ...
+
+
+async def maybe(handshake: ChatHandshake) -> Outcome | None: ...
+
+
+async def of_message(ws: Message) -> None: ...
+
+
+def generator_function(ws: Chat) -> Generator[int]:
+    yield 1
+
+
+REFUSED: Final[list[tuple[Any, str]]] = [
+    (3, "expected an asynchronous function, found 'int'"),
+    (Message, "expected a handler of one argument, the connection, found Message()"),
+    (hidden, "expected annotations that name what is defined, found name 'Hidden' is not defined at hidden: "
+             "define it before the handler, outside of `if TYPE_CHECKING:`"),
+    (misspelt, "NoSuchThing"),
+    (two, "expected a handler of one argument, the connection, found two(db, ws): path and query are in ws.params"),
+    (at_once, "expected an asynchronous function, found at_once, which is none: write async def"),
+    (generating, "found generating, a generator: send with ws.send_model(...)"),
+    (generating_at_once, "found generating_at_once, a generator"),
+    (generator_function, "found generator_function, a generator"),
+    (returning, "expected a handler that returns None, found returning(...) -> Closed | Denied: "
+                "only a handler of a Handshake returns an Outcome"),
+    (undecided, "expected a handler of a Handshake that returns an Outcome, found undecided(...) -> None: "
+                "return what deny() or close() gives, on every path"),
+    (maybe, "found maybe(...) -> Closed | Denied | None"),
+    (of_message, "expected a handler of a Connection[In, Out] or Handshake[In, Out], found of_message(ws: Message)"),
+    (whole, "expected a handler of a Connection[In, Out] or Handshake[In, Out], "
+            "found whole(ws: WebSocket[Message, Event]): "
+            "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("handler", "told"), REFUSED, ids=lambda each: getattr(each, "__name__", ""))
+def test_a_handler_that_cannot_serve_is_refused_with_what_to_do(handler: Any, told: str) -> None:
+    with pytest.raises(InvalidEndpoint) as caught:
+        read(handler)
+    assert told in str(caught.value)
+
+
+def test_a_classic_handler_of_something_else_is_refused() -> None:
+    with pytest.raises(InvalidEndpoint, match=r"expected a handler of a WebSocket, found of_message\(ws: Message\)$"):
+        read(of_message, is_classic=True)
+
+
+async def hears_less(ws: Connection[Never, Event, Room]) -> None: ...
+
+
+async def says_more(ws: Connection[Message, Event | Room, Room]) -> None: ...
+
+
+async def wants_more(ws: Connection[Message, Event, Message]) -> None: ...
+
+
+AGREE: Final = "declare the connection once, and name it in both"
+
+
+@pytest.mark.parametrize(
+    ("handler", "told"),
+    [
+        (hears_less, "expected a handler that hears Message, as the contract 'chat' does, found no message in"),
+        (says_more, "expected a handler that says Event, as the contract 'chat' does, found Event | Room in"),
+        (wants_more, "a handler that has the parameters Room, as the contract 'chat' does, found Message in"),
+    ],
+)
+def test_a_handler_that_disagrees_is_told_what_both_say(handler: Any, told: str) -> None:
+    with pytest.raises(InvalidEndpoint) as caught:
+        agreed(read(handler), Contract("chat", CHAT))
+    assert str(caught.value).endswith(f"{told} {handler.__name__}: {AGREE}")
+
+
+SILENT: Final[list[Any]] = [unannotated, anything, wide, passing(two), plain]
+
+
+@pytest.mark.parametrize("handler", SILENT)
+def test_a_handler_that_does_not_tell_agrees(handler: Any) -> None:
+    agreed(read(handler), Contract("chat", CHAT))
+
+
+def test_a_contract_that_declares_nothing_gives_a_handler_nothing() -> None:
+    with pytest.raises(InvalidEndpoint, match=r"a handler that hears object, as the contract 'chat' does"):
+        agreed(read(plain), Contract("chat", Connection))
+    agreed(read(bare), Contract("chat", CHAT))

@@ -1,0 +1,500 @@
+"""Which handshakes `typedws._endpoint.origins` lets pass, and what it says of the others."""
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typedws._endpoint.origins import OriginRefusal, OriginRule, Origins
+from typedws.exceptions import InvalidPolicy
+
+PUBLIC = ("203.0.113.7", 8000)
+LOOPBACK = ("127.0.0.1", 8000)
+
+
+def headers(origin: str | None = None, host: str | None = None) -> list[tuple[bytes, bytes]]:
+    """Make the headers of a browser's request; `None` leaves one out, ` | ` stands between two of a name."""
+    return [
+        (name, value.encode("latin-1"))
+        for name, values in ((b"origin", origin), (b"accept", "*/*"), (b"host", host))
+        if values is not None
+        for value in values.split(" | ")
+    ]
+
+
+def refusal(
+    origin: str | None = None,
+    host: str | None = "chat.example.com",
+    origins: Origins = "same-host",
+    hosts: list[str] | None = None,
+    server: object = PUBLIC,
+) -> OriginRefusal | None:
+    return OriginRule(origins, hosts).refusal(headers(origin, host), server)
+
+
+SAME_HOST = {
+    "same name": ("https://chat.example.com", "chat.example.com"),
+    "the scheme does not count": ("http://chat.example.com:443", "chat.example.com:443"),
+    "same port": ("http://chat.example.com:8000", "chat.example.com:8000"),
+    "the default port of https": ("https://chat.example.com", "chat.example.com:443"),
+    "the default port of http": ("http://chat.example.com", "chat.example.com:80"),
+    "the default port of wss": ("wss://chat.example.com", "chat.example.com:443"),
+    "the default port of ws": ("ws://chat.example.com", "chat.example.com:80"),
+    "a proxy's host without its port": ("https://chat.example.com:8443", "chat.example.com"),
+    "upper case": ("HTTPS://Chat.Example.com", "chat.EXAMPLE.com"),
+    "zeros before a port": ("http://chat.example.com:08000", "chat.example.com:8000"),
+    "a trailing dot in the origin": ("https://chat.example.com.", "chat.example.com"),
+    "a trailing dot in both": ("https://chat.example.com.:8443", "chat.example.com.:8443"),
+    "punycode": ("https://xn--bcher-kva.example", "xn--bcher-kva.example"),
+    "an underscore": ("http://chat_web:8000", "chat_web:8000"),
+    "IPv4": ("http://203.0.113.7:8000", "203.0.113.7:8000"),
+    "IPv6": ("http://[2001:db8::1]:8000", "[2001:db8::1]:8000"),
+    "IPv6 in two spellings": ("http://[2001:db8::1]", "[2001:DB8:0:0::1]"),
+    "IPv6 that maps IPv4": ("http://[::ffff:cb00:7107]", "[::ffff:203.0.113.7]"),
+}
+
+
+@pytest.mark.parametrize(("origin", "host"), SAME_HOST.values(), ids=SAME_HOST)
+def test_a_page_of_the_same_host_passes(origin: str, host: str) -> None:
+    assert refusal(origin, host) is None
+
+
+OTHER_HOST = {
+    "another name": ("https://evil.example", "chat.example.com"),
+    "a subdomain": ("https://a.chat.example.com", "chat.example.com"),
+    "the domain above": ("https://example.com", "chat.example.com"),
+    "a name that begins alike": ("https://chat.example.com.evil.example", "chat.example.com"),
+    "a name that ends alike": ("https://evilchat.example.com", "chat.example.com"),
+    "another port": ("https://chat.example.com:8443", "chat.example.com:9443"),
+    "the other default port": ("http://chat.example.com", "chat.example.com:443"),
+    "a port where none is the default": ("https://chat.example.com", "chat.example.com:8443"),
+    "IPv4 and a name": ("http://127.0.0.1", "localhost"),
+    "an app's page": ("tauri://localhost", "localhost"),
+    "an app's page with the port": ("capacitor://localhost:8000", "localhost:8000"),
+    "an extension's page": ("chrome-extension://abcdefghijklmnop", "chat.example.com"),
+    "null": ("null", "chat.example.com"),
+    "null, and a host of that name": ("null", "null"),
+}
+
+
+@pytest.mark.parametrize(("origin", "host"), OTHER_HOST.values(), ids=OTHER_HOST)
+def test_a_page_of_another_host_is_refused_and_passes_with_what_the_hint_says(origin: str, host: str) -> None:
+    refused = refusal(origin, host)
+    assert refused is not None
+    assert (refused.refused, refused.origin, refused.host) == ("origin", origin, host)
+    assert refused.why == f"the request's own host is {host}"
+    allowing = re.match(r'Policy\(origins=\["(.+)"\]\) would allow it', refused.hint)
+    assert allowing
+    assert refusal(origin, host, origins=[allowing[1]]) is None
+
+
+MALFORMED_ORIGINS = {
+    "two": "https://chat.example.com | https://chat.example.com",
+    "two in one": "https://chat.example.com https://evil.example",
+    "a list": "https://chat.example.com, https://evil.example",
+    "empty": "",
+    "blank": " ",
+    "no scheme": "chat.example.com",
+    "an empty scheme": "://chat.example.com",
+    "no host": "https://",
+    "a file": "file://",
+    "a path": "https://chat.example.com/",
+    "a query": "https://chat.example.com?",
+    "user information": "https://chat.example.com@evil.example",
+    "an empty user": "https://@chat.example.com",
+    "a password": "https://chat.example.com:443@evil.example",
+    "an empty port": "https://chat.example.com:",
+    "no number as port": "https://chat.example.com:https",
+    "a port too high": "https://chat.example.com:65536",
+    "a port of many digits": "https://chat.example.com:000443",
+    "a negative port": "https://chat.example.com:-1",
+    "digits of another script": "https://chat.example.com:\xb2",
+    "an empty label": "https://chat..example.com",
+    "a dot at the start": "https://.chat.example.com",
+    "two dots at the end": "https://chat.example.com..",
+    "a label too long": f"https://{'a' * 64}.example.com",
+    "Latin-1": "https://b\xfccher.example",
+    "percent-encoded": "https://chat%2Eexample.com",
+    "a backslash": "https:\\\\chat.example.com",
+    "a line break at the end": "https://chat.example.com\n",
+    "a null": "https://chat.example.com\0",
+    "null and more": "null, https://chat.example.com",
+    "IPv6 without brackets": "http://2001:db8::1",
+    "half a bracket": "http://[2001:db8::1",
+    "no IPv6 in brackets": "http://[1:2]",
+    "a zone": "http://[fe80::1%25eth0]",
+    "a dot after brackets": "http://[::1].",
+}
+
+
+@pytest.mark.parametrize("origin", MALFORMED_ORIGINS.values(), ids=MALFORMED_ORIGINS)
+def test_what_is_no_single_origin_passes_only_where_every_origin_does(origin: str) -> None:
+    everything = re.compile("(?s:.*)")
+    for origins in ("same-host", ["null", "https://chat.example.com"], everything):
+        refused = refusal(origin, origins=origins)
+        assert refused is not None
+        assert refused.why == "it is not one well-formed origin"
+        assert refused.hint == 'only Policy(origins="*") would allow it'
+    assert refusal(origin, origins="*") is None
+
+
+MALFORMED_HOSTS = {
+    "missing": None,
+    "two": "chat.example.com | chat.example.com",
+    "empty": "",
+    "two in one": "chat.example.com, evil.example",
+    "user information": "evil.example@chat.example.com",
+    "a path": "chat.example.com/",
+    "a URL": "https://chat.example.com",
+    "an empty port": "chat.example.com:",
+    "a port too high": "chat.example.com:65536",
+    "no IPv6 in brackets": "[chat.example.com]",
+    "IPv6 of nine groups": "[1:2:3:4:5:6:7:8:9]",
+    "a wildcard": "*.example.com",
+    "Latin-1": "ch\xe4t.example.com",
+}
+
+
+@pytest.mark.parametrize("host", MALFORMED_HOSTS.values(), ids=MALFORMED_HOSTS)
+def test_a_browser_must_send_one_well_formed_host(host: str | None) -> None:
+    for origins in ("same-host", ["https://chat.example.com"]):
+        refused = refusal("https://chat.example.com", host, origins)
+        assert refused is not None
+        assert (refused.refused, refused.why) == ("host", "it is not one well-formed host")
+    assert refusal(None, host) is None, "no browser"
+    assert refusal("https://chat.example.com", host, "*") is None
+
+
+NAMED: dict[str, tuple[str, Origins, bool]] = {
+    "as written": ("https://app.example.com", ["https://app.example.com"], True),
+    "one of several": ("https://b.example", ["https://a.example", "https://b.example"], True),
+    "with a slash": ("https://app.example.com", ["https://app.example.com/"], True),
+    "in upper case": ("https://app.example.com", ["HTTPS://App.Example.COM"], True),
+    "with the default port": ("https://app.example.com", ["https://app.example.com:443"], True),
+    "sent with the default port": ("https://app.example.com:443", ["https://app.example.com"], True),
+    "with a trailing dot": ("https://app.example.com", ["https://app.example.com."], True),
+    "with the scheme of sockets": ("https://app.example.com", ["wss://app.example.com"], True),
+    "an app": ("tauri://localhost", ["tauri://localhost"], True),
+    "an extension": ("chrome-extension://abcdefgh", ["chrome-extension://abcdefgh"], True),
+    "IPv6": ("http://[2001:db8::1]:3000", ["http://[2001:DB8:0::1]:3000"], True),
+    "null": ("null", ["null"], True),
+    "the same host beside the list": ("https://chat.example.com", ["https://app.example.com"], True),
+    "the same host beside an empty list": ("https://chat.example.com", [], True),
+    "another scheme": ("http://app.example.com", ["https://app.example.com"], False),
+    "another port": ("https://app.example.com:8443", ["https://app.example.com"], False),
+    "a subdomain": ("https://a.app.example.com", ["https://app.example.com"], False),
+    "null, not named": ("null", ["https://app.example.com"], False),
+    "a tuple": ("https://app.example.com", ("https://app.example.com",), True),
+    "a pattern": ("https://a.example.com", re.compile(r"https://[a-z]+\.example\.com"), True),
+    "a pattern of the normalised text": ("HTTPS://A.example.com:443", re.compile(r"https://a\.example\.com"), True),
+    "a pattern with a port": ("http://a.example:8000", re.compile(r"http://a\.example:\d+"), True),
+    "the same host beside a pattern": ("https://chat.example.com", re.compile("x"), True),
+    "a pattern that takes null": ("null", re.compile("null"), True),
+    "a pattern that matches a part": ("https://a.example.com.evil.example", re.compile(r"https://a\.example"), False),
+    "a pattern that ends before": ("https://a.example.com:8443", re.compile(r"^https://a\.example\.com"), False),
+}
+
+
+@pytest.mark.parametrize(("origin", "origins", "passes"), NAMED.values(), ids=NAMED)
+def test_a_list_and_a_pattern_let_more_pages_pass(origin: str, origins: Origins, passes: bool) -> None:
+    assert (refusal(origin, origins=origins) is None) is passes
+
+
+@pytest.mark.parametrize("origins", ["same-host", "*", ["https://app.example.com"], re.compile("x")])
+@pytest.mark.parametrize("server", [PUBLIC, LOOPBACK, None])
+def test_what_is_no_browser_passes(origins: Origins, server: object) -> None:
+    assert refusal(None, "evil.example", origins, server=server) is None
+
+
+def test_a_server_that_does_not_fold_names_opens_no_door() -> None:
+    rule = OriginRule()
+    assert rule.refusal([(b"Origin", b"https://evil.example"), (b"HOST", b"chat.example.com")]) is not None
+    assert rule.refusal([(b"oRIGIN", b"https://chat.example.com"), (b"Host", b"chat.example.com")]) is None
+    assert rule.refusal([(b"origin", b"https://a.example"), (b"Origin", b"https://a.example"), (b"host", b"a.example")])
+
+
+LOOPBACK_SERVERS: dict[str, object] = {
+    "IPv4": ("127.0.0.1", 8000),
+    "all of 127": ("127.8.9.10", 8000),
+    "IPv6": ("::1", 8000),
+    "IPv4 in IPv6": ("::ffff:127.0.0.1", 8000),
+    "a name": ("localhost", 8000),
+    "a list": ["127.0.0.1", 8000],
+}
+LOOPBACK_HOSTS = [
+    *("localhost", "LOCALHOST.", "app.localhost", "127.0.0.1", "127.1.2.3"),
+    *("[::1]", "[0:0::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+]
+REBOUND_HOSTS = [
+    *("evil.example", "127.0.0.1.evil.example", "127.evil.example", "localhost.evil.example", "evillocalhost"),
+    *("192.168.0.5", "0.0.0.0", "1.127.0.0.1", "[2001:db8::1]"),
+]
+
+
+@pytest.mark.parametrize("server", LOOPBACK_SERVERS.values(), ids=LOOPBACK_SERVERS)
+class TestAtALoopbackAddress:
+    @pytest.mark.parametrize("port", ["", ":8000"])
+    @pytest.mark.parametrize("host", LOOPBACK_HOSTS)
+    def test_loopback_names_pass(self, host: str, port: str, server: object) -> None:
+        assert refusal(f"http://{host}{port}", f"{host}{port}", server=server) is None
+
+    @pytest.mark.parametrize("host", REBOUND_HOSTS)
+    def test_a_name_that_may_be_rebound_is_refused_and_passes_where_the_policy_names_it(
+        self, host: str, server: object
+    ) -> None:
+        refused = refusal(f"http://{host}:8000", f"{host}:8000", server=server)
+        assert refused is not None
+        assert refused.refused == "host"
+        assert refused.hint == f'Policy(hosts=["{host}"]) would allow it'
+        assert refusal(f"http://{host}:8000", f"{host}:8000", hosts=[host], server=server) is None
+
+    def test_a_page_that_the_policy_names_is_trusted_by_its_own_name(self, server: object) -> None:
+        policies: list[Origins] = ["*", ["https://app.example.com"], re.compile(r"https://app\..*")]
+        for origins in policies:
+            assert refusal("https://app.example.com", "chat.example.com", origins, server=server) is None
+
+    def test_no_browser_is_asked(self, server: object) -> None:
+        assert refusal(None, "evil.example", server=server) is None
+
+
+NOT_LOOPBACK: dict[str, object] = {
+    "unknown": None,
+    "a Unix domain socket": ("/run/app.sock", None),
+    "a Unix domain socket of that name": ("localhost", None),
+    "a public address": PUBLIC,
+    "every address": ("0.0.0.0", 8000),
+    "a test client's": ("testserver", 80),
+    "a name that begins alike": ("127.0.0.1.example.com", 8000),
+    "nothing that ASGI knows": 7,
+}
+
+
+@pytest.mark.parametrize("server", NOT_LOOPBACK.values(), ids=NOT_LOOPBACK)
+def test_elsewhere_any_name_may_be_the_servers(server: object) -> None:
+    assert refusal("http://chat.example.com", "chat.example.com", server=server) is None
+
+
+HOSTS = {
+    "its name": (["chat.example.com"], "chat.example.com", True),
+    "its name, any port": (["chat.example.com"], "chat.example.com:8443", True),
+    "in upper case": (["Chat.Example.com"], "chat.EXAMPLE.com", True),
+    "with a trailing dot": (["chat.example.com."], "chat.example.com", True),
+    "sent with a trailing dot": (["chat.example.com"], "chat.example.com.:8000", True),
+    "one of several": (["a.example", "chat.example.com"], "chat.example.com", True),
+    "its port": (["chat.example.com:8443"], "chat.example.com:8443", True),
+    "a default port, not sent": (["chat.example.com:443"], "chat.example.com", True),
+    "a subdomain": (["*.example.com"], "chat.example.com", True),
+    "a subdomain of a subdomain": (["*.example.com"], "a.chat.example.com:8443", True),
+    "a subdomain and a port": (["*.example.com:8443"], "chat.example.com:8443", True),
+    "IPv6": (["[2001:db8::1]"], "[2001:DB8:0::1]:8000", True),
+    "every host": (["*"], "chat.example.com", True),
+    "another name": (["chat.example.com"], "evil.example", False),
+    "a name that ends alike": (["example.com"], "chat.example.com", False),
+    "another port": (["chat.example.com:8443"], "chat.example.com:8444", False),
+    "a port, not sent": (["chat.example.com:8443"], "chat.example.com", False),
+    "the domain of a wildcard": (["*.example.com"], "example.com", False),
+    "a name that ends like a wildcard": (["*.example.com"], "evilexample.com", False),
+    "a wildcard's other port": (["*.example.com:8443"], "chat.example.com:8444", False),
+    "loopback, not named": (["chat.example.com"], "localhost", False),
+    "missing": (["*"], None, False),
+    "malformed": (["*"], "a/b", False),
+}
+
+
+@pytest.mark.parametrize(("hosts", "host", "passes"), HOSTS.values(), ids=HOSTS)
+@pytest.mark.parametrize("origins", ["same-host", "*"])
+@pytest.mark.parametrize("is_browser", [True, False], ids=["browser", "no browser"])
+def test_named_hosts_are_the_only_ones(
+    hosts: list[str], host: str | None, passes: bool, origins: Origins, is_browser: bool
+) -> None:
+    origin = f"http://{host}" if is_browser and passes else None
+    assert (refusal(origin, host, origins, hosts, LOOPBACK) is None) is passes
+
+
+def test_named_hosts_do_not_replace_the_origin() -> None:
+    refused = refusal("https://evil.example", "chat.example.com", hosts=["chat.example.com"])
+    assert refused is not None
+    assert refused.refused == "origin"
+
+
+INVALID_POLICIES: dict[str, tuple[Any, Any]] = {
+    "an origin without a list": ("https://app.example.com", None),
+    "an unknown word": ("same-origin", None),
+    "nothing": (None, None),
+    "a number": (7, None),
+    "a number in the list": ([7], None),
+    "bytes": (b"https://app.example.com", None),
+    "bytes in the list": ([b"https://app.example.com"], None),
+    "a pattern of bytes": (re.compile(b"x"), None),
+    "a star in the list": (["*"], None),
+    "a wildcard": (["https://*.example.com"], None),
+    "no scheme": (["app.example.com"], None),
+    "a path": (["https://app.example.com/chat"], None),
+    "two slashes": (["https://app.example.com//"], None),
+    "a blank": ([" https://app.example.com"], None),
+    "a user": (["https://ann@app.example.com"], None),
+    "a port too high": (["https://app.example.com:65536"], None),
+    "an empty text": ([""], None),
+    "no punycode": (["https://bücher.example"], None),
+    "beyond Latin-1": (["https://\u212aelvin.example"], None),
+    "a second entry": (["https://app.example.com", "app"], None),
+    "a host without a list": ("same-host", "chat.example.com"),
+    "no hosts": ("same-host", []),
+    "a host with a scheme": ("same-host", ["https://chat.example.com"]),
+    "a host with a path": ("same-host", ["chat.example.com/"]),
+    "IPv6 without brackets": ("same-host", ["::1"]),
+    "a wildcard inside": ("same-host", ["chat.*.com"]),
+    "two wildcards": ("same-host", ["*.*.com"]),
+    "a host without punycode": ("same-host", ["bücher.example"]),
+    "a number among hosts": ("same-host", [7]),
+}
+
+
+@pytest.mark.parametrize(("origins", "hosts"), INVALID_POLICIES.values(), ids=INVALID_POLICIES)
+def test_a_policy_that_cannot_mean_what_it_says_is_refused_when_it_is_made(origins: Any, hosts: Any) -> None:
+    with pytest.raises(InvalidPolicy) as caught:
+        OriginRule(origins, hosts)
+    assert ("origins" if hosts is None else "hosts") in caught.value.expected
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("origins", "hosts", "sentence"),
+    [
+        (
+            "https://app.example.com",
+            None,
+            'expected origins to be "same-host", "*", a list of origins or a pattern, '
+            "found 'https://app.example.com': "
+            'write Policy(origins=["https://app.example.com"])',
+        ),
+        (
+            ["https://*.example.com"],
+            None,
+            'expected each of origins to be scheme://host, scheme://host:port or "null", '
+            "found 'https://*.example.com': "
+            r'write Policy(origins=re.compile(r"https://[^.]+\.example\.com")), or Policy(origins="*") for all',
+        ),
+        (
+            ["https://bücher.example"],
+            None,
+            'expected each of origins to be scheme://host, scheme://host:port or "null", '
+            "found 'https://b\\xfccher.example': "
+            "write the name in punycode (xn--...), as browsers send it",
+        ),
+        (
+            re.compile(b"x"),
+            None,
+            'expected origins to be a pattern of text, found one of bytes: write re.compile(r"..."), without a b',
+        ),
+        (
+            "same-host",
+            ["chat.*"],
+            "expected each of hosts to be host, host:port or *.host, found 'chat.*': "
+            'write Policy(hosts=["*.example.com"])',
+        ),
+        (
+            "same-host",
+            [],
+            "expected hosts to be at least one, found none: leave it None, or name what Host may be",
+        ),
+    ],
+)
+def test_an_invalid_policy_is_told_in_a_sentence(origins: Any, hosts: Any, sentence: str) -> None:
+    with pytest.raises(InvalidPolicy) as caught:
+        OriginRule(origins, hosts)
+    assert str(caught.value) == sentence
+
+
+LONG = ".".join(["a" * 60] * 4)
+
+
+@pytest.mark.parametrize(
+    ("refused", "line"),
+    [
+        (
+            refusal("https://evil.example"),
+            "origin https://evil.example was refused: the request's own host is chat.example.com: "
+            'Policy(origins=["https://evil.example"]) would allow it',
+        ),
+        (
+            refusal("null"),
+            "origin null was refused: the request's own host is chat.example.com: "
+            'Policy(origins=["null"]) would allow it, and with it every sandboxed or local page',
+        ),
+        (
+            refusal("https://a.example | https://b.example"),
+            "origin 'https://a.example, https://b.example' was refused: it is not one well-formed origin: "
+            'only Policy(origins="*") would allow it',
+        ),
+        (
+            refusal(""),
+            "origin '' was refused: it is not one well-formed origin: only Policy(origins=\"*\") would allow it",
+        ),
+        (
+            refusal("https://example.com", "example.com", server=LOOPBACK),
+            "host example.com was refused: it is no name of the loopback address that the request reached: "
+            'Policy(hosts=["example.com"]) would allow it',
+        ),
+        (
+            refusal("https://evil.example", "evil.example", hosts=["chat.example.com"]),
+            "host evil.example was refused: it is none of the hosts that the policy names: "
+            'Policy(hosts=["evil.example"]) would allow it',
+        ),
+        (
+            refusal("https://a.example", None),
+            "host (none) was refused: it is not one well-formed host: "
+            "the client, or a proxy before this server, must send one",
+        ),
+        (
+            refusal(f"https://{LONG}"),
+            f"origin {f'https://{LONG}'[:97]}... was refused: the request's own host is chat.example.com: "
+            "Policy(origins=[...]) would allow it",
+        ),
+    ],
+)
+def test_a_refusal_reads_as_a_line_of_a_log(refused: OriginRefusal, line: str) -> None:
+    assert str(refused) == line
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"origin", b"host", b"cookie"]), st.binary(max_size=200))),
+    st.sampled_from([LOOPBACK, PUBLIC, None]),
+    st.sampled_from([OriginRule(), OriginRule(["null"], ["a"]), OriginRule(re.compile(".*")), OriginRule("*", ["*"])]),
+)
+def test_nothing_that_is_sent_raises_or_breaks_a_line(
+    sent: list[tuple[bytes, bytes]], server: object, rule: OriginRule
+) -> None:
+    refused = rule.refusal(sent, server)
+    line = str(refused)
+    assert line.isascii()
+    assert line.isprintable()
+    assert len(line) < 500
+
+
+labels = st.text("abcxyz0123456789-_", min_size=1, max_size=8)
+names = st.lists(labels, min_size=1, max_size=4).map(".".join)
+ports = st.none() | st.integers(0, 65535)
+
+
+def at(port: int | None) -> str:
+    return "" if port is None else f":{port}"
+
+
+@given(st.sampled_from(["http", "https", "tauri"]), names, ports, names, ports)
+def test_what_a_hint_says_is_true(scheme: str, name: str, port: int | None, host: str, host_port: int | None) -> None:
+    origin, sent = f"{scheme}://{name}{at(port)}", f"{host}{at(host_port)}"
+    refused = refusal(origin, sent)
+    if refused is not None:
+        named = refused.hint.split('"')[1]
+        assert refusal(origin, sent, origins=[named]) is None
+        assert refusal(origin, sent, origins=re.compile(re.escape(named))) is None
+
+
+@given(names, ports)
+def test_a_page_of_the_host_itself_always_passes(name: str, port: int | None) -> None:
+    assert refusal(f"https://{name}{at(port)}", f"{name.upper()}{at(port)}") is None
+    refused = refusal(f"https://{name}{at(port)}", f"{name}{at(port)}", server=LOOPBACK)
+    assert (refused is None) is (name == "localhost" or bool(re.fullmatch(r"127(\.\d{1,3}){3}|.*\.localhost", name)))

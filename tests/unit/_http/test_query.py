@@ -1,0 +1,91 @@
+"""What `typedws._http.query` promises; the classic class is the oracle where both agree."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.datastructures import QueryParams as ClassicQueryParams
+
+from typedws._http.query import QueryParams, QuerySource
+
+queries = st.text(alphabet=st.sampled_from("ab=&;%+2c\u00e9"), max_size=30) | st.text(
+    alphabet=st.characters(exclude_categories=["Cs"])
+)
+pairs = st.lists(st.tuples(st.sampled_from(["a", "b", ""]), st.text(st.characters(exclude_categories=["Cs"]))))
+
+
+@given(queries)
+def test_it_reads_as_the_classic_class_does(query: str) -> None:
+    ours, classic = QueryParams(query), ClassicQueryParams(query)
+    assert (len(ours), list(ours), str(ours)) == (len(classic), list(classic), str(classic))
+    assert ours.keys() == classic.keys()
+    assert list(ours.values()) == list(classic.values())
+    assert ours.items() == classic.items()
+    assert ours.multi_items() == classic.multi_items()
+    for name in ("a", "b", ""):
+        assert ours.get(name) == classic.get(name)
+        assert ours.getlist(name) == classic.getlist(name)
+        assert (name in ours) == (name in classic)
+
+
+@given(pairs, pairs)
+def test_equality_is_that_of_the_classic_class(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
+    assert (QueryParams(one) == QueryParams(other)) == (ClassicQueryParams(one) == ClassicQueryParams(other))
+
+
+@given(pairs)
+def test_text_parses_back_to_the_same_parameters(given_pairs: list[tuple[str, str]]) -> None:
+    params = QueryParams(given_pairs)
+    assert QueryParams(str(params)) == params
+    assert QueryParams(str(params).encode()) == params
+    assert QueryParams(params).multi_items() == given_pairs
+
+
+@given(st.binary() | st.text(st.characters()))
+def test_no_query_string_raises(query: bytes | str) -> None:
+    params = QueryParams(query)
+    assert len(params) <= len(params.multi_items())
+    assert repr(params).startswith("QueryParams('")
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", []),
+        ("a=1&a=2&b=", [("a", "1"), ("a", "2"), ("b", "")]),
+        (b"a=1+2&lonely", [("a", "1 2"), ("lonely", "")]),
+        (b"a=%zz&b=%", [("a", "%zz"), ("b", "%")]),
+        (b"a=%ff&b=\xff", [("a", "\ufffd"), ("b", "\ufffd")]),
+        ("caf\u00e9=1".encode(), [("caf\u00e9", "1")]),
+        ({"a": 1, "b": None}, [("a", "1"), ("b", "None")]),
+        ([("a", "1"), ("a", 2)], [("a", "1"), ("a", "2")]),
+        (iter([("a", "1")]), [("a", "1")]),
+        (QueryParams("a=1&a=2"), [("a", "1"), ("a", "2")]),
+    ],
+)
+def test_it_is_built_from(source: QuerySource, expected: list[tuple[str, str]]) -> None:
+    assert QueryParams(source).multi_items() == expected
+
+
+def test_the_last_value_of_a_name_counts() -> None:
+    assert QueryParams("a=1&a=2")["a"] == "2"
+    assert QueryParams("a=1&a=2").getlist("a") == ["1", "2"]
+
+
+def test_a_missing_name_is_a_key_error() -> None:
+    with pytest.raises(KeyError):
+        QueryParams("a=1")["b"]
+    assert QueryParams("a=1").getlist("b") == []
+
+
+def test_any_number_of_fields_is_read() -> None:
+    assert len(QueryParams(b"&".join(b"f%d=%d" % (n, n) for n in range(20_000)))) == 20_000
+
+
+def test_parameters_differ_from_what_is_none() -> None:
+    assert QueryParams("a=1") != {"a": "1"}
+
+
+def test_a_change_to_the_list_given_out_changes_nothing() -> None:
+    params = QueryParams("a=1")
+    params.multi_items().clear()
+    assert params.multi_items() == [("a", "1")]

@@ -1,0 +1,69 @@
+"""What a core schema says of fields; whether a union is told apart stands with the contract, which refuses it."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeAliasType
+
+from tests.support import stable_id
+from typedws._messages.adapter import adapter_for
+from typedws._messages.core_schema import fields_of, found_in, kinds_of, nodes, takes_many
+
+Names = TypeAliasType("Names", list[str])
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Twice(BaseModel):
+    one: Names = []
+    other: Names | None = None
+    inner: Open | None = None
+
+
+class Other(BaseModel):
+    third: int = 0
+
+
+def fields(form: Any) -> dict[str, bool]:
+    return {name: takes_many(field) for name, field in fields_of(adapter_for(form).core_schema)}
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        (Twice, {"one": True, "other": True, "inner": False}),
+        (Twice | None, {"one": True, "other": True, "inner": False}),
+        (Twice | Other, {"one": True, "other": True, "inner": False, "third": False}),
+        (list[Twice], {}),
+        (dict[str, Other], {}),
+        (int, {}),
+        (Any, {}),
+    ],
+    ids=stable_id,
+)
+def test_the_fields_of_a_type_are_those_of_what_it_may_be(form: Any, expected: dict[str, bool]) -> None:
+    assert fields(form) == expected
+
+
+def test_a_type_that_lets_fields_in_says_so() -> None:
+    kinds = {kind for node in nodes(adapter_for(Open).core_schema) for kind in kinds_of(node)}
+    assert "extra" in kinds
+    assert "extra" not in {kind for node in nodes(adapter_for(Other).core_schema) for kind in kinds_of(node)}
+
+
+def test_what_is_marked_is_found_inside_the_field_but_not_inside_another_structure() -> None:
+    marked: dict[str, Any] = {"type": "str", "metadata": {"key": "mark"}}
+    for field in (
+        {"type": "model-field", "schema": marked},
+        {"type": "model-field", "schema": {"type": "nullable", "schema": marked}},
+        {"type": "model-field", "schema": {"type": "union", "choices": [{"type": "int"}, marked]}},
+        {"type": "model-field", "schema": {"type": "list", "items_schema": marked}},
+        {"type": "model-field", "schema": {"type": "int"}, "metadata": {"key": "mark"}},
+    ):
+        assert found_in(field, "key") == "mark"
+        assert found_in(field, "other") is None
+    inner = {"type": "model", "schema": {"type": "model-fields", "fields": {"a": {"schema": marked}}}}
+    assert found_in({"type": "model-field", "schema": inner}, "key") is None

@@ -1,0 +1,142 @@
+"""Names of definitions: a lone name is short, a shared one is told apart, whatever came first."""
+
+from itertools import permutations
+from typing import Any, Generic, Literal
+
+import pytest
+from pydantic import BaseModel
+from typing_extensions import TypeVar
+
+from tests.conformance import messages as elsewhere
+from typedws._messages.adapter import adapter_for
+from typedws._schema.definitions import Definitions
+from typedws._schema.generator import Direction
+from typedws._schema.naming import legal, told_apart
+
+T = TypeVar("T")
+
+
+class Point(BaseModel):
+    """Not the one of `elsewhere`."""
+
+    x: float
+
+
+class Say(BaseModel):
+    text: str = ""
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+
+
+def local(kind: type[Any]) -> type[BaseModel]:
+    class Local(BaseModel):
+        value: kind  # type: ignore[valid-type]
+
+    return Local
+
+
+def names(*types: tuple[Any, Direction]) -> list[str]:
+    """Name the types of a document, in this order."""
+    definitions = Definitions()
+    schemas = [definitions.add(adapter_for(form), direction) for form, direction in types]
+    named = definitions.named(schemas)
+    return [str(named.with_names(schema)["$ref"]).removeprefix("#/$defs/") for schema in schemas]
+
+
+HERE = "tests__unit___schema__test_naming"
+
+
+def test_a_lone_name_is_short() -> None:
+    assert names((Point, "heard"), (Box[int], "heard")) == ["Point", "Box_int_"]
+
+
+def test_models_that_share_a_name_tell_their_modules() -> None:
+    assert names((Point, "heard"), (elsewhere.Point, "heard")) == [
+        f"{HERE}__Point",
+        "tests__conformance__messages__Point",
+    ]
+
+
+def test_a_model_that_is_heard_and_said_is_one_where_it_is_the_same() -> None:
+    assert names((Point, "heard"), (Point, "said")) == ["Point", "Point"]
+    assert names((Say, "heard"), (Say, "said")) == ["Say-Input", "Say-Output"]
+    assert names((Box[Say], "heard"), (Box[Say], "said"))[0] == "Box_Say_-Input"
+
+
+def test_models_that_share_module_and_name_tell_a_hash_of_what_they_are() -> None:
+    first, second = names((local(int), "heard"), (local(str), "heard"))
+    assert first != second
+    assert first.startswith(f"{HERE}__local___locals___Local-")
+    assert names((local(str), "heard"), (local(int), "heard")) == [second, first]
+
+
+def test_models_that_agree_in_everything_are_one() -> None:
+    assert names((local(int), "heard"), (local(int), "heard")) == ["Local", "Local"]
+
+
+def test_the_order_does_not_count() -> None:
+    types: list[tuple[Any, Direction]] = [
+        (Point, "heard"),
+        (elsewhere.Point, "said"),
+        (Say, "heard"),
+        (Say, "said"),
+        (local(int), "heard"),
+        (local(str), "heard"),
+    ]
+    expected = dict(zip(types, names(*types), strict=True))
+    for order in permutations(types):
+        assert dict(zip(order, names(*order), strict=True)) == expected
+
+
+def test_what_nobody_refers_to_is_left_out() -> None:
+    definitions = Definitions()
+    definitions.add(adapter_for(Say), "heard")
+    schema = definitions.add(adapter_for(Box[Point]), "heard")
+    assert set(definitions.named([schema]).schemas()) == {"Box_Point_", "Point"}
+
+
+@pytest.mark.parametrize(
+    ("candidates", "expected"),
+    [
+        ({1: ["a"], 2: ["b"]}, {1: "a", 2: "b"}),
+        ({1: ["a", "x.a"], 2: ["a", "y.a"]}, {1: "x.a", 2: "y.a"}),
+        ({1: ["a", "b"], 2: ["a", "c"], 3: ["b", "d"]}, {1: "b", 2: "c", 3: "d"}),
+        ({1: ["Say", "x.Say"], 2: ["say", "x.say2"]}, {1: "x.Say", 2: "x.say2"}),
+        ({1: ["a"], 2: ["a"]}, {1: "a", 2: "a"}),
+        ({}, {}),
+    ],
+)
+def test_who_shares_a_name_takes_the_next(candidates: dict[int, list[str]], expected: dict[int, str]) -> None:
+    assert told_apart(candidates) == expected
+
+
+def test_a_legal_name_has_letters_digits_and_three_marks() -> None:
+    assert legal("Box[int]/é a.b-c_1") == "Box_int___a.b-c_1".replace("___a", "____a")
+
+
+def test_a_definition_may_refer_to_itself() -> None:
+    class Tree(BaseModel):
+        kind: Literal["tree"]
+        trees: "list[Tree]"
+
+    definitions = Definitions()
+    schema = definitions.add(adapter_for(Tree), "heard")
+    named = definitions.named([schema])
+    assert (
+        named.schemas()["Tree"]["properties"]["trees"]["items"] == named.with_names(schema) == {"$ref": "#/$defs/Tree"}
+    )
+
+
+def test_models_that_agree_are_one_whichever_of_them_is_said_too() -> None:
+    def made() -> type[BaseModel]:
+        class Twin(BaseModel):
+            text: str = ""
+
+        return Twin
+
+    one, other = made(), made()
+    expected = ["Twin-Input", "Twin-Input", "Twin-Output"]
+    assert names((one, "heard"), (other, "heard"), (other, "said")) == expected
+    assert names((other, "heard"), (one, "heard"), (one, "said")) == expected

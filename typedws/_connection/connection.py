@@ -1,0 +1,314 @@
+"""`Connection`: the view of an accepted connection. It receives, sends and closes; it accepts and denies nothing.
+
+The rules are `typedws._protocol.state`'s, the traffic `typedws._connection.session`'s, the formats those of `typedws.codecs`; here they
+meet. Two methods, ``__anext__`` and ``send_model``, write out what they could call: a call for each step would cost a
+fifth.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Final, Self, cast, overload
+
+from typing_extensions import TypeForm, TypeVar
+
+from typedws._connection.base import In_co, Out_contra, Params_co, View
+from typedws._connection.read_ahead import MAX_PENDING, OnOverflow, Watch
+from typedws._messages.adapter import adapter_for
+from typedws._protocol.events import binary_event, frame_of, message_event, text_event
+from typedws._protocol.outcomes import Closed
+from typedws.codecs.base import AnyCodec, Codec, Reader, reader_for, writer_for, wrong_frame
+from typedws.codecs.modes import Mode
+from typedws.exceptions import InvalidMessage, UndeclaredMessageType, WebSocketDisconnect
+
+__all__ = ["AS_DECLARED", "Connection", "Messages", "encoder_for"]
+
+T = TypeVar("T")
+
+AS_DECLARED: Final[Any] = object()
+"""Stands for a form that is not given: None is a form, which hears null."""
+
+
+class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
+    """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
+
+    ``Connection[In, Out, Params]`` declares what it hears, what it says, and its parameters. ``async for message in
+    connection`` gives each validated message until the connection ends. An `InvalidMessage` ends a loop but not the
+    connection: a new loop goes on.
+    """
+
+    __slots__ = ()
+
+    # --- receiving ---
+
+    @overload
+    async def receive_model(self, /, *, mode: Mode | None = None) -> In_co: ...
+    @overload
+    async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
+    async def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
+        """Give the next message, validated: of the declared type, or of the one given.
+
+        :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared
+            too, a narrower one says what must come now
+        :param mode: how it must have come, if not as the connection's own mode says
+        :raises InvalidMessage: for another message, which is consumed; the connection goes on
+        :raises WebSocketDisconnect: when the peer goes
+        :raises ConcurrentReceive: while another task receives
+        :raises UndeclaredMessageType: when no type is declared and none is given
+        :raises InvalidMessageType: for a type that pydantic cannot build
+        """
+        reader = self._reader_of(form, mode)
+        return reader.read(await self._receive_frame(reader.expected))
+
+    async def receive_text(self) -> str:
+        """Give the next message, which must be text. Raises as `receive_model` does."""
+        frame = await self._receive_frame("a text frame")
+        if isinstance(frame, str):
+            return frame
+        raise wrong_frame("a text frame", frame)
+
+    async def receive_bytes(self) -> bytes:
+        """Give the next message, which must be binary. Raises as `receive_model` does."""
+        frame = await self._receive_frame("a binary frame")
+        if isinstance(frame, bytes):
+            return frame
+        raise wrong_frame("a binary frame", frame)
+
+    async def receive_json(self, mode: Mode | None = None) -> Any:
+        """Give the next message as plain values. Raises as `receive_model` does.
+
+        orjson reads it: integers outside -2**63 .. 2**64 - 1 become floats. For exact ones, pass the codec
+        ``TextJSON(exact_integers=True)`` as the mode.
+        """
+        codec = self._codec(mode)
+        reader = Reader(codec.kind, codec.name, partial(cast(Codec[Any], codec).decode_or_refuse, expected=codec.name))
+        return reader.read(await self._receive_frame(reader.expected))
+
+    @overload
+    def iter_models(self, /, *, mode: Mode | None = None) -> AsyncIterator[In_co]: ...
+    @overload
+    def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
+    def iter_models(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
+        """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
+        reader = self._reader_of(form, mode)
+
+        async def receive() -> Any:
+            return reader.read(await self._receive_frame(reader.expected))
+
+        return Messages(receive)
+
+    def iter_text(self) -> AsyncIterator[str]:
+        """Iterate over text messages until the connection ends."""
+        return Messages(self.receive_text)
+
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Iterate over binary messages until the connection ends."""
+        return Messages(self.receive_bytes)
+
+    def iter_json(self, mode: Mode | None = None) -> AsyncIterator[Any]:
+        """Iterate over messages as plain values until the connection ends."""
+        return Messages(partial(self.receive_json, mode))
+
+    def __aiter__(self) -> Self:
+        reader = self._reader_of(AS_DECLARED, None)
+        self._in_key = "text" if reader.kind == "text" else "bytes"
+        self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
+        self._decode = self._quick_decode = reader.decode
+        if reader.quick is not None:
+            self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
+        if self._max_message_size is not None:
+            self._decode = partial(self._decode_within_limit, reader.expected, self._decode)
+            self._quick_decode = partial(self._decode_within_limit, reader.expected, self._quick_decode)
+        return self
+
+    async def __anext__(self) -> In_co:
+        session = self._session
+        if session.receiving is not None:
+            try:
+                return await self.receive_model()
+            except WebSocketDisconnect:
+                raise StopAsyncIteration from None
+        session.receiving = "busy"
+        try:
+            event = await session.asgi_receive()
+        finally:
+            session.receiving = session.receiving_at_rest
+        try:
+            frame = event[self._in_key]  # of all events, only a message has this key
+        except KeyError:
+            frame = None
+        if frame:
+            if self._mark not in frame and self._other_mark not in frame:
+                try:
+                    quick: In_co = self._quick_decode(frame)
+                    return quick
+                except (ValueError, RecursionError):
+                    pass  # the careful way tells why
+            message: In_co = self._decode(frame)
+            return message
+        if event["type"] != "websocket.receive":
+            session.disconnected(event)
+            raise StopAsyncIteration
+        reader = self._reader_of(AS_DECLARED, None)
+        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        return last
+
+    def _decode_within_limit(self, expected: str, decode: Callable[[Any], T], frame: str | bytes) -> T:
+        return decode(self._within_limit(frame, expected))
+
+    async def _receive_frame(self, expected: str) -> str | bytes:
+        return self._within_limit(frame_of(await self._session.receive_message()), expected)
+
+    def _within_limit(self, frame: str | bytes, expected: str) -> str | bytes:
+        if len(frame) > self._sure_size and self._max_message_size is not None:
+            size = len(frame) if isinstance(frame, bytes) else len(frame.encode(errors="surrogatepass"))
+            if size > self._max_message_size:
+                limit = f"{expected} of at most {self._max_message_size} bytes"
+                raise InvalidMessage("too_big", limit, f"a message of {size} bytes")
+        return frame
+
+    # --- sending ---
+
+    async def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
+        """Send a message as its declared type says; where none is declared, as its own class says.
+
+        It goes out by alias, without the additional fields of a subclass, after all messages sent before it.
+
+        :param mode: how it goes, if not as the connection's own mode says
+        :raises UnsendableMessage: for a message of another type, or one that cannot be a frame; nothing was sent
+        :raises WebSocketDisconnect: when the peer is gone
+        :raises InvalidState: before the accept
+        """
+        encoders = self._quick_encoders
+        if mode is None and encoders is not None:
+            try:
+                data = encoders[type(message)](message)
+                event: Mapping[str, object] = (
+                    {"type": "websocket.send", "text": data.decode()}
+                    if self._sends_text
+                    else {"type": "websocket.send", "bytes": data}
+                )
+            except Exception:  # noqa: BLE001 - the careful way knows better, or tells why
+                event = self._model_event(message, mode)
+        else:
+            event = self._model_event(message, mode)
+        session = self._session
+        if session.sending is not None:
+            await session.send(event)
+            return
+        session.sending = "busy"
+        try:
+            await session.asgi_send(event)
+        except Exception as error:
+            await session.failed(error)
+            raise
+        finally:
+            if session.waiting is None:
+                session.sending = session.sending_at_rest
+            else:
+                session.pass_turn()
+
+    async def send_text(self, data: str) -> None:
+        """Send a text message. Raises as `send_model` does."""
+        await self._session.send_message(text_event(data))
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a binary message. Raises as `send_model` does."""
+        await self._session.send_message(binary_event(data))
+
+    async def send_json(self, data: Any, mode: Mode | None = None) -> None:
+        """Send plain values, or whatever JSON can say of a value: models, dataclasses, times, UUIDs, sets, ...
+
+        Raises as `send_model` does; a non-finite number is refused, in every mode alike.
+        """
+        await self._session.send_message(message_event(self._codec(mode).encode(data)))
+
+    def _model_event(self, message: Any, mode: Mode | None) -> Mapping[str, object]:
+        encode = self._encode if mode is None else None
+        if encode is None:
+            codec, declared = self._codec(mode), self._declared()[1]
+            if declared is None:
+                encode, quick = encoder_for(codec, None), None
+            else:
+                writer = writer_for(codec, adapter_for(declared))
+                encode, quick = writer.encode, writer.quick
+            if mode is None:
+                self._encode, self._quick_encoders, self._sends_text = encode, quick, codec.kind == "text"
+        return message_event(encode(message))
+
+    # --- the end ---
+
+    async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
+        """Close the connection, and say how it ended; does nothing where it is over.
+
+        Safe in ``finally``: it is shielded from cancellation, and given up after five seconds.
+
+        :param code: 1000-1003, 1007-1014 or 3000-4999
+        :param reason: at most 123 bytes of UTF-8; `truncate_reason` cuts. By default none, or the description of an
+            `ApplicationCloseCode`
+        :raises InvalidClose: for another code or reason, whatever the state; nothing was sent
+        """
+        return await self._session.close(code, reason)
+
+    def cancelled_on_disconnect(
+        self, *, max_pending: int = MAX_PENDING, on_overflow: OnOverflow = "close"
+    ) -> AbstractAsyncContextManager[None, None]:
+        """Cancel the block as soon as the peer goes, then raise `WebSocketDisconnect`; for who sends without receiving.
+
+        Messages that arrive meanwhile are kept for ``receive_*``, in the block or after it. An exception of the block
+        passes as it is.
+
+        :param max_pending: how many messages are kept at most
+        :param on_overflow: what happens to a peer that says more: ``"close"`` with 1008, or ``"discard"`` what it says
+        :raises ConcurrentReceive: on entry, while another task receives
+        :raises WebSocketDisconnected: on entry, after the end
+        :raises InvalidState: on entry, before the accept
+        """
+        return Watch(self._session, max_pending, on_overflow)
+
+    # --- codecs ---
+
+    def _codec(self, mode: Mode | None) -> AnyCodec:
+        return self._registry.get(self._mode if mode is None else mode)
+
+    def _reader_of(self, form: Any, mode: Mode | None) -> Reader[Any]:
+        is_usual = form is AS_DECLARED and mode is None
+        if is_usual and self._reader is not None:
+            return self._reader
+        codec, adapter = self._codec(mode), adapter_for(self._hears() if form is AS_DECLARED else form)
+        reader = reader_for(codec, adapter)
+        if is_usual:
+            self._reader = reader
+        return reader
+
+    def _hears(self) -> Any:
+        declared = self._declared()[0]
+        if declared is None:
+            raise UndeclaredMessageType
+        return declared
+
+
+def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
+    """Give what encodes messages as their declared type says; ``None``: as the class of each says."""
+    if declared is not None:
+        return codec.encoder(adapter_for(declared))
+
+    def encode(message: object) -> str | bytes:
+        return codec.encoder(adapter_for(type(message)))(message)
+
+    return encode
+
+
+class Messages(AsyncIterator[T]):
+    """Iterates until the connection ends; goes on after an exception, which an async generator would not."""
+
+    __slots__ = ("_receive",)
+
+    def __init__(self, receive: Callable[[], Awaitable[T]]) -> None:
+        self._receive = receive
+
+    async def __anext__(self) -> T:
+        try:
+            return await self._receive()
+        except WebSocketDisconnect:
+            raise StopAsyncIteration from None

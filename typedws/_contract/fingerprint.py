@@ -1,0 +1,59 @@
+"""Fingerprints of contracts: a hash of all that a peer depends on, and of nothing else.
+
+Two contracts with one fingerprint understand each other. It holds the messages both ways, the parameters and where they
+come from, the modes with their subprotocols, close codes with what to do after them, the error reply. It leaves out
+names of classes, titles, descriptions and examples, the order of fields, and the default of what is said, which goes
+out like any value. The version is left out too, but for what the subprotocols have of it: so that a check can see that
+the wire changed and the version did not, or the other way round.
+
+What pydantic's schemas do not say, such as a validator function, no fingerprint can hold.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typedws._contract.params_schemas import parameters_of
+from typedws._messages.adapter import MessageAdapter
+from typedws._schema.definitions import Definitions, schema_of
+from typedws._schema.digests import MEANING, digest
+from typedws.close_codes import ApplicationCloseCode
+from typedws.codecs.modes import Mode
+
+__all__ = ["fingerprint_of"]
+
+_LENGTH = 32  # hexadecimal digits, 128 bits
+
+
+def fingerprint_of(
+    *,
+    hears: MessageAdapter[Any] | None,
+    says: MessageAdapter[Any] | None,
+    params: MessageAdapter[Any] | None,
+    error: MessageAdapter[Any] | None,
+    modes: Sequence[Mode],
+    subprotocols: Mapping[str, Mode],
+    closes: type[ApplicationCloseCode] | None,
+) -> str:
+    """Hash the parts of a contract."""
+    definitions = Definitions()
+    heard = {
+        "hears": schema_of(hears, "heard", definitions),
+        **({} if params is None else parameters_of(params, definitions).parts()),
+    }
+    said = {
+        "says": schema_of(says, "said", definitions),
+        "error": None if error is None else definitions.add(error, "said"),
+    }
+    digests = definitions.digests(MEANING), definitions.digests(MEANING - {"default"})
+    hashes = {
+        part: None if schema is None else found.of(schema)
+        for schemas, found in zip((heard, said), digests, strict=True)
+        for part, schema in schemas.items()
+    }
+    codes = [] if closes is None else sorted((int(each), each.reconnect) for each in closes)
+    names = {"modes": list(map(_name, modes)), "subprotocols": [[each, _name(of)] for each, of in subprotocols.items()]}
+    return digest({**hashes, **names, "closes": codes})[:_LENGTH]
+
+
+def _name(mode: Mode) -> str:
+    return mode if isinstance(mode, str) else mode.name

@@ -1,0 +1,147 @@
+"""`Endpoint`: a handler, its contract and its policy as an ASGI application. How it is run is `typedws._endpoint.runner`'s."""
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
+
+from typedws._connection.connection import Connection
+from typedws._connection.handshake import Handshake
+from typedws._contract.contract import Contract
+from typedws._endpoint.admission import Guard
+from typedws._endpoint.handler_signature import HandlerKind, agreed, read_signature
+from typedws._endpoint.http_responses import answer_http
+from typedws._endpoint.lifespan import answer_lifespan
+from typedws._endpoint.policy import Policy
+from typedws._endpoint.runner import Runner
+from typedws._protocol.outcomes import Closed, Outcome
+from typedws.asgi import Receive, Scope, Send
+from typedws.exceptions import InvalidEndpoint
+
+__all__ = ["ContractDecorator", "Endpoint", "EndpointDecorator", "Handler", "endpoint"]
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Params = TypeVar("Params")
+
+
+class Endpoint(Generic[In, Out, Params]):
+    """A handler as an ASGI application, that a server runs, an `App` routes to, or a framework mounts.
+
+    Made by `endpoint` and ``App.websocket``. A plain HTTP request is answered with 426.
+    """
+
+    def __init__(
+        self,
+        handler: Callable[[Any], Awaitable[object]],
+        kind: HandlerKind,
+        contract: Contract[In, Out, Params],
+        policy: Policy | None = None,
+    ) -> None:
+        self.handler: Callable[[Any], Awaitable[object]] = handler
+        """The function as it was written."""
+        self.contract: Contract[In, Out, Params] = contract
+        """What is agreed on: as given, or as the handler's annotation says."""
+        self.policy: Policy | None = policy
+        """The endpoint's own policy; ``None`` where the application's holds."""
+        self.kind: HandlerKind = kind
+        """What the handler takes."""
+        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks call a route so
+        self._runner = self.runner(Guard(policy or Policy()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind: str = scope["type"]
+        if kind == "websocket":
+            await self._runner.run(scope, receive, send, is_mounted="app" in scope)
+        elif kind == "lifespan":
+            await answer_lifespan(scope, receive, send)
+        else:
+            await answer_http(send, 426)
+
+    def runner(self, guard: Guard) -> Runner:
+        """Give what runs the handler under a policy that others share: for who routes to endpoints."""
+        return Runner(self.handler, self.kind, self.contract, guard)
+
+    def __repr__(self) -> str:
+        return f"<Endpoint of {self.contract!r}>"
+
+
+Handler: TypeAlias = (
+    Callable[[Connection[In, Out, Params]], Awaitable[Closed | None]]
+    | Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]]
+)
+"""What an endpoint is made of: an asynchronous function of a `Connection`, or one of a `Handshake`, which it decides.
+
+Not two overloads: of these, checkers explain only one where a handler fits neither.
+"""
+
+
+class EndpointDecorator(Protocol):
+    """Makes an `Endpoint` of a handler, whose annotation is the contract."""
+
+    def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
+        """Make it; raises as `endpoint` does."""
+        ...
+
+
+class ContractDecorator(Protocol[In, Out, Params]):
+    """Makes an `Endpoint` of a handler that agrees with a contract."""
+
+    def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
+        """Make it; raises as `endpoint` does."""
+        ...
+
+
+@overload
+def endpoint(
+    handler: Handler[In, Out, Params],
+    contract: Contract[In, Out, Params] | None = None,
+    *,
+    policy: Policy | None = None,
+) -> Endpoint[In, Out, Params]: ...
+@overload
+def endpoint(
+    *, contract: Contract[In, Out, Params], policy: Policy | None = None
+) -> ContractDecorator[In, Out, Params]: ...
+@overload
+def endpoint(*, policy: Policy | None = None) -> EndpointDecorator: ...
+def endpoint(
+    handler: Callable[[Any], Awaitable[Any]] | None = None,
+    contract: Contract[Any, Any, Any] | None = None,
+    *,
+    policy: Policy | None = None,
+) -> Any:
+    """Make an `Endpoint` of a handler: as a function, as ``@endpoint``, or as ``@endpoint(policy=...)``.
+
+    :param handler: an asynchronous function of a ``Connection``, which is accepted for it, or of a ``Handshake``,
+        which it decides: then it returns an ``Outcome`` on every path
+    :param contract: what is agreed on; by default what the handler's annotation says
+    :param policy: the endpoint's own; by default the application's, or ``Policy()``
+    :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
+    :raises InvalidContract: for an annotation that contradicts itself
+    """
+    names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
+
+    def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
+        return made(handler, contract, policy, names)
+
+    return decorate if handler is None else decorate(handler)
+
+
+def made(
+    handler: Any,
+    contract: Contract[Any, Any, Any] | None,
+    policy: Policy | None,
+    names: dict[str, Any],
+    *,
+    is_classic: bool = False,
+) -> Endpoint[Any, Any, Any]:
+    """Make an endpoint; ``names`` are the local ones where the handler is declared. For `typedws.routing`."""
+    signature = read_signature(handler, names, is_classic=is_classic)
+    if contract is None:
+        takes = signature.takes or Connection
+        contract = Contract[Any, Any, Any].unnamed(signature.name, takes)
+    elif not isinstance(cast(object, contract), Contract):
+        raise InvalidEndpoint("a Contract", f"a {type(contract).__name__}", "give the policy as policy=...")
+    else:
+        agreed(signature, contract)
+    return Endpoint(handler, signature.kind, contract, policy)

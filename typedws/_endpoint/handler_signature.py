@@ -1,0 +1,172 @@
+"""What the annotations of a handler say: which view of a connection it takes, and of which types. Nothing is run here.
+
+Refused here is what a checker refuses, and no more: a handler without annotations may be right.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import GenericAlias, SimpleNamespace
+from typing import Any, Final, Literal, TypeAlias, get_origin, get_type_hints
+
+from typedws._connection.connection import Connection
+from typedws._connection.handshake import Handshake
+from typedws._contract.contract import Contract
+from typedws._endpoint.assignability import may_be
+from typedws._messages.type_forms import type_name, unwrapped
+from typedws._messages.type_parameters import types_of
+from typedws._protocol.outcomes import Closed, Outcome
+from typedws.exceptions import InvalidEndpoint
+from typedws.websockets import WebSocket
+
+__all__ = ["HandlerKind", "Signature", "agreed", "read_signature"]
+
+HandlerKind: TypeAlias = Literal["connection", "handshake", "classic"]
+"""What a handler takes: an accepted `Connection`, a `Handshake` to decide, or a `WebSocket` that does all."""
+
+_KINDS: Final[Mapping[Any, HandlerKind]] = {
+    Connection: "connection",
+    Handshake: "handshake",
+    WebSocket: "classic",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a handler takes."""
+
+    name: str
+    kind: HandlerKind
+    takes: Any
+    """The annotation, as in ``Connection[In, Out]``; ``None`` where there is none."""
+
+
+def read_signature(handler: Callable[..., Any], names: Mapping[str, Any], *, is_classic: bool) -> Signature:
+    """Read what a handler takes; ``names`` are those of the place where it is declared.
+
+    :raises InvalidEndpoint: for what is no asynchronous function of one connection
+    """
+    target = _without_arguments(handler)
+    function = target if inspect.isroutine(target) or isinstance(target, type) else target.__call__
+    inner = inspect.unwrap(function)
+    named: object = inspect.unwrap(target)
+    name = str(getattr(named, "__name__", type(named).__name__))
+    takes = unwrapped(_hint(inner, _parameter(handler, name), name, names))
+    kind = _kind(takes, name, is_classic=is_classic)
+    _check_returns(function, name, names, kind)
+    return Signature(name, kind, takes if _kind_of(takes) else None)
+
+
+def _without_arguments(handler: Any) -> Any:
+    while isinstance(handler, partial):
+        handler = handler.func
+    if not callable(handler):
+        raise InvalidEndpoint("an asynchronous function", repr(type(handler).__name__))
+    return handler
+
+
+def _parameter(handler: Any, name: str) -> str | None:
+    """Give the name of the parameter that takes the connection: the inner one's, where a wrapper takes anything."""
+    try:
+        own, inner = (inspect.signature(handler, follow_wrapped=each) for each in (False, True))
+    except ValueError:  # a function of C may not tell
+        return None
+    if (takes := _first(own)) is None:
+        required = [each.name for each in own.parameters.values() if each.default is each.empty]
+        found = f"{name}({', '.join(required)})"
+        raise InvalidEndpoint("a handler of one argument, the connection", found, _PARAMETERS)
+    if takes.kind is takes.VAR_POSITIONAL and (takes := _first(inner)) is None:
+        return None
+    return takes.name
+
+
+def _first(signature: inspect.Signature) -> inspect.Parameter | None:
+    """Give the parameter that takes the only argument of a call, if one does."""
+    try:
+        return signature.parameters[next(iter(signature.bind(None).arguments))]
+    except TypeError:
+        return None
+
+
+_PARAMETERS: Final = "path and query are in ws.params"
+
+
+def _hint(function: Any, what: str | None, name: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate one annotation of a function; ``Any`` where there is none. The others may be for checkers only."""
+    annotations: Mapping[str, Any] = getattr(function, "__annotations__", {})
+    if what is None or what not in annotations:
+        return Any
+    own = getattr(function, "__globals__", {})
+    is_local = "<locals>" in getattr(function, "__qualname__", "")
+    local = {key: each for key, each in names.items() if is_local or key not in own}
+    alone = SimpleNamespace(__annotations__={what: annotations[what]})
+    try:
+        return get_type_hints(alone, own, local, include_extras=True)[what]
+    except (NameError, AttributeError) as error:
+        hint = "define it before the handler, outside of `if TYPE_CHECKING:`"
+        raise InvalidEndpoint("annotations that name what is defined", f"{error} at {name}", hint) from error
+
+
+def _kind_of(takes: Any) -> HandlerKind | None:
+    class_ = get_origin(takes) or takes
+    return _KINDS.get(class_) if isinstance(class_, type) else None
+
+
+def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
+    kind = _kind_of(takes)
+    if kind == "classic" and not is_classic:
+        hint = "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
+    elif kind == "connection" or (kind is not None and not is_classic):
+        return kind
+    elif kind is not None or may_be(WebSocket if is_classic else Connection, takes):
+        return "classic" if is_classic else "connection"
+    else:
+        hint = ""
+    expected = "WebSocket" if is_classic else "Connection[In, Out] or Handshake[In, Out]"
+    raise InvalidEndpoint(f"a handler of a {expected}", f"{name}(ws: {type_name(takes)})", hint)
+
+
+def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: HandlerKind) -> None:
+    if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+        raise InvalidEndpoint("an asynchronous function", f"{name}, a generator", "send with ws.send_model(...)")
+    if hasattr(function, "__wrapped__"):  # whose annotations stand on the wrapper
+        return
+    try:
+        returns = function if isinstance(function, type) else _hint(function, "return", name, names)
+    except InvalidEndpoint:
+        return
+    is_async = inspect.iscoroutinefunction(function)
+    if not is_async and not may_be(returns, Awaitable):
+        raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
+    result = _RESULTS[kind]
+    if not may_be(returns, result if is_async else GenericAlias(Awaitable, result)):
+        told = f"{name}(...) -> {type_name(returns)}"
+        if kind == "handshake":
+            hint = "return what deny() or close() gives, on every path"
+            raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", told, hint)
+        raise InvalidEndpoint("a handler that returns None", told, "only a handler of a Handshake returns an Outcome")
+
+
+_RESULTS: Final[Mapping[HandlerKind, Any]] = {"connection": Closed | None, "handshake": Outcome, "classic": None}
+
+
+def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
+    """Refuse a handler whose annotation and contract no checker would take together.
+
+    :raises InvalidEndpoint: naming both
+    """
+    if signature.takes is None:
+        return
+    told = ("hears", "says", "has the parameters")
+    for what, mine, theirs in zip(told, _types(signature.takes), _types(contract.connection), strict=True):
+        if not (may_be(mine, theirs) if what == "says" else may_be(theirs, mine)):
+            expected = f"a handler that {what} {type_name(theirs)}, as the contract {contract.name!r} does"
+            raise InvalidEndpoint(expected, f"{type_name(mine)} in {signature.name}", _AGREE)
+
+
+def _types(connection: Any) -> tuple[Any, Any, Any]:
+    return types_of(get_origin(connection) or connection, connection)
+
+
+_AGREE: Final = "declare the connection once, and name it in both"

@@ -1,0 +1,34 @@
+"""HTTP responses to plain HTTP requests: on a WebSocket path, and for the schema document. No handler runs here."""
+
+from hashlib import sha256
+from typing import Final
+
+from typedws._contract.problem_documents import DenialResponse, ProblemDocument
+from typedws.asgi import Scope, Send
+
+__all__ = ["answer_document", "answer_http"]
+
+_UPGRADE: Final = {"Upgrade": "websocket"}  # RFC 9110 section 15.5.22
+
+
+async def answer_http(send: Send, status: int) -> None:
+    """Answer a plain HTTP request with a problem document: 426 where a WebSocket is served, 404 where nothing is."""
+    detail = "a WebSocket is served here" if status == 426 else None
+    document = ProblemDocument.of(status, detail)
+    for event in DenialResponse(status, headers=_UPGRADE if status == 426 else None, body=document).events():
+        await send({**event, "type": event["type"].removeprefix("websocket.")})
+
+
+async def answer_document(scope: Scope, send: Send, body: bytes, content_type: str) -> None:
+    """Answer a GET or HEAD request with a document, which a client that has it already need not load again.
+
+    Its ETag is a hash of it (RFC 9110 sections 8.8.3 and 13.1.2).
+    """
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
+    known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode("latin-1")
+    is_known = not {tag, f"W/{tag}", "*"}.isdisjoint(each.strip() for each in known.split(","))
+    if not is_known:
+        headers += [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_known or scope["method"] == "HEAD" else body})

@@ -1,0 +1,225 @@
+"""Type forms as values: how a message type is named, told apart from others, and taken apart. Nothing is built here.
+
+A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in an annotation.
+"""
+
+import sys
+import typing
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import NoneType, UnionType
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    ForwardRef,
+    Literal,
+    Never,
+    NewType,
+    NoReturn,
+    TypeGuard,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+)
+
+from pydantic import BaseModel, Discriminator, Tag
+from pydantic.fields import FieldInfo
+from typing_extensions import TypeAliasType
+
+from typedws.exceptions import InvalidMessageType
+
+__all__ = [
+    "UNIONS",
+    "classes_in",
+    "home_of",
+    "identity",
+    "is_class",
+    "is_nothing",
+    "plain_members",
+    "substituted",
+    "type_name",
+    "unwrapped",
+    "value_identity",
+]
+
+UNIONS: Final = (Union, UnionType)
+# The backport is a class of its own where typing has one too.
+_ALIASES: Final = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
+_VALUES: Final = (str, bytes, int, float, bool, NoneType, Enum)
+
+
+def is_class(form: object) -> TypeGuard[type[Any]]:
+    """Whether ``form`` is a class proper, and no alias such as ``list[int]``."""
+    return isinstance(form, type) and get_origin(form) is None
+
+
+def is_nothing(form: object) -> bool:
+    """Whether ``form`` is the empty type: a feed that hears no message at all."""
+    return form is Never or form is NoReturn
+
+
+def unwrapped(form: object) -> object:
+    """Give what ``Annotated`` and aliases stand for; ``NoneType`` for ``None``."""
+    while True:
+        if get_origin(form) is Annotated:
+            form = get_args(form)[0]
+        elif isinstance(alias := get_origin(form) or form, _ALIASES):
+            parameters: tuple[Any, ...] = cast(Any, alias).__type_params__
+            form = substituted(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
+        else:
+            return NoneType if form is None else form
+
+
+def type_name(form: object) -> str:
+    """Name a type as its user would write it: ``Join | Say``, ``list[Join]``."""
+    origin = get_origin(form)
+    if is_nothing(form):
+        return "no message"
+    if isinstance(form, ForwardRef | str):
+        return repr(form if isinstance(form, str) else form.__forward_arg__)
+    if origin is Annotated:
+        return type_name(get_args(form)[0])
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, get_args(form)))}]"
+    if origin in UNIONS:
+        return " | ".join(map(type_name, get_args(form)))
+    if origin is not None and (arguments := get_args(form)):
+        return f"{type_name(origin)}[{', '.join(map(type_name, arguments))}]"
+    if form is NoneType or form is None:
+        return "None"
+    if form is Ellipsis:
+        return "..."
+    if isinstance(form, list):
+        return f"[{', '.join(map(type_name, cast(list[object], form)))}]"
+    return getattr(form, "__name__", None) or str(form)
+
+
+def identity(form: object) -> Hashable:
+    """Give a key that two type forms share only if they mean the same to pydantic, in the same order.
+
+    Equality of the forms themselves will not do: ``A | B == B | A``, and a ``Field(...)`` equals only itself, so that
+    an ``Annotated`` written inside a loop would be a new type each time. Leaves are known by their ``id``, which
+    holds for as long as the form itself is kept beside the key. Raises `InvalidMessageType` for a forward reference,
+    whose meaning depends on the place where it was written.
+    """
+    origin = get_origin(form)
+    if isinstance(form, ForwardRef | str):
+        raise InvalidMessageType(type_name(form), "a name in quotes means nothing here, name the class itself")
+    if origin is None:
+        return id(form)
+    if origin is Annotated:
+        inner, *metadata = get_args(form)
+        return "Annotated", identity(inner), tuple(map(_metadata_identity, metadata))
+    if origin is Literal:
+        return "Literal", tuple(map(value_identity, get_args(form)))
+    arguments = tuple(map(_argument_identity, get_args(form)))
+    return ("Union", arguments) if origin in UNIONS else (id(origin), arguments)
+
+
+def _argument_identity(argument: object) -> Hashable:
+    if isinstance(argument, list):
+        return tuple(map(_argument_identity, cast(list[object], argument)))
+    return identity(argument)
+
+
+def value_identity(value: object) -> Hashable:
+    return type(value), value  # True == 1
+
+
+def _metadata_identity(value: object) -> Hashable:
+    if isinstance(value, _VALUES):
+        return value_identity(value)
+    if isinstance(value, list | tuple):
+        several = cast(list[object] | tuple[object, ...], value)
+        return isinstance(value, list), tuple(map(_metadata_identity, several))
+    if isinstance(value, FieldInfo):
+        return FieldInfo, tuple((name, _metadata_identity(each)) for name, each in value.__repr_args__())
+    if is_dataclass(value) and not isinstance(value, type):
+        return type(value), tuple(
+            (field.name, _metadata_identity(getattr(value, field.name))) for field in fields(value)
+        )
+    if isinstance(value, dict):
+        return tuple(
+            (_metadata_identity(key), _metadata_identity(each))
+            for key, each in cast(dict[object, object], value).items()
+        )
+    if type(value).__module__.partition(".")[0] == "pydantic" and hasattr(value, "__dict__"):
+        return type(value), _metadata_identity(vars(value))
+    return id(value)
+
+
+def plain_members(form: object) -> Iterator[type[Any]]:
+    """Give the model and dataclass classes that stand in ``form`` on their own or in a union, without serialisers
+    or validators annotated on them; whatever else is in it is passed over.
+    """
+    origin = get_origin(form)
+    if isinstance(form, _ALIASES):
+        yield from plain_members(_aliased(form))
+    elif origin is Annotated:
+        inner, *metadata = get_args(form)
+        if all(map(_only_discriminates, metadata)):
+            yield from plain_members(inner)
+    elif origin in UNIONS:
+        for argument in get_args(form):
+            yield from plain_members(argument)
+    elif is_class(form) and (issubclass(form, BaseModel) or is_dataclass(form)):
+        yield form
+
+
+def _aliased(form: object) -> object:
+    return cast(TypeAliasType, form).__value__
+
+
+_HARMLESS_FIELD: Final = frozenset(
+    {"annotation", "required", "discriminator", "title", "description", "examples", "deprecated"}
+)
+
+
+def _only_discriminates(metadata: object) -> bool:
+    if isinstance(metadata, FieldInfo):
+        return all(name in _HARMLESS_FIELD for name, _ in metadata.__repr_args__())
+    return isinstance(metadata, Discriminator | Tag | str)
+
+
+def home_of(form: object) -> type[Any] | None:
+    """Give the first class of the user's own in ``form``: what is known of the form may live and die with it."""
+    return next(filter(_is_users_own, classes_in(form)), None)
+
+
+def classes_in(form: object) -> Iterator[type[Any]]:
+    """Give the classes that stand anywhere in ``form``, from the outside in."""
+    pending: list[object] = [form]
+    seen: set[int] = set()
+    while pending:
+        part = pending.pop(0)
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        if is_class(part):
+            yield part
+        elif isinstance(part, Enum):
+            yield type(part)
+        elif isinstance(part, _ALIASES):
+            pending.append(_aliased(part))
+        elif isinstance(part, NewType):
+            pending.append(part.__supertype__)
+        elif isinstance(part, list):
+            pending.extend(cast(list[object], part))
+        pending.extend(get_args(part))
+
+
+def _is_users_own(class_: type[Any]) -> bool:
+    package = class_.__module__.partition(".")[0]
+    return package not in sys.stdlib_module_names or package == "__main__"
+
+
+def substituted(argument: Any, given: Mapping[Any, Any]) -> Any:
+    """Put what is given for type parameters into their places in an argument."""
+    if isinstance(argument, TypeVar):
+        return given.get(argument, argument)
+    parameters = getattr(argument, "__parameters__", ())
+    return argument[tuple(given.get(each, each) for each in parameters)] if parameters else argument

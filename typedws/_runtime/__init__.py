@@ -1,0 +1,3 @@
+"""Event loop differences, and the watchdog that checks connections periodically."""
+
+__all__: list[str] = []

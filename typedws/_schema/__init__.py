@@ -1,0 +1,3 @@
+"""The JSON Schema generator for message types. Documents are made in `typedws.schema`."""
+
+__all__: list[str] = []

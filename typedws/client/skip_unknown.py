@@ -1,0 +1,89 @@
+"""`TolerantConnection`: a client's end that passes over messages of types newer than its contract. No socket here."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from typing import Any, Final
+
+from typedws._connection.client_connection import ClientConnection
+from typedws._connection.connection import AS_DECLARED, Messages
+from typedws._messages.adapter import MessageAdapter, adapter_for
+from typedws._messages.core_schema import constants_of
+from typedws._messages.type_parameters import In_co, Out_contra
+from typedws.codecs.modes import Mode
+from typedws.exceptions import InvalidMessage
+
+__all__ = ["TolerantConnection"]
+
+_logger: Final = logging.getLogger("typedws.client")
+
+
+class TolerantConnection(ClientConnection[In_co, Out_contra]):
+    """The client's end of a connection to a server that may say more than the contract knows.
+
+    A message is unknown whose tag names no member of the declared union, or where one type is declared, whose constant
+    field (a ``Literal`` of one value) has another value. It is passed over; any other invalid one is an error as
+    everywhere.
+    """
+
+    __slots__ = ("_frame",)
+
+    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes all that the overloads do
+        self, form: Any = AS_DECLARED, /, mode: Mode | None = None
+    ) -> Any:
+        """Give the next message that is known; see `Connection.receive_model`."""
+        while True:
+            try:
+                return await super().receive_model(form, mode=mode)
+            except InvalidMessage as error:
+                if not self._is_unknown(error, form, mode):
+                    raise
+
+    def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
+        self, form: Any = AS_DECLARED, /, mode: Mode | None = None
+    ) -> AsyncIterator[Any]:
+        """Iterate over the messages that are known; see `Connection.iter_models`."""
+        return Messages(partial(self.receive_model, form, mode))
+
+    async def __anext__(self) -> In_co:
+        while True:
+            try:
+                return await super().__anext__()
+            except InvalidMessage as error:
+                if not _is_unknown(error, adapter_for(self._hears())):
+                    raise
+
+    async def _receive_frame(self, expected: str) -> str | bytes:
+        self._frame = await super()._receive_frame(expected)
+        return self._frame
+
+    def _is_unknown(self, error: InvalidMessage, form: Any, mode: Mode | None) -> bool:
+        """Whether the message is of no declared type, whatever narrower one was asked for."""
+        declared = self._declared()[0]
+        if declared is None:
+            return False
+        if form is not AS_DECLARED:
+            try:
+                self._reader_of(AS_DECLARED, mode).read(self._frame)
+            except InvalidMessage as as_declared:
+                error = as_declared
+            else:
+                return False
+        return _is_unknown(error, adapter_for(declared))
+
+
+def _is_unknown(error: InvalidMessage, adapter: MessageAdapter[Any]) -> bool:
+    if not any(_tells_unknown(detail, adapter) for detail in error.errors()):
+        return False
+    _logger.debug("passed over a message of a type that is not in the contract")
+    return True
+
+
+def _tells_unknown(detail: Mapping[str, Any], adapter: MessageAdapter[Any]) -> bool:
+    match detail:
+        case {"type": "union_tag_invalid", "loc": ()}:
+            return True
+        case {"type": "literal_error", "loc": (str(name),)}:
+            return name in constants_of(adapter.core_schema)
+        case _:
+            return False
