@@ -86,7 +86,7 @@ Results = dict[str, list[Result]]
 
 def compared(title: str, rows: dict[str, Entry], results: Results) -> Table:
     rates = {name: [each.per_second for each in results[name]] for name in rows}
-    marks = {name: _mark(entry, results[name]) for name, entry in rows.items()}
+    marks = {name: _slow_if_contains(entry, results[name]) for name, entry in rows.items()}
     more = {name: _more(results[name], results[REFERENCE]) for name in rows}
     return table(title, "messages/s", rates, REFERENCE, marks=marks, more=more, higher_is_better=True)
 
@@ -107,7 +107,7 @@ def _more(results: Sequence[Result], references: Sequence[Result]) -> dict[str, 
     return {name: median(values) for name, values in figures.items() if values}
 
 
-def _mark(entry: Entry, results: Sequence[Result]) -> str:
+def _slow_if_contains(entry: Entry, results: Sequence[Result]) -> str:
     load = median(each.load_share for each in results)
     server = median(each.server_share or 0 for each in results)
     failed = sum(each.failed for each in results)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from typedws._contract.contract import Contract
 from typedws._contract.security_schemes import SecurityScheme
-from typedws._endpoint.admission import Guard
-from typedws._endpoint.endpoints import ContractDecorator, Endpoint, EndpointDecorator, made
+from typedws._endpoint.admission import Admission
+from typedws._endpoint.endpoints import ContractDecorator, Endpoint, EndpointDecorator, make_endpoint
 from typedws._endpoint.http_responses import answer_document, answer_http
 from typedws._endpoint.lifespan import answer_lifespan
 from typedws._endpoint.policy import Policy
@@ -59,7 +59,7 @@ class WebSocketRoute:
         self.security: Mapping[str, SecurityScheme] = security or {}
         if not isinstance(handler, Endpoint):
             names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
-            handler = made(handler, None, policy, names, is_classic=True)
+            handler = make_endpoint(handler, None, policy, names, is_classic=True)
         elif policy is not None:
             handler = Endpoint(handler.handler, handler.kind, handler.contract, policy)
         self.endpoint: Endpoint[Any, Any, Any] = handler
@@ -110,7 +110,7 @@ class App:
         self._schema_path = None if schema_path is None else PathTemplate(schema_path)
         self._schema: tuple[tuple[WebSocketRoute, ...], bytes] | None = None
         self._lifespan = lifespan
-        self._guard = Guard(self.policy, debug=debug)
+        self._admission = Admission(self.policy, debug=debug)
         self._routes: list[tuple[WebSocketRoute, Runner]] = []
         for route in routes:
             self._add(route)
@@ -154,7 +154,7 @@ class App:
         names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
 
         def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
-            endpoint = made(handler, contract, policy, names)
+            endpoint = make_endpoint(handler, contract, policy, names)
             self._add(WebSocketRoute(path, endpoint, security=security))
             return endpoint
 
@@ -162,8 +162,8 @@ class App:
 
     def _add(self, route: WebSocketRoute) -> None:
         endpoint = route.endpoint
-        guard = self._guard if endpoint.policy is None else Guard(endpoint.policy, debug=self.debug)
-        self._routes.append((route, endpoint.runner(guard)))
+        admission = self._admission if endpoint.policy is None else Admission(endpoint.policy, debug=self.debug)
+        self._routes.append((route, endpoint.runner(admission)))
 
     def asyncapi(self) -> dict[str, Any]:
         """Make the AsyncAPI 3.1.0 document of what is served, as JSON has it."""

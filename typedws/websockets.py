@@ -11,7 +11,7 @@ from typedws._connection.connection import Connection
 from typedws._connection.handshake import Handshake
 from typedws._protocol.events import check_event, close_event
 from typedws._protocol.outcomes import Closed, Denied, Outcome
-from typedws._protocol.state import WebSocketState, classic
+from typedws._protocol.state import WebSocketState, classic_state
 from typedws.asgi import Receive, Scope, Send
 from typedws.exceptions import WebSocketDisconnect, WebSocketDisconnected
 
@@ -47,13 +47,13 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
     @property
     def client_state(self) -> WebSocketState:
         """Where the client stands, as far as the server has told."""
-        return classic(self._session.state.client)
+        return classic_state(self._session.state.client)
 
     @property
     def application_state(self) -> WebSocketState:
         """Where the application stands; ``DISCONNECTED`` too once a send has failed."""
         session = self._session
-        return WebSocketState.DISCONNECTED if session.is_lost else classic(session.state.application)
+        return WebSocketState.DISCONNECTED if session.is_lost else classic_state(session.state.application)
 
     async def receive(self) -> Any:
         """Give the next raw ASGI event: annotate it as ``typedws.asgi.WebSocketReceiveEvent`` to have it checked.

@@ -283,7 +283,7 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
     list(map(Decimal, ("1E+5", "-0", "1E-9")))
 )
 joins = st.builds(Join, room=text)
-says = st.builds(Say, text=text)
+server_messages = st.builds(Say, text=text)
 trees = st.recursive(
     st.builds(Tree, name=text),
     lambda inner: st.builds(Tree, name=text, branches=st.lists(inner, max_size=2)),
@@ -387,11 +387,11 @@ CASES = (
         "tagged",
         Tagged,
         joins
-        | says
+        | server_messages
         | st.builds(Leave, type=st.sampled_from(["leave", "quit"]))
-        | st.builds(Nested, inner=joins | says, say=says),
+        | st.builds(Nested, inner=joins | server_messages, say=server_messages),
     ),
-    Case("tagged by a function", ByFunction, joins | says),
+    Case("tagged by a function", ByFunction, joins | server_messages),
     Case(
         "tagged by an alias",
         Annotated[Aliased | Plain, Field(discriminator="kind")],

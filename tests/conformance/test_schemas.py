@@ -50,14 +50,14 @@ def sent(case: Case, message: object) -> Any:
 @quickly
 @given(data=st.data())
 def test_what_goes_out_is_what_the_schema_of_what_is_said_takes(case: Case, data: st.DataObject) -> None:
-    validator(case, "said").validate(sent(case, data.draw(case.messages)))
+    validator(case, "send").validate(sent(case, data.draw(case.messages)))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_exact], ids=stable_id)
 @quickly
 @given(data=st.data())
 def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data: st.DataObject) -> None:
-    check = validator(case, "heard")
+    check = validator(case, "receive")
     value = mutated(data, sent(case, data.draw(case.messages)))
     if check.is_valid(value):
         assert case.is_heard(value)
@@ -69,7 +69,7 @@ def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data:
 def test_what_goes_out_may_come_in_again(case: Case, data: st.DataObject) -> None:
     value = sent(case, data.draw(case.messages))
     assert case.is_heard(value)
-    validator(case, "heard").validate(value)
+    validator(case, "receive").validate(value)
 
 
 ODD: list[Any] = [None, True, 0, -1, 2.5, "", "x", "2024-13-45", "NaN", "1E400", [], [1], {}, {"x": 1}]
@@ -107,7 +107,7 @@ def containers(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @each_case
 def test_the_schemas_of_asyncapi_decide_as_those_of_contracts_do(case: Case) -> None:
-    for direction in ("heard", "said"):
+    for direction in ("receive", "send"):
         check, values = validator(case, direction), corpus(case)
         asyncapi: Any = Draft7Validator(definitions_as_draft_07(check.schema), format_checker=FORMATS)
         Draft7Validator.check_schema(asyncapi.schema)
@@ -128,7 +128,7 @@ def test_ajv_decides_as_jsonschema_does() -> None:
     asked: list[tuple[Any, list[Any]]] = []
     expected: list[list[bool]] = []
     for case in CASES:
-        for direction in ("heard", "said"):
+        for direction in ("receive", "send"):
             check, values = validator(case, direction), corpus(case)
             asked.append((check.schema, values))
             expected.append([check.is_valid(value) for value in values])

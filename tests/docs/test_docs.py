@@ -1,6 +1,6 @@
 """What README and docs say is so: every Python block runs, and every application in one answers as it is said to.
 
-Before a block, ``<!-- says: ... -->`` is a text message that the client sends, ``<!-- hears: ... -->`` one that it
+Before a block, ``<!-- client sends: ... -->`` is a text message that the client sends, ``<!-- client receives: ... -->`` one that it
 must get, ``<!-- header: name: value -->`` a header of its request, ``<!-- path: /chat?name=ann -->`` what it asks for,
 ``<!-- denied: 401 -->`` that it must be denied. The blocks of a file run in order, in one module; the application of a
 block is its ``app``, or the last endpoint that it defines.
@@ -30,16 +30,18 @@ pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PART = re.compile(r"<!-- (says|hears|header|path|denied): (.*?) -->|^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+PART = re.compile(
+    r"<!-- (?:client )?(sends|receives|header|path|denied): (.*?) -->|^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE
+)
 
 
 @dataclass
 class Block:
-    """One Python block, with what its client says and hears."""
+    """One Python block, with what its client sends and receives."""
 
     code: str
-    says: list[str] = field(default_factory=list[str])
-    hears: list[str] = field(default_factory=list[str])
+    sends: list[str] = field(default_factory=list[str])
+    receives: list[str] = field(default_factory=list[str])
     header: list[str] = field(default_factory=list[str])
     path: list[str] = field(default_factory=list[str])
     denied: list[str] = field(default_factory=list[str])
@@ -67,8 +69,8 @@ async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: 
         namespace = module.__dict__
         before = dict(namespace)
         exec(compile(block.code, f"{page.name}, block {number}", "exec"), namespace)
-        if block.says or block.hears or block.denied:
-            assert await answers(application_of(namespace, before), block) == block.hears + block.denied
+        if block.sends or block.receives or block.denied:
+            assert await answers(application_of(namespace, before), block) == block.receives + block.denied
         if page.stem != "testing":  # whose tests are run below
             for test in [value for name, value in namespace.items() if name.startswith("test_") and name not in before]:
                 await test()
@@ -87,7 +89,7 @@ def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
 
 async def answers(application: Any, block: Block) -> list[str]:
     """Drive an application, and give the text messages that it sends, or the status that it denies with."""
-    receive, send, sent = wire(CONNECT, *map(text, block.says), disconnect(1000))
+    receive, send, sent = wire(CONNECT, *map(text, block.sends), disconnect(1000))
     headers = [(name.encode(), value.encode()) for name, _, value in (line.partition(": ") for line in block.header)]
     path, _, query = (block.path or ["/"])[0].partition("?")
     connection = scope(headers=headers, path=path, query_string=query.encode())

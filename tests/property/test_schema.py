@@ -147,9 +147,9 @@ def test_the_direction_decides(plans: tuple[Plan, ...]) -> None:
     models = built(plans)
     agreed = contract(models[-1:])
     told = contract_document(agreed)
-    heard, said = (checking({**told[verb], "$defs": told["$defs"]}) for verb in ("hears", "says"))
-    assert agreed.says is not None
-    sent = json.loads(TextJSON().encode_model([made(plans, models, len(models) - 1)], agreed.says))
+    heard, said = (checking({**told[verb], "$defs": told["$defs"]}) for verb in ("clientMessages", "serverMessages"))
+    assert agreed.server_messages is not None
+    sent = json.loads(TextJSON().encode_model([made(plans, models, len(models) - 1)], agreed.server_messages))
     heard.validate(sent)
     said.validate(sent)
     for name, field in models[-1].model_fields.items():

@@ -45,12 +45,12 @@ from typedws import (
 )
 from typedws.client import Backoff, ClientConnection, Reconnecting, SyncConnection, connect_sync, reconnecting
 from typedws.testing import (
-    Connecting,
     ConnectionDenied,
     ServerBehaviour,
-    SyncConnecting,
+    SyncTestConnecting,
     SyncTestConnection,
     TestClient,
+    TestConnecting,
     TestConnection,
     advance_clock,
     connect,
@@ -95,12 +95,12 @@ OWNERS: Final = (
     lifespan,
     advance_clock,
     settle,
-    Connecting,
+    TestConnecting,
     TestConnection,
     ConnectionDenied,
     ServerBehaviour,
     TestClient,
-    SyncConnecting,
+    SyncTestConnecting,
     SyncTestConnection,
 )
 

@@ -102,7 +102,9 @@ SENTENCES: list[TypedWSError] = [
     refused('{"id":"secret","lines":[]}'),
     refused('{"id":1,"lines":[{"price":1,"name":2},{"price":"x"}]}'),
     refused('{"id":1.5,"lines":[{},{}]}'),
-    InvalidParams("invalid", "Order", "parameters that fail validation", several_failures(), adapter_for(Order).knows),
+    InvalidParams(
+        "invalid", "Order", "parameters that fail validation", several_failures(), adapter_for(Order).names_field
+    ),
     InvalidState("websocket.receive or websocket.disconnect", "websocket.connect"),
     InvalidState("an accepted connection", "one that is not", "call accept() first"),
     InvalidState("a connection that is no member", "one that is", "join once, for all that it does"),

@@ -203,7 +203,7 @@ ENDINGS: Final[list[Callable[[], endings.Ending]]] = [
     lambda: endings.IDLE,
     lambda: endings.UNREAD,
     *(
-        lambda error=error: endings.ending_of(error)
+        lambda error=error: endings.ending_for(error)
         for error in (
             WebSocketDisconnect(1001),
             WebSocketDisconnected(1000, "", "application"),
@@ -235,7 +235,7 @@ ENDINGS: Final[list[Callable[[], endings.Ending]]] = [
 def test_the_sentences_of_declarations_are_those_that_were_reviewed() -> None:
     errors = [refused(declare) for declare in DECLARATIONS]
     told = [f"{type(error).__name__}: {error}" for error in errors]
-    told += ["", *(f"log: {ending().told}" for ending in ENDINGS)]
+    told += ["", *(f"log: {ending().log_message}" for ending in ENDINGS)]
     sentences = "".join(f"{line}\n" for line in told)
     assert GOLDEN.read_text() == sentences, f"review these, and put them into {GOLDEN.name}:\n{sentences}"
 

@@ -6,7 +6,7 @@ How its events come and go is the matter of who makes it: over a socket, or in p
 from dataclasses import replace
 from typing import Any, Protocol
 
-from typedws._connection.base import declare
+from typedws._connection.base import set_declared
 from typedws._connection.connection import Connection
 from typedws._contract.contract import Contract
 from typedws._http.headers import Headers
@@ -56,12 +56,14 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
             codecs = contract.codecs
             mode = contract.subprotocols.get(accepted.subprotocol or "", mode)
         super().__init__(scope, receive, send, mode=mode, codecs=codecs)
-        hears, says = (None, None) if contract is None else (_form(contract.says), _form(contract.hears))
-        declare(self, (hears, says, None), None)
+        client_messages, server_messages = (
+            (None, None) if contract is None else (_form(contract.server_messages), _form(contract.client_messages))
+        )
+        set_declared(self, (client_messages, server_messages, None), None)
         self._accepted = accepted
         self._line = line
         self._session.server = PEER if contract is None else replace(PEER, closes=contract.closes)
-        self._session.establish()
+        self._session.mark_connected()
 
     @property
     def subprotocol(self) -> str | None:

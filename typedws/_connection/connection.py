@@ -12,8 +12,8 @@ from typing import Any, Final, Self, cast, overload
 
 from typing_extensions import TypeForm, TypeVar
 
-from typedws._connection.base import In_co, Out_contra, Params_co, View
-from typedws._connection.read_ahead import MAX_PENDING, OnOverflow, Watch
+from typedws._connection.base import BaseConnection, In_co, Out_contra, Params_co
+from typedws._connection.read_ahead import MAX_PENDING, DisconnectWatch, OnOverflow
 from typedws._messages.adapter import adapter_for
 from typedws._protocol.events import binary_event, frame_of, message_event, text_event
 from typedws._protocol.outcomes import Closed
@@ -21,7 +21,7 @@ from typedws.codecs.base import AnyCodec, Codec, Reader, reader_for, writer_for,
 from typedws.codecs.modes import Mode
 from typedws.exceptions import InvalidMessage, UndeclaredMessageType, WebSocketDisconnect
 
-__all__ = ["AS_DECLARED", "Connection", "Messages", "encoder_for"]
+__all__ = ["AS_DECLARED", "Connection", "MessageIterator", "encoder_for"]
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ AS_DECLARED: Final[Any] = object()
 """Stands for a form that is not given: None is a form, which hears null."""
 
 
-class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
+class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
 
     ``Connection[In, Out, Params]`` declares what it hears, what it says, and its parameters. ``async for message in
@@ -57,7 +57,7 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         :raises UndeclaredMessageType: when no type is declared and none is given
         :raises InvalidMessageType: for a type that pydantic cannot build
         """
-        reader = self._reader_of(form, mode)
+        reader = self._reader_for(form, mode)
         return reader.read(await self._receive_frame(reader.expected))
 
     async def receive_text(self) -> str:
@@ -90,32 +90,32 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
     def iter_models(self, form: TypeForm[T], /, mode: Mode | None = None) -> AsyncIterator[T]: ...
     def iter_models(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over validated messages until the connection ends. Raises as `receive_model` does."""
-        reader = self._reader_of(form, mode)
+        reader = self._reader_for(form, mode)
 
         async def receive() -> Any:
             return reader.read(await self._receive_frame(reader.expected))
 
-        return Messages(receive)
+        return MessageIterator(receive)
 
     def iter_text(self) -> AsyncIterator[str]:
         """Iterate over text messages until the connection ends."""
-        return Messages(self.receive_text)
+        return MessageIterator(self.receive_text)
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Iterate over binary messages until the connection ends."""
-        return Messages(self.receive_bytes)
+        return MessageIterator(self.receive_bytes)
 
     def iter_json(self, mode: Mode | None = None) -> AsyncIterator[Any]:
         """Iterate over messages as plain values until the connection ends."""
-        return Messages(partial(self.receive_json, mode))
+        return MessageIterator(partial(self.receive_json, mode))
 
     def __aiter__(self) -> Self:
-        reader = self._reader_of(AS_DECLARED, None)
-        self._in_key = "text" if reader.kind == "text" else "bytes"
-        self._mark = self._other_mark = "" if reader.kind == "text" else b""  # which every frame holds
+        reader = self._reader_for(AS_DECLARED, None)
+        self._frame_key = "text" if reader.kind == "text" else "bytes"
+        self._slow_if_contains = self._or_contains = "" if reader.kind == "text" else b""  # which every frame holds
         self._decode = self._quick_decode = reader.decode
         if reader.quick is not None:
-            self._quick_decode, (self._mark, self._other_mark) = reader.quick.decode, reader.quick.unless
+            self._quick_decode, (self._slow_if_contains, self._or_contains) = reader.quick.decode, reader.quick.unless
         if self._max_message_size is not None:
             self._decode = partial(self._decode_within_limit, reader.expected, self._decode)
             self._quick_decode = partial(self._decode_within_limit, reader.expected, self._quick_decode)
@@ -132,13 +132,13 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         try:
             event = await session.asgi_receive()
         finally:
-            session.receiving = session.receiving_at_rest
+            session.receiving = session.receiving_when_idle
         try:
-            frame = event[self._in_key]  # of all events, only a message has this key
+            frame = event[self._frame_key]  # of all events, only a message has this key
         except KeyError:
             frame = None
         if frame:
-            if self._mark not in frame and self._other_mark not in frame:
+            if self._slow_if_contains not in frame and self._or_contains not in frame:
                 try:
                     quick: In_co = self._quick_decode(frame)
                     return quick
@@ -147,20 +147,20 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
             message: In_co = self._decode(frame)
             return message
         if event["type"] != "websocket.receive":
-            session.disconnected(event)
+            session.record_end(event)
             raise StopAsyncIteration
-        reader = self._reader_of(AS_DECLARED, None)
-        last: In_co = reader.read(self._within_limit(frame_of(event), reader.expected))
+        reader = self._reader_for(AS_DECLARED, None)
+        last: In_co = reader.read(self._check_size(frame_of(event), reader.expected))
         return last
 
     def _decode_within_limit(self, expected: str, decode: Callable[[Any], T], frame: str | bytes) -> T:
-        return decode(self._within_limit(frame, expected))
+        return decode(self._check_size(frame, expected))
 
     async def _receive_frame(self, expected: str) -> str | bytes:
-        return self._within_limit(frame_of(await self._session.receive_message()), expected)
+        return self._check_size(frame_of(await self._session.receive_message()), expected)
 
-    def _within_limit(self, frame: str | bytes, expected: str) -> str | bytes:
-        if len(frame) > self._sure_size and self._max_message_size is not None:
+    def _check_size(self, frame: str | bytes, expected: str) -> str | bytes:
+        if len(frame) > self._always_within_limit and self._max_message_size is not None:
             size = len(frame) if isinstance(frame, bytes) else len(frame.encode(errors="surrogatepass"))
             if size > self._max_message_size:
                 limit = f"{expected} of at most {self._max_message_size} bytes"
@@ -200,13 +200,13 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         try:
             await session.asgi_send(event)
         except Exception as error:
-            await session.failed(error)
+            await session.send_failed(error)
             raise
         finally:
-            if session.waiting is None:
-                session.sending = session.sending_at_rest
+            if session.send_queue is None:
+                session.sending = session.sending_when_idle
             else:
-                session.pass_turn()
+                session.release_send()
 
     async def send_text(self, data: str) -> None:
         """Send a text message. Raises as `send_model` does."""
@@ -264,24 +264,24 @@ class Connection(View[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
         :raises WebSocketDisconnected: on entry, after the end
         :raises InvalidState: on entry, before the accept
         """
-        return Watch(self._session, max_pending, on_overflow)
+        return DisconnectWatch(self._session, max_pending, on_overflow)
 
     # --- codecs ---
 
     def _codec(self, mode: Mode | None) -> AnyCodec:
         return self._registry.get(self._mode if mode is None else mode)
 
-    def _reader_of(self, form: Any, mode: Mode | None) -> Reader[Any]:
+    def _reader_for(self, form: Any, mode: Mode | None) -> Reader[Any]:
         is_usual = form is AS_DECLARED and mode is None
         if is_usual and self._reader is not None:
             return self._reader
-        codec, adapter = self._codec(mode), adapter_for(self._hears() if form is AS_DECLARED else form)
+        codec, adapter = self._codec(mode), adapter_for(self._received_type() if form is AS_DECLARED else form)
         reader = reader_for(codec, adapter)
         if is_usual:
             self._reader = reader
         return reader
 
-    def _hears(self) -> Any:
+    def _received_type(self) -> Any:
         declared = self._declared()[0]
         if declared is None:
             raise UndeclaredMessageType
@@ -299,7 +299,7 @@ def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
     return encode
 
 
-class Messages(AsyncIterator[T]):
+class MessageIterator(AsyncIterator[T]):
     """Iterates until the connection ends; goes on after an exception, which an async generator would not."""
 
     __slots__ = ("_receive",)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
-from typedws._connection.base import In_co, Out_contra, Params_co, View
+from typedws._connection.base import BaseConnection, In_co, Out_contra, Params_co
 from typedws._connection.connection import Connection
 from typedws._connection.session import Session
 from typedws._contract.problem_documents import DenialResponse, ProblemDocument, supports_denial_response
@@ -20,7 +20,7 @@ from typedws.exceptions import DenialResponseUnsupported, WebSocketDisconnect
 __all__ = ["Handshake"]
 
 
-class Handshake(View[In_co, Out_contra, Params_co]):
+class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
     """An opening handshake to decide: all that the request says, ``accept`` and ``deny``; no sending, no receiving."""
 
     __slots__ = ()

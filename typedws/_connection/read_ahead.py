@@ -19,7 +19,7 @@ from typedws.asgi import Receive
 from typedws.close_codes import CloseCode
 from typedws.exceptions import ConcurrentReceive, WebSocketDisconnect
 
-__all__ = ["MAX_PENDING", "OnOverflow", "Watch", "listen_for"]
+__all__ = ["MAX_PENDING", "DisconnectWatch", "OnOverflow", "detect_departure"]
 
 OnOverflow: TypeAlias = Literal["close", "discard"]
 """What happens to a peer that says more than is kept: it is closed with 1008, or what it says is lost."""
@@ -28,7 +28,7 @@ MAX_PENDING: Final = 64
 """How many messages are kept by default."""
 
 
-class Watch(AbstractAsyncContextManager[None, None]):
+class DisconnectWatch(AbstractAsyncContextManager[None, None]):
     """Cancel the block as soon as the peer goes; keep what it says meanwhile for later."""
 
     def __init__(self, session: Session, max_pending: int, on_overflow: OnOverflow) -> None:
@@ -44,9 +44,9 @@ class Watch(AbstractAsyncContextManager[None, None]):
         if self._session.receiving == "busy" or self._inbox.is_fed:
             raise ConcurrentReceive
         if self._session.state.client is Client.DISCONNECTED:
-            raise self._session.over()
+            raise self._session.closed_error()
         self._inbox.is_fed = True
-        self._session.read_through(self._inbox)
+        self._session.receive_from(self._inbox)
         await self._group.__aenter__()
         self._group.start_soon(self._watch)
 
@@ -70,14 +70,14 @@ class Watch(AbstractAsyncContextManager[None, None]):
     async def _read(self) -> WebSocketDisconnect:
         """Read until the connection is over, and tell how it ended."""
         while True:
-            event = await self._session.pull()
+            event = await self._session.next_event()
             if self._session.state.client is Client.DISCONNECTED:
-                return self._session.disconnected(event)
+                return self._session.record_end(event)
             if len(self._inbox.events) < self._max_pending:
                 self._inbox.put(event)
             elif self._on_overflow == "close":
                 await self._session.close(CloseCode.POLICY_VIOLATION, "too many messages unread")
-                return self._session.disconnected(event)
+                return self._session.record_end(event)
 
 
 async def _leave(
@@ -109,16 +109,16 @@ _MOST_BYTES: Final = 1 << 16
 """How much is kept of what a peer says to an application that does not receive, beside so many messages."""
 
 
-def listen_for(session: Session) -> None:
+def detect_departure(session: Session) -> None:
     """From its accept on, learn that the peer left while the application sends and does not receive.
 
     Its sends fail from then on, as they do where the server tells. Nothing is done for a message.
     """
     dog = watchdog()
-    dog.add(_Listener(session, dog), _PERIOD)
+    dog.add(_DepartureDetector(session, dog), _PERIOD)
 
 
-class _Listener:
+class _DepartureDetector:
     """Looks at one connection, and listens to it while the application only sends.
 
     A look shuts both gates. Who sends or receives after that goes the slow way once, and leaves the gate open: so the
@@ -148,13 +148,13 @@ class _Listener:
         if self._has_looked and has_sent and not has_received and _has_room(session.inbox):
             self._listen_to(session)
         else:
-            session.shut_gates()
+            session.force_slow_path()
         self._has_looked = True
 
     def _listen_to(self, session: Session) -> None:
         inbox = session.inbox or Inbox()
         inbox.is_fed = True
-        session.read_through(inbox)
+        session.receive_from(inbox)
         spawn(self._listen, session.asgi_receive, inbox)
 
     async def _listen(self, receive: Receive, inbox: Inbox) -> None:
@@ -179,7 +179,7 @@ class _Listener:
 
     def _take(self, event: Mapping[str, Any], inbox: Inbox) -> None:
         if (session := self._session()) is not None:
-            session.take(event)
+            session.record(event)
             inbox.put(event)
 
     def _forget(self, session: object) -> None:

@@ -7,26 +7,26 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from typedws._connection.read_ahead import listen_for
+from typedws._connection.read_ahead import detect_departure
 from typedws._connection.session import Session
 from typedws._runtime.event_loop import running_trio
 from typedws.asgi import Receive
 from typedws.close_codes import CloseCode
 
-__all__ = ["Lossless", "even_out"]
+__all__ = ["CancellationSafeReceive", "apply_workarounds"]
 
 
-def even_out(session: Session) -> None:
+def apply_workarounds(session: Session) -> None:
     """Make a session behave as on any other server."""
-    if not session.server.keeps_messages and not running_trio():  # on which no such server runs
-        lossless = Lossless(session.asgi_receive)
+    if not session.server.has_safe_receive and not running_trio():  # on which no such server runs
+        lossless = CancellationSafeReceive(session.asgi_receive)
         session.asgi_receive = lossless.receive
-        session.closing = lossless.give_up
-    if not session.server.tells_by_send:
-        session.opened = listen_for
+        session.before_close = lossless.give_up
+    if not session.server.send_raises_when_gone:
+        session.on_accept = detect_departure
 
 
-class Lossless:
+class CancellationSafeReceive:
     """A server's ``receive`` that no cancellation reaches: the next call waits on for the same event.
 
     Such a server does not close while it is asked for an event. So before a close it is asked no more.

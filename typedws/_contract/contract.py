@@ -12,8 +12,8 @@ from typedws._http.headers import is_token
 from typedws._http.subprotocols import BEARER
 from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws._messages.core_schema import is_undiscriminated
-from typedws._messages.type_forms import is_nothing, type_name
-from typedws._messages.type_parameters import Declared, declared_by
+from typedws._messages.type_forms import is_never, type_name
+from typedws._messages.type_parameters import HasMessageTypes, message_types_of
 from typedws.close_codes import ApplicationCloseCode, Reconnect
 from typedws.codecs.modes import CodecRegistry, Mode, registry
 from typedws.exceptions import InvalidContract, InvalidMessage, MessageProblem
@@ -85,11 +85,11 @@ class Contract(Generic[In, Out, Params]):
         "connection",
         "description",
         "error",
-        "hears",
+        "client_messages",
         "modes",
         "name",
         "params",
-        "says",
+        "server_messages",
         "subprotocols",
         "title",
         "version",
@@ -98,7 +98,7 @@ class Contract(Generic[In, Out, Params]):
     def __init__(
         self,
         name: str,
-        connection: type[Declared[In, Out, Params]],
+        connection: type[HasMessageTypes[In, Out, Params]],
         *,
         version: str = "1.0.0",
         title: str | None = None,
@@ -119,7 +119,7 @@ class Contract(Generic[In, Out, Params]):
         self.subprotocols: Mapping[str, Mode] = MappingProxyType(_named(name, version, modes, codecs))
         self.modes: tuple[Mode, ...] = tuple(dict.fromkeys(self.subprotocols.values()))
         self.closes: type[ApplicationCloseCode] | None = _checked_closes(closes)
-        self.error: type[ErrorReply] | None = _checked_error(error, self.says)
+        self.error: type[ErrorReply] | None = _checked_error(error, self.server_messages)
 
     @classmethod
     def unnamed(cls, name: str, connection: Any) -> "Contract[Any, Any, Any]":
@@ -128,7 +128,7 @@ class Contract(Generic[In, Out, Params]):
         contract._declare(name, connection, registry)
         contract.version, contract.title, contract.description = "1.0.0", None, None
         contract.subprotocols, contract.modes, contract.closes = _NO_NAMES, ("text",), None
-        contract.error = _checked_error(None, contract.says)
+        contract.error = _checked_error(None, contract.server_messages)
         return contract
 
     def _declare(self, name: str, connection: Any, codecs: CodecRegistry) -> None:
@@ -136,20 +136,20 @@ class Contract(Generic[In, Out, Params]):
         self.connection: Any = connection
         self.codecs: CodecRegistry = codecs
         class_ = get_origin(connection) or connection
-        if not (isinstance(class_, type) and issubclass(class_, Declared)):
+        if not (isinstance(class_, type) and issubclass(class_, HasMessageTypes)):
             raise InvalidContract(
                 "the type of a connection", type_name(connection), "as in Connection[In, Out, Params]"
             )
-        hears, says, params = declared_by(cast(type[Any], class_), connection)
-        self.hears: MessageAdapter[Any] | None = _adapter(hears, "hears")
-        self.says: MessageAdapter[Any] | None = _adapter(says, "says")
+        client_messages, server_messages, params = message_types_of(cast(type[Any], class_), connection)
+        self.client_messages: MessageAdapter[Any] | None = _adapter(client_messages, "client messages")
+        self.server_messages: MessageAdapter[Any] | None = _adapter(server_messages, "server messages")
         self.params: MessageAdapter[Any] | None = None if params is None else adapter_for(params)
         self._fingerprint: str | None = None
 
     @property
     def is_feed(self) -> bool:
         """Whether the server hears nothing: ``Connection[Never, Out]``."""
-        return self.hears is not None and is_nothing(self.hears.form)
+        return self.client_messages is not None and is_never(self.client_messages.form)
 
     @property
     def fingerprint(self) -> str:
@@ -162,8 +162,8 @@ class Contract(Generic[In, Out, Params]):
             from typedws._contract.fingerprint import fingerprint_of  # who does not ask does not pay for the import
 
             self._fingerprint = fingerprint_of(
-                hears=self.hears,
-                says=self.says,
+                client_messages=self.client_messages,
+                server_messages=self.server_messages,
                 params=self.params,
                 error=None if self.error is None else adapter_for(self.error),
                 modes=self.modes,
@@ -181,14 +181,14 @@ _NO_NAMES: Final[Mapping[str, Mode]] = MappingProxyType({})
 _LABELS: Final[Mapping[str, str]] = {"text": "json"}
 
 
-def _adapter(form: Any, verb: str) -> MessageAdapter[Any] | None:
+def _adapter(form: Any, role: str) -> MessageAdapter[Any] | None:
     if form is None:
         return None
     adapter = adapter_for(form)
     if is_undiscriminated(adapter.core_schema):
-        told = f"{type_name(form)}, which it {verb}"
+        found = f"{type_name(form)} as the {role}"
         hint = 'write Annotated[..., Field(discriminator="type")], with a Literal field "type" in each'
-        raise InvalidContract("a union with a discriminator", told, hint)
+        raise InvalidContract("a union with a discriminator", found, hint)
     return adapter
 
 
@@ -228,11 +228,13 @@ def _checked_closes(closes: type[ApplicationCloseCode] | None) -> type[Applicati
     return closes
 
 
-def _checked_error(error: type[ErrorReply] | None, says: MessageAdapter[Any] | None) -> type[ErrorReply] | None:
-    members = () if says is None else tuple(says.members)
+def _checked_error(
+    error: type[ErrorReply] | None, server_messages: MessageAdapter[Any] | None
+) -> type[ErrorReply] | None:
+    members = () if server_messages is None else tuple(server_messages.members)
     if error is None:
         return next((member for member in members if issubclass(member, ErrorReply)), None)
     if error not in members or not hasattr(error, "of"):
-        hint = f"derive it from ErrorReply, and add it to {'nothing declared' if says is None else says.name}"
-        raise InvalidContract("an error reply that the server says", error.__name__, hint)
+        hint = f"derive it from ErrorReply, and add it to {'nothing declared' if server_messages is None else server_messages.name}"
+        raise InvalidContract("an error reply among the server messages", error.__name__, hint)
     return error

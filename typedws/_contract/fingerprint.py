@@ -26,8 +26,8 @@ _LENGTH = 32  # hexadecimal digits, 128 bits
 
 def fingerprint_of(
     *,
-    hears: MessageAdapter[Any] | None,
-    says: MessageAdapter[Any] | None,
+    client_messages: MessageAdapter[Any] | None,
+    server_messages: MessageAdapter[Any] | None,
     params: MessageAdapter[Any] | None,
     error: MessageAdapter[Any] | None,
     modes: Sequence[Mode],
@@ -37,12 +37,12 @@ def fingerprint_of(
     """Hash the parts of a contract."""
     definitions = Definitions()
     heard = {
-        "hears": schema_of(hears, "heard", definitions),
+        "clientMessages": schema_of(client_messages, "receive", definitions),
         **({} if params is None else parameters_of(params, definitions).parts()),
     }
     said = {
-        "says": schema_of(says, "said", definitions),
-        "error": None if error is None else definitions.add(error, "said"),
+        "serverMessages": schema_of(server_messages, "send", definitions),
+        "error": None if error is None else definitions.add(error, "send"),
     }
     digests = definitions.digests(MEANING), definitions.digests(MEANING - {"default"})
     hashes = {

@@ -14,8 +14,8 @@ from pydantic_core import CoreSchema
 
 from typedws._http.headers import header_list
 from typedws._http.request import HandshakeRequest
-from typedws._messages.adapter import MessageAdapter, kept
-from typedws._messages.core_schema import fields_of, found_in, names_of, takes_many
+from typedws._messages.adapter import MessageAdapter, memoized
+from typedws._messages.core_schema import fields_of, metadata_of, names_of, takes_many
 from typedws.exceptions import InvalidHandshake, InvalidParams
 
 __all__ = [
@@ -106,7 +106,7 @@ class SourcedField:
 
 def sourced_fields(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
     """Give the fields of the parameters that are read from a header or a cookie."""
-    return kept(adapter.decoders, sourced_fields, _find_sourced, adapter)
+    return memoized(adapter.decoders, sourced_fields, _find_sourced, adapter)
 
 
 def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
@@ -115,7 +115,7 @@ def _find_sourced(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
 
 def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[SourcedField]:
     for name, field in fields_of(adapter.core_schema):
-        if (source := found_in(field, _KEY)) is not None:
+        if (source := metadata_of(field, _KEY)) is not None:
             names = list(names_of(name, field))
             yield SourcedField(source, name, names[-1], frozenset(names), takes_many(field))
 
@@ -143,7 +143,7 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
         return cast(T, adapter.validator.validate_python(values, strict=False))  # a query is text
     except ValidationError as error:
         found_instead = "parameters that fail validation"
-        raise InvalidParams("invalid", adapter.name, found_instead, error, adapter.knows) from None
+        raise InvalidParams("invalid", adapter.name, found_instead, error, adapter.names_field) from None
 
 
 @dataclass(frozen=True, slots=True)

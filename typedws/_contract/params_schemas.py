@@ -31,7 +31,7 @@ def parameters_of(adapter: MessageAdapter[Any], definitions: Definitions) -> Par
 
     Parameters that are no one model, but a union of some, are left in the query as they are.
     """
-    schema = definitions.resolved(definitions.add(adapter, "heard"))
+    schema = definitions.resolved(definitions.add(adapter, "receive"))
     fields: dict[str, SourcedField] = {name: each for each in sourced_fields(adapter) for name in each.names}
     parameters = Parameters(_object(), _object(), _object())
     if "properties" not in schema:

@@ -3,13 +3,13 @@
 from typedws._endpoint.endings import FULL, Ending, origin_refused
 from typedws._endpoint.origins import OriginRule
 from typedws._endpoint.policy import Policy
-from typedws._runtime.watchdog import period_for
+from typedws._runtime.watchdog import check_interval
 from typedws.asgi import Scope
 
-__all__ = ["Guard"]
+__all__ = ["Admission"]
 
 
-class Guard:
+class Admission:
     """A policy in force: its rules made ready, and how many connections it has let in."""
 
     __slots__ = ("connections", "debug", "period", "policy", "rule")
@@ -20,7 +20,7 @@ class Guard:
         self.rule: OriginRule = OriginRule(policy.origins, policy.hosts)
         self.connections: int = 0
         timeouts = (policy.handshake_timeout, policy.idle_timeout, policy.send_timeout)
-        self.period: float | None = min((period_for(each) for each in timeouts if each is not None), default=None)
+        self.period: float | None = min((check_interval(each) for each in timeouts if each is not None), default=None)
 
     def refusal(self, scope: Scope) -> Ending | None:
         """Give how a connection ends that is not let in; ``None`` for one that is."""

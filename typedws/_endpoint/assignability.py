@@ -16,39 +16,39 @@ from typing import (
     get_origin,
 )
 
-from typedws._messages.type_forms import UNIONS, is_nothing, unwrapped, value_identity
+from typedws._messages.type_forms import UNIONS, is_never, unwrap, value_identity
 
-__all__ = ["may_be"]
+__all__ = ["is_assignable"]
 
 
-def may_be(narrow: object, wide: object) -> bool:
+def is_assignable(narrow: object, wide: object) -> bool:
     """Whether a checker could take the one type for the other, as far as can be told: never false without a reason.
 
     ``Annotated`` and aliases add nothing, the order of a union does not count; what is no class, union or literal, and
     what only a structure tells, is taken.
     """
     try:
-        return _may_be(narrow, wide)
+        return _is_assignable(narrow, wide)
     except RecursionError:  # two aliases that name themselves
         return True
 
 
-def _may_be(narrow: object, wide: object) -> bool:
-    narrow, wide = unwrapped(narrow), unwrapped(wide)
-    if narrow == wide or narrow is Any or wide is Any or wide is object or is_nothing(narrow):
+def _is_assignable(narrow: object, wide: object) -> bool:
+    narrow, wide = unwrap(narrow), unwrap(wide)
+    if narrow == wide or narrow is Any or wide is Any or wide is object or is_never(narrow):
         return True
     if _is_open(narrow) or _is_open(wide):
         return True
     if get_origin(narrow) in UNIONS:
-        return all(_may_be(each, wide) for each in get_args(narrow))
-    if get_origin(wide) in UNIONS and any(_may_be(narrow, each) for each in get_args(wide)):
+        return all(_is_assignable(each, wide) for each in get_args(narrow))
+    if get_origin(wide) in UNIONS and any(_is_assignable(narrow, each) for each in get_args(wide)):
         return True
     if get_origin(narrow) is Literal or get_origin(wide) in (*UNIONS, Literal):
         values = _values_of(narrow)
         return bool(values) and all(_is_one_of(value, wide) for value in values)
     if isinstance(narrow, NewType):
-        return _may_be(narrow.__supertype__, wide)
-    return not is_nothing(wide) and not isinstance(wide, NewType) and _class_may_be(narrow, wide)
+        return _is_assignable(narrow.__supertype__, wide)
+    return not is_never(wide) and not isinstance(wide, NewType) and _is_class_assignable(narrow, wide)
 
 
 def _values_of(form: object) -> tuple[object, ...]:
@@ -61,15 +61,15 @@ def _values_of(form: object) -> tuple[object, ...]:
 
 
 def _is_one_of(value: object, wide: object) -> bool:
-    wide = unwrapped(wide)
+    wide = unwrap(wide)
     if get_origin(wide) in UNIONS:
         return any(_is_one_of(value, each) for each in get_args(wide))
     if get_origin(wide) is Literal:
         return value_identity(value) in map(value_identity, get_args(wide))
-    return _may_be(type(value), wide)
+    return _is_assignable(type(value), wide)
 
 
-def _class_may_be(narrow: object, wide: object) -> bool:
+def _is_class_assignable(narrow: object, wide: object) -> bool:
     origin, other = get_origin(narrow) or narrow, get_origin(wide) or wide
     if not isinstance(origin, type) or not isinstance(other, type):
         return True
@@ -83,7 +83,8 @@ def _class_may_be(narrow: object, wide: object) -> bool:
         return True
     pairs = [pair for pair in zip(arguments, others, strict=True) if Ellipsis not in pair]
     return all(
-        _may_be(each, argument) and (origin not in _INVARIANT or _may_be(argument, each)) for each, argument in pairs
+        _is_assignable(each, argument) and (origin not in _INVARIANT or _is_assignable(argument, each))
+        for each, argument in pairs
     )
 
 

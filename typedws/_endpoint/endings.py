@@ -26,9 +26,9 @@ __all__ = [
     "UNDECIDED",
     "UNREAD",
     "Ending",
-    "cause_of",
-    "ending_of",
+    "ending_for",
     "origin_refused",
+    "root_cause",
 ]
 
 
@@ -44,7 +44,7 @@ class Ending:
     code: int = CloseCode.INTERNAL_ERROR
     reason: str = ""
     level: int = logging.INFO
-    told: str = ""
+    log_message: str = ""
     """What is logged; nothing of the peer's is in it."""
     is_failure: bool = False
     """Whether nobody foresaw it: it is logged with its traceback, or raised for the framework that we are in."""
@@ -54,12 +54,12 @@ RETURNED: Final = Ending(
     status=403,
     code=CloseCode.NORMAL_CLOSURE,
     level=logging.DEBUG,
-    told="the handler returned",
+    log_message="the handler returned",
 )
 UNDECIDED: Final = Ending(
     status=403,
     level=logging.WARNING,
-    told="the handler returned without a decision, which denies: return await handshake.deny(...), or accept()",
+    log_message="the handler returned without a decision, which denies: return await handshake.deny(...), or accept()",
 )
 CANCELLED: Final = Ending(
     status=503,
@@ -67,47 +67,47 @@ CANCELLED: Final = Ending(
     code=CloseCode.SERVICE_RESTART,
     reason="the server restarts",
     level=logging.DEBUG,
-    told="the handler was cancelled",
+    log_message="the handler was cancelled",
 )
 FULL: Final = Ending(
     status=503,
     detail="too many connections",
     headers={"Retry-After": "5"},
-    told="there are as many connections as Policy(max_connections=...) allows",
+    log_message="there are as many connections as Policy(max_connections=...) allows",
 )
 STALLED: Final = Ending(
     status=503,
     detail="no decision in time",
     level=logging.WARNING,
-    told="the handler has not decided within Policy(handshake_timeout=...)",
+    log_message="the handler has not decided within Policy(handshake_timeout=...)",
 )
 IDLE: Final = Ending(
     code=CloseCode.TIMEOUT,
     reason="no message in time",
-    told="no message came within Policy(idle_timeout=...)",
+    log_message="no message came within Policy(idle_timeout=...)",
 )
 UNREAD: Final = Ending(
     code=CloseCode.POLICY_VIOLATION,
     reason="messages are not read",
-    told="the peer did not read within Policy(send_timeout=...)",
+    log_message="the peer did not read within Policy(send_timeout=...)",
 )
 
 
 def origin_refused(refusal: OriginRefusal) -> Ending:
     """Give the ending for a page that must not connect."""
-    return Ending(status=403, detail="this origin may not connect", told=str(refusal))
+    return Ending(status=403, detail="this origin may not connect", log_message=str(refusal))
 
 
-def cause_of(error: Exception) -> Exception:
+def root_cause(error: Exception) -> Exception:
     """Give what a group of exceptions stands for: the gravest of them, as itself; several failures stay a group."""
     if not isinstance(error, ExceptionGroup):
         return error
     group = cast(ExceptionGroup[Exception], error)
     leaves = list(_leaves(group))
-    failures = [leaf for leaf in leaves if ending_of(leaf).is_failure]
+    failures = [leaf for leaf in leaves if ending_for(leaf).is_failure]
     if len(failures) > 1:
         return group
-    return failures[0] if failures else max(leaves, key=lambda leaf: ending_of(leaf).level)
+    return failures[0] if failures else max(leaves, key=lambda leaf: ending_for(leaf).level)
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
@@ -118,21 +118,21 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def ending_of(error: Exception, *, debug: bool = False) -> Ending:
+def ending_for(error: Exception, *, debug: bool = False) -> Ending:
     """Give what becomes of a connection whose handler raised; with ``debug``, the peer is told what it was."""
     row = next((row for kind, row in _ROWS if kind(error)), _failed)
     ending: Ending = row(error)
     if not (debug and ending.is_failure):
         return ending
-    told = f"{type(error).__name__}: {error}"
-    return replace(ending, detail=told, reason=truncate_reason(told))
+    log_message = f"{type(error).__name__}: {error}"
+    return replace(ending, detail=log_message, reason=truncate_reason(log_message))
 
 
 # --- rows: what an exception is, what becomes of it ---
 
 
 def _failed(error: Exception) -> Ending:
-    return Ending(level=logging.ERROR, told=f"the handler raised {type(error).__name__}", is_failure=True)
+    return Ending(level=logging.ERROR, log_message=f"the handler raised {type(error).__name__}", is_failure=True)
 
 
 def _is_used_after_close(error: Exception) -> bool:
@@ -140,31 +140,33 @@ def _is_used_after_close(error: Exception) -> bool:
 
 
 def _misused(error: Exception) -> Ending:
-    told = f"the handler went on after its own close: {error}"
-    return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.WARNING, told=told)
+    log_message = f"the handler went on after its own close: {error}"
+    return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.WARNING, log_message=log_message)
 
 
 def _gone(error: Exception) -> Ending:
-    return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.DEBUG, told="the peer left")
+    return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.DEBUG, log_message="the peer left")
 
 
 def _invalid(error: Any) -> Ending:
     refused: InvalidMessage = error
     reason = truncate_reason(str(refused))
-    return Ending(400, str(refused), code=refused.close_code, reason=reason, told=f"an invalid message: {refused}")
+    return Ending(
+        400, str(refused), code=refused.close_code, reason=reason, log_message=f"an invalid message: {refused}"
+    )
 
 
 def _invalid_params(error: Any) -> Ending:
     refused: InvalidParams = error
     problems = [{"name": name, "problem": problem} for name, problem in refused.locations()]
-    told = f"invalid parameters: {refused}"
+    log_message = f"invalid parameters: {refused}"
     code = CloseCode.POLICY_VIOLATION
-    return Ending(refused.status_code, str(refused), members={"errors": problems}, code=code, told=told)
+    return Ending(refused.status_code, str(refused), members={"errors": problems}, code=code, log_message=log_message)
 
 
 def _unknown_subprotocol(error: Any) -> Ending:
     refused: UnknownSubprotocol = error
-    return Ending(refused.status_code, str(refused), code=CloseCode.POLICY_VIOLATION, told=str(refused))
+    return Ending(refused.status_code, str(refused), code=CloseCode.POLICY_VIOLATION, log_message=str(refused))
 
 
 def _http(error: Any) -> Ending:
@@ -181,7 +183,7 @@ def _http(error: Any) -> Ending:
         members,
         CloseCode.POLICY_VIOLATION,
         truncate_reason(text or ""),
-        told=f"the handler raised {type(error).__name__}({int(status)})",
+        log_message=f"the handler raised {type(error).__name__}({int(status)})",
     )
 
 
@@ -190,12 +192,12 @@ def _websocket(error: Any) -> Ending:
     if not isinstance(code, int) or not is_sendable(code):
         return _raised_wrong(error, f"a close code that may be sent, found {code!r}")
     reason = truncate_reason(str(getattr(error, "reason", None) or getattr(error, "detail", None) or ""))
-    told = f"the handler raised {type(error).__name__}({int(code)})"
-    return Ending(403, reason or None, code=code, reason=reason, told=told)
+    log_message = f"the handler raised {type(error).__name__}({int(code)})"
+    return Ending(403, reason or None, code=code, reason=reason, log_message=log_message)
 
 
 def _raised_wrong(error: Exception, expected: str) -> Ending:
-    return replace(_failed(error), told=f"the handler raised {type(error).__name__}: expected {expected}")
+    return replace(_failed(error), log_message=f"the handler raised {type(error).__name__}: expected {expected}")
 
 
 _Row: TypeAlias = tuple[Callable[[Exception], bool], Callable[[Any], Ending]]

@@ -7,8 +7,8 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, overload
 from typedws._connection.connection import Connection
 from typedws._connection.handshake import Handshake
 from typedws._contract.contract import Contract
-from typedws._endpoint.admission import Guard
-from typedws._endpoint.handler_signature import HandlerKind, agreed, read_signature
+from typedws._endpoint.admission import Admission
+from typedws._endpoint.handler_signature import HandlerKind, check_agrees, read_signature
 from typedws._endpoint.http_responses import answer_http
 from typedws._endpoint.lifespan import answer_lifespan
 from typedws._endpoint.policy import Policy
@@ -46,7 +46,7 @@ class Endpoint(Generic[In, Out, Params]):
         self.kind: HandlerKind = kind
         """What the handler takes."""
         self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks call a route so
-        self._runner = self.runner(Guard(policy or Policy()))
+        self._runner = self.runner(Admission(policy or Policy()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind: str = scope["type"]
@@ -57,9 +57,9 @@ class Endpoint(Generic[In, Out, Params]):
         else:
             await answer_http(send, 426)
 
-    def runner(self, guard: Guard) -> Runner:
+    def runner(self, admission: Admission) -> Runner:
         """Give what runs the handler under a policy that others share: for who routes to endpoints."""
-        return Runner(self.handler, self.kind, self.contract, guard)
+        return Runner(self.handler, self.kind, self.contract, admission)
 
     def __repr__(self) -> str:
         return f"<Endpoint of {self.contract!r}>"
@@ -122,12 +122,12 @@ def endpoint(
     names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
 
     def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
-        return made(handler, contract, policy, names)
+        return make_endpoint(handler, contract, policy, names)
 
     return decorate if handler is None else decorate(handler)
 
 
-def made(
+def make_endpoint(
     handler: Any,
     contract: Contract[Any, Any, Any] | None,
     policy: Policy | None,
@@ -143,5 +143,5 @@ def made(
     elif not isinstance(cast(object, contract), Contract):
         raise InvalidEndpoint("a Contract", f"a {type(contract).__name__}", "give the policy as policy=...")
     else:
-        agreed(signature, contract)
+        check_agrees(signature, contract)
     return Endpoint(handler, signature.kind, contract, policy)

@@ -13,14 +13,14 @@ from typing import Any, Final, Literal, TypeAlias, get_origin, get_type_hints
 from typedws._connection.connection import Connection
 from typedws._connection.handshake import Handshake
 from typedws._contract.contract import Contract
-from typedws._endpoint.assignability import may_be
-from typedws._messages.type_forms import type_name, unwrapped
-from typedws._messages.type_parameters import types_of
+from typedws._endpoint.assignability import is_assignable
+from typedws._messages.type_forms import type_name, unwrap
+from typedws._messages.type_parameters import type_arguments_of
 from typedws._protocol.outcomes import Closed, Outcome
 from typedws.exceptions import InvalidEndpoint
 from typedws.websockets import WebSocket
 
-__all__ = ["HandlerKind", "Signature", "agreed", "read_signature"]
+__all__ = ["HandlerKind", "Signature", "check_agrees", "read_signature"]
 
 HandlerKind: TypeAlias = Literal["connection", "handshake", "classic"]
 """What a handler takes: an accepted `Connection`, a `Handshake` to decide, or a `WebSocket` that does all."""
@@ -52,7 +52,7 @@ def read_signature(handler: Callable[..., Any], names: Mapping[str, Any], *, is_
     inner = inspect.unwrap(function)
     named: object = inspect.unwrap(target)
     name = str(getattr(named, "__name__", type(named).__name__))
-    takes = unwrapped(_hint(inner, _parameter(handler, name), name, names))
+    takes = unwrap(_hint(inner, _parameter(handler, name), name, names))
     kind = _kind(takes, name, is_classic=is_classic)
     _check_returns(function, name, names, kind)
     return Signature(name, kind, takes if _kind_of(takes) else None)
@@ -119,7 +119,7 @@ def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
         hint = "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
     elif kind == "connection" or (kind is not None and not is_classic):
         return kind
-    elif kind is not None or may_be(WebSocket if is_classic else Connection, takes):
+    elif kind is not None or is_assignable(WebSocket if is_classic else Connection, takes):
         return "classic" if is_classic else "connection"
     else:
         hint = ""
@@ -137,10 +137,10 @@ def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: Han
     except InvalidEndpoint:
         return
     is_async = inspect.iscoroutinefunction(function)
-    if not is_async and not may_be(returns, Awaitable):
+    if not is_async and not is_assignable(returns, Awaitable):
         raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
     result = _RESULTS[kind]
-    if not may_be(returns, result if is_async else GenericAlias(Awaitable, result)):
+    if not is_assignable(returns, result if is_async else GenericAlias(Awaitable, result)):
         told = f"{name}(...) -> {type_name(returns)}"
         if kind == "handshake":
             hint = "return what deny() or close() gives, on every path"
@@ -151,22 +151,22 @@ def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: Han
 _RESULTS: Final[Mapping[HandlerKind, Any]] = {"connection": Closed | None, "handshake": Outcome, "classic": None}
 
 
-def agreed(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
+def check_agrees(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
     """Refuse a handler whose annotation and contract no checker would take together.
 
     :raises InvalidEndpoint: naming both
     """
     if signature.takes is None:
         return
-    told = ("hears", "says", "has the parameters")
-    for what, mine, theirs in zip(told, _types(signature.takes), _types(contract.connection), strict=True):
-        if not (may_be(mine, theirs) if what == "says" else may_be(theirs, mine)):
-            expected = f"a handler that {what} {type_name(theirs)}, as the contract {contract.name!r} does"
+    roles = ("receives", "sends", "has the parameters")
+    for role, mine, theirs in zip(roles, _types(signature.takes), _types(contract.connection), strict=True):
+        if not (is_assignable(mine, theirs) if role == "sends" else is_assignable(theirs, mine)):
+            expected = f"a handler that {role} {type_name(theirs)}, as the contract {contract.name!r} declares"
             raise InvalidEndpoint(expected, f"{type_name(mine)} in {signature.name}", _AGREE)
 
 
 def _types(connection: Any) -> tuple[Any, Any, Any]:
-    return types_of(get_origin(connection) or connection, connection)
+    return type_arguments_of(get_origin(connection) or connection, connection)
 
 
 _AGREE: Final = "declare the connection once, and name it in both"

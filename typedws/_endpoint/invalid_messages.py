@@ -1,6 +1,6 @@
 """Connections that answer invalid messages by themselves, as a policy says, where the plain class raises.
 
-`Feed` hears nothing at all: what its peer says is answered, and its leaving noticed, while the handler only sends.
+`SendOnlyConnection` hears nothing at all: what its peer says is answered, and its leaving noticed, while the handler only sends.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,7 +11,7 @@ from typing import Any
 from anyio.abc import TaskGroup
 
 from typedws._connection.base import In_co, Out_contra, Params_co
-from typedws._connection.connection import AS_DECLARED, Connection, Messages
+from typedws._connection.connection import AS_DECLARED, Connection, MessageIterator
 from typedws._connection.inbox import Inbox
 from typedws._connection.read_ahead import MAX_PENDING, OnOverflow
 from typedws._contract.contract import Contract
@@ -25,12 +25,12 @@ from typedws.codecs.modes import Mode
 from typedws.exceptions import InvalidMessage, WebSocketDisconnect, WebSocketException
 from typedws.websockets import WebSocket
 
-__all__ = ["Answer", "Answering", "Feed", "answer_of"]
+__all__ = ["Answer", "AnsweringConnection", "SendOnlyConnection", "answer_for"]
 
 Answer = Callable[[Connection[Any, Any, Any], InvalidMessage], Awaitable[None]]
 
 
-def answer_of(policy: Policy, contract: Contract[Any, Any, Any]) -> Answer | None:
+def answer_for(policy: Policy, contract: Contract[Any, Any, Any]) -> Answer | None:
     """Give what answers an invalid message; ``None`` where it is raised."""
     if policy.on_invalid == "close":
         return None
@@ -52,7 +52,7 @@ async def _reply(
     await ws.send_model(make(error))
 
 
-class Answering(WebSocket[In_co, Out_contra, Params_co]):
+class AnsweringConnection(WebSocket[In_co, Out_contra, Params_co]):
     """A connection whose typed receives answer an invalid message, and wait on."""
 
     __slots__ = ("_answer", "_in_a_row", "_most")
@@ -71,7 +71,7 @@ class Answering(WebSocket[In_co, Out_contra, Params_co]):
     def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> AsyncIterator[Any]:
-        return Messages(partial(self.receive_model, form, mode))
+        return MessageIterator(partial(self.receive_model, form, mode))
 
     async def __anext__(self) -> Any:
         try:
@@ -98,7 +98,7 @@ class Answering(WebSocket[In_co, Out_contra, Params_co]):
         await self._answer(self, error)
 
 
-class Feed(Answering[In_co, Out_contra, Params_co]):
+class SendOnlyConnection(AnsweringConnection[In_co, Out_contra, Params_co]):
     """A connection whose peer has nothing to say: from the accept on it is listened to, until it leaves."""
 
     __slots__ = ("_group", "ended_by")
@@ -113,7 +113,7 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
         # Who receives waits at a box into which nothing is put, until the peer leaves.
         inbox = Inbox()
         inbox.is_fed = True
-        self._session.read_through(inbox)
+        self._session.receive_from(inbox)
         self._group.start_soon(self._listen, inbox)
         return self
 
@@ -127,9 +127,9 @@ class Feed(Answering[In_co, Out_contra, Params_co]):
         session = self._session
         try:
             while True:
-                event = await session.pull()
+                event = await session.next_event()
                 if event["type"] != Move.RECEIVE:
-                    raise session.disconnected(event)
+                    raise session.record_end(event)
                 frame = frame_of(event)
                 await self._answer_one(wrong_frame("no message", frame))
         except Exception as error:  # noqa: BLE001 - the handler ends by it

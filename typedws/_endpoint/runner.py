@@ -13,18 +13,18 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 
 import anyio
 
-from typedws._connection.base import declare, is_declared, session_of
+from typedws._connection.base import is_declared, session_of, set_declared
 from typedws._connection.session import CLOSE_TIMEOUT, Session
 from typedws._contract.contract import Contract
 from typedws._contract.params import read_params
 from typedws._contract.problem_documents import ProblemDocument
-from typedws._endpoint.admission import Guard
-from typedws._endpoint.endings import CANCELLED, RETURNED, UNDECIDED, Ending, cause_of, ending_of
+from typedws._endpoint.admission import Admission
+from typedws._endpoint.endings import CANCELLED, RETURNED, UNDECIDED, Ending, ending_for, root_cause
 from typedws._endpoint.framework_exceptions import is_handled_outside
 from typedws._endpoint.handler_signature import HandlerKind
-from typedws._endpoint.invalid_messages import Answering, Feed, answer_of
-from typedws._endpoint.timeouts import Patience
-from typedws._messages.type_parameters import Forms
+from typedws._endpoint.invalid_messages import AnsweringConnection, SendOnlyConnection, answer_for
+from typedws._endpoint.timeouts import TimeoutMonitor
+from typedws._messages.type_parameters import MessageTypes
 from typedws._protocol.events import close_event
 from typedws._protocol.state import Application, Move
 from typedws.asgi import Receive, Scope, Send
@@ -52,13 +52,13 @@ class Runner:
         handler: Callable[[Any], Awaitable[object]],
         kind: HandlerKind,
         contract: Contract[Any, Any, Any],
-        guard: Guard,
+        admission: Admission,
     ) -> None:
         """Make it ready.
 
         :raises InvalidEndpoint: where invalid messages are to be answered, and nothing says with what
         """
-        policy = guard.policy
+        policy = admission.policy
         if policy.on_invalid == "reply" and contract.error is None:
             hint = "say an ErrorReply, or name one in Contract(error=...)"
             raise InvalidEndpoint(
@@ -68,18 +68,18 @@ class Runner:
         self._handler = handler
         self._is_accepting = kind == "connection"
         self._params = contract.params
-        adapters = (contract.hears, contract.says, contract.params)
-        hears, says, params = (None if adapter is None else adapter.form for adapter in adapters)
-        self._forms: Forms = (hears, says, params)
-        self._guard = guard
-        self._answer = answer_of(policy, contract)
+        adapters = (contract.client_messages, contract.server_messages, contract.params)
+        client_messages, server_messages, params = (None if adapter is None else adapter.form for adapter in adapters)
+        self._message_types: MessageTypes = (client_messages, server_messages, params)
+        self._admission = admission
+        self._answer = answer_for(policy, contract)
         self._most_invalid = policy.max_invalid if policy.on_invalid == "reply" else None
         class_: type[WebSocket[Any, Any, Any]] = WebSocket
         self._run: Callable[[Any], Awaitable[Exception | None]] = self._handled
         if contract.is_feed:
-            class_, self._run = Feed, self._listened_to
+            class_, self._run = SendOnlyConnection, self._listened_to
         elif self._answer is not None:
-            class_, self._run = Answering, self._answered
+            class_, self._run = AnsweringConnection, self._answered
         self.make: Callable[[Scope, Receive, Send], WebSocket[Any, Any, Any]] = partial(
             class_,
             mode=contract.modes[0],
@@ -95,17 +95,17 @@ class Runner:
         :raises Exception: what nobody foresaw, where mounted; else it is logged
         """
         ws = self.make(scope, receive, send)
-        if (refusal := self._guard.refusal(scope)) is not None:
+        if (refusal := self._admission.refusal(scope)) is not None:
             await self._end(ws, refusal)
             return
-        self._guard.connections += 1
+        self._admission.connections += 1
         try:
             found = await self._watched(ws)
         except anyio.get_cancelled_exc_class():
             await self._end(ws, CANCELLED)
             raise
         finally:
-            self._guard.connections -= 1
+            self._admission.connections -= 1
         raised = await self.finish(ws, found, is_mounted=is_mounted)
         if raised is not None:
             raise raised
@@ -115,7 +115,7 @@ class Runner:
 
         :raises InvalidParams: for parameters that fail validation
         """
-        declare(ws, self._forms, None if self._params is None else read_params(ws, self._params))
+        set_declared(ws, self._message_types, None if self._params is None else read_params(ws, self._params))
 
     async def handle(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         """Accept where the handler does not, and run it; give what it raised.
@@ -137,7 +137,7 @@ class Runner:
         elif is_mounted and is_handled_outside(ws.scope, found):
             return found
         else:
-            ending = ending_of(found, debug=self._guard.debug)
+            ending = ending_for(found, debug=self._admission.debug)
             is_raised = is_mounted and ending.is_failure
             if is_raised:  # who sees it logs the error; some frameworks do not by default
                 await self._end(ws, replace(ending, level=logging.WARNING), found)
@@ -147,27 +147,27 @@ class Runner:
 
     async def _watched(self, ws: WebSocket[Any, Any, Any]) -> Exception | Ending | None:
         """Run the handler, and give what it raised, or how it was ended for it."""
-        if self._guard.period is None:
+        if self._admission.period is None:
             return await self._run(ws)
         found: Exception | None = None
-        with Patience(session_of(ws), self._guard) as patience:
+        with TimeoutMonitor(session_of(ws), self._admission) as patience:
             found = await self._run(ws)
-            if found is None and patience.verdict is None and self._guard.policy.send_timeout is not None:
+            if found is None and patience.expired is None and self._admission.policy.send_timeout is not None:
                 await _close_normally(session_of(ws))
-        return _gravest(found, patience.verdict)
+        return most_severe(found, patience.expired)
 
-    async def _answered(self, ws: Answering[Any, Any, Any]) -> Exception | None:
+    async def _answered(self, ws: AnsweringConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
         return await self._handled(ws)
 
-    async def _listened_to(self, ws: Feed[Any, Any, Any]) -> Exception | None:
+    async def _listened_to(self, ws: SendOnlyConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
         found: Exception | None = None
         async with anyio.create_task_group() as group:
             ws.listen_in(group)
             found = await self._handled(ws)
             group.cancel_scope.cancel()
-        return _gravest(found, ws.ended_by)
+        return most_severe(found, ws.ended_by)
 
     async def _handled(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         try:
@@ -177,7 +177,7 @@ class Runner:
                 await ws.accept()
             await self._handler(ws)
         except Exception as error:  # noqa: BLE001 - what becomes of it is a row of typedws.endings
-            return cause_of(error)
+            return root_cause(error)
         except BaseExceptionGroup as group:
             return _failure_beside_cancellation(group)
         return None
@@ -196,10 +196,15 @@ class Runner:
         if logger.isEnabledFor(ending.level):
             has_traceback = ending.is_failure and ending.level >= logging.ERROR
             logger.log(
-                ending.level, "%s: %s: %s", self._name, done, ending.told, exc_info=error if has_traceback else None
+                ending.level,
+                "%s: %s: %s",
+                self._name,
+                done,
+                ending.log_message,
+                exc_info=error if has_traceback else None,
             )
         if (observe := cast(Observer | None, ws.scope.get(OBSERVER))) is not None:
-            observe(f"{done}: {ending.told}", error if ending.is_failure else None)
+            observe(f"{done}: {ending.log_message}", error if ending.is_failure else None)
         if application is Application.CONNECTING:
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
                 await _deny(ws, ending)
@@ -219,17 +224,17 @@ async def _deny(ws: WebSocket[Any, Any, Any], ending: Ending) -> None:
         if session_of(ws).state.application is not Application.CONNECTING:
             raise
         # A handler's HTTPException may say what cannot be sent. What pydantic says of it repeats it.
-        told = error if isinstance(error, TypedWSError) else type(error).__name__
-        logger.warning("the denial could not be sent as it was: %s", told)
+        log_message = error if isinstance(error, TypedWSError) else type(error).__name__
+        logger.warning("the denial could not be sent as it was: %s", log_message)
         await ws.deny_with(ProblemDocument.of(ending.status))
 
 
 E = TypeVar("E", Exception, Ending)
 
 
-def _gravest(found: Exception | None, ended_by: E | None) -> Exception | E | None:
+def most_severe(found: Exception | None, ended_by: E | None) -> Exception | E | None:
     """Give what the handler was cancelled for, rather than what it raised then, unless that is a failure."""
-    return found if found is not None and ending_of(found).is_failure else ended_by or found
+    return found if found is not None and ending_for(found).is_failure else ended_by or found
 
 
 def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Exception:
@@ -241,8 +246,8 @@ def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Ex
     cancelled, exits = (None, None) if others is None else others.split(anyio.get_cancelled_exc_class())
     if cancelled is None or exits is not None:
         raise group
-    cause = None if raised is None else cause_of(raised)
-    if cause is not None and ending_of(cause).is_failure:
+    cause = None if raised is None else root_cause(raised)
+    if cause is not None and ending_for(cause).is_failure:
         return cause
     leaf: Any = cancelled
     while isinstance(leaf, BaseExceptionGroup):

@@ -5,22 +5,22 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from typedws._connection.session import Session
-from typedws._endpoint.admission import Guard
+from typedws._endpoint.admission import Admission
 from typedws._endpoint.endings import IDLE, STALLED, UNREAD, Ending
 from typedws._protocol.state import Application
 from typedws._runtime.event_loop import interruptible
 from typedws._runtime.watchdog import watchdog
 
-__all__ = ["Patience"]
+__all__ = ["TimeoutMonitor"]
 
 _GRACE: Final = 5.0
 """Seconds that a handler which was cancelled is given to leave, before it is cancelled again."""
 
 
-class Patience:
+class TimeoutMonitor:
     """Looks at one connection: is it undecided, is its peer silent, is a message unread, for too long?
 
-    While the block runs, which it interrupts then: ``verdict`` says so. Nothing is done for a message but to count it,
+    While the block runs, which it interrupts then: ``expired`` says so. Nothing is done for a message but to count it,
     and that from the first look on, which most connections of a moment do not live to see.
     """
 
@@ -37,15 +37,15 @@ class Patience:
         "_seen",
         "_sends",
         "_session",
-        "verdict",
+        "expired",
     )
 
-    def __init__(self, session: Session, guard: Guard) -> None:
+    def __init__(self, session: Session, admission: Admission) -> None:
         self._session = session
-        self._policy = guard.policy
-        self._period = guard.period
+        self._policy = admission.policy
+        self._period = admission.period
         self._seen: dict[str, tuple[int, float]] | None = None
-        self.verdict: Ending | None = None
+        self.expired: Ending | None = None
         """How the connection is to end, if patience was lost with it."""
 
     def __enter__(self) -> Self:
@@ -74,11 +74,11 @@ class Patience:
             known = before.get(what)
             since = known[1] if known is not None and known[0] == mark else now
             self._seen[what] = mark, since
-            if self.verdict is None and timeout is not None and now - since >= timeout:
-                self.verdict = ending
+            if self.expired is None and timeout is not None and now - since >= timeout:
+                self.expired = ending
                 self._cancel(now)
         # Not at each look: what cleans up behind a shield has its time.
-        if self.verdict is not None and now - self._cancelled >= _GRACE:
+        if self.expired is not None and now - self._cancelled >= _GRACE:
             self._cancel(now)
 
     def _cancel(self, now: float) -> None:

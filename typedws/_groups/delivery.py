@@ -70,11 +70,11 @@ class Delivery:
                     while event is not None:
                         await outbox.session.send_message(event)
                         outbox.sent += 1
-                        outbox.next = event = None if outbox.is_calm else outbox.following()
-                    if outbox.is_cut:
+                        outbox.next = event = None if outbox.is_idle else outbox.following()
+                    if outbox.is_cancelled:
                         break
                     outbox.writing = None
-                    if not outbox.is_calm:
+                    if not outbox.is_idle:
                         outbox.release()
                 else:
                     return None
@@ -94,7 +94,7 @@ async def _end(outbox: Outbox) -> None:
     outbox.end()
     session = outbox.session
     try:
-        if outbox.is_overdue and session.end is None:
+        if outbox.must_close and session.end is None:
             # The block first: it may be what blocks a close. What it does to the connection then comes after this one.
             outbox.end_block(None)
             end = await session.close(CloseCode.POLICY_VIOLATION, _REASON)

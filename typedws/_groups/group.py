@@ -201,10 +201,10 @@ class Group(Generic[Out]):
         return GroupStatistics(len(self), pending, sent, self._counts.dropped, self._counts.closed)
 
     def _join(self, ws: Connection[object, Out], end_block: _EndBlock) -> Outbox:
-        session, form, encode = _voice_of(ws)
+        session, form, encode = _sender_for(ws)
         session.check_accepted()
         if session.end is not None:
-            raise session.over()
+            raise session.closed_error()
         if ws in self._members:
             raise InvalidState("a connection that is no member", "one that is", "join once, for all that it does")
         resign = partial(self._members.pop, ws)
@@ -232,7 +232,7 @@ def _several(given: Connection[object, Out] | Iterable[Connection[object, Out]])
     return dict.fromkeys(given)
 
 
-def _voice_of(ws: Connection[object, Any]) -> tuple[Session, object, Encode]:
+def _sender_for(ws: Connection[object, Any]) -> tuple[Session, object, Encode]:
     """Give a connection's session, a form that is equal for all that encode what they say alike, and how they do."""
     codec = ws._codec(None)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     declared = ws._declared()[1]  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

@@ -47,7 +47,7 @@ class Call:
         self.full: set[Blocking] = set()
         self._room: anyio.Event | None = None
 
-    def waits_no_more(self, outbox: "Blocking") -> None:
+    def room_found(self, outbox: "Blocking") -> None:
         self.full.remove(outbox)
         if not self.full and self._room is not None:
             self._room.set()
@@ -81,9 +81,9 @@ class Outbox(ABC):
         "encode",
         "end_block",
         "form",
-        "is_calm",
-        "is_cut",
-        "is_overdue",
+        "is_idle",
+        "is_cancelled",
+        "must_close",
         "key",
         "next",
         "sent",
@@ -114,11 +114,11 @@ class Outbox(ABC):
         """What ``next`` is about."""
         self.writing: Interruption | None = None
         """What ends the writing, while a task writes."""
-        self.is_calm: bool = True
+        self.is_idle: bool = True
         """Whether there is nothing to do after ``next``."""
-        self.is_cut: bool = False
+        self.is_cancelled: bool = False
         """Whether the writing was cancelled."""
-        self.is_overdue: bool = False
+        self.must_close: bool = False
         """Whether the connection is to be closed, because the peer reads too slowly."""
         self._max_pending = max_pending
         self._counts = counts
@@ -158,7 +158,7 @@ class Outbox(ABC):
         if self._pending is None:
             self._pending = OrderedDict()
         self._pending[call.key] = event
-        self.is_calm = False
+        self.is_idle = False
         call.queued += 1
 
     def replace_next(self, event: Event) -> None:
@@ -187,7 +187,7 @@ class Outbox(ABC):
             self._written.set()
         elif self._is_member and not self._pending:
             self._pending = None
-            self.is_calm = True
+            self.is_idle = True
 
     async def written(self) -> None:
         """Wait until the task goes that writes, or will write."""
@@ -207,14 +207,14 @@ class Outbox(ABC):
     def leave(self) -> None:
         """Cease to be a member: what is pending is the last."""
         if self._is_member:
-            self._is_member = self.is_calm = False
+            self._is_member = self.is_idle = False
             self._counts.sent += self.sent
             self._resign()
 
     def give_up(self) -> None:
         """Leave, because the peer reads too slowly: cancel what is being written, so that a close has its turn."""
         self.leave()
-        self.is_overdue = True
+        self.must_close = True
         self.cut()
 
     def cut(self) -> None:
@@ -223,7 +223,7 @@ class Outbox(ABC):
         if self.writing is None:
             self.end()
         else:
-            self.is_cut = True
+            self.is_cancelled = True
             self.writing.cancel()
 
     def end(self) -> None:
@@ -297,13 +297,13 @@ class Blocking(Outbox):
         if self._waiting and not self.is_full:
             call, waiting = self._waiting.popitem(last=False)
             self.add(waiting, call)
-            call.waits_no_more(self)
+            call.room_found(self)
         return event
 
     def leave(self) -> None:
         super().leave()
         while self._waiting:
-            self._waiting.popitem()[0].waits_no_more(self)
+            self._waiting.popitem()[0].room_found(self)
             self.drop(1)
 
     def withdraw(self, call: Call) -> None:

@@ -9,7 +9,7 @@ from typedws._http.headers import HeadersInput, header_list, is_token
 from typedws._http.url import URL
 from typedws.exceptions import InvalidHandshake
 
-__all__ = ["Request"]
+__all__ = ["OutgoingRequest"]
 
 _AS_THEY_ARE: Final = "%/?:@!$&'()*+,;=-._~"
 """What a URL may have unquoted, and ``%``, by which it quotes (RFC 3986 section 3.4)."""
@@ -29,7 +29,7 @@ _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class OutgoingRequest:
     """What a client asks for: where, with which header fields, offering which subprotocols."""
 
     scheme: str

@@ -34,21 +34,21 @@ from typedws._messages.core_schema import (
     CLASSES,
     HOLD_NO_FLOATS,
     NAME_ALL_KEYS,
-    NOT_ONLY_LOOKED_AT,
+    RUN_CODE_OR_PARSE,
     fields_of,
     kinds_of,
     names_of,
     nodes,
     takes_many,
-    words_of,
+    words_in,
 )
 from typedws._messages.nonfinite import find_unsendable, is_suspicious
-from typedws._messages.nonfinite_serializer import outspoken
-from typedws._messages.type_forms import classes_in, home_of, identity, is_class, is_nothing, plain_members, type_name
+from typedws._messages.nonfinite_serializer import nonfinite_serializer
+from typedws._messages.type_forms import cache_owner, classes_in, identity, is_class, is_never, plain_members, type_name
 from typedws._protocol.text import ENCODABLE_TEXT
 from typedws.exceptions import InvalidMessage, InvalidMessageType, UnsendableMessage
 
-__all__ = ["MessageAdapter", "adapter_for", "adapter_of", "kept"]
+__all__ = ["MessageAdapter", "adapter_for", "adapter_for_value", "memoized"]
 
 T = TypeVar("T")
 
@@ -92,22 +92,22 @@ class MessageAdapter(Generic[T]):
     @cached_property
     def serializer(self) -> SchemaSerializer:
         """What writes messages."""
-        return self._outspoken or self._adapter.serializer
+        return self._nonfinite_serializer or self._adapter.serializer
 
     @property
-    def writes_null_for_numbers(self) -> bool:
+    def may_write_null_for_numbers(self) -> bool:
         """Whether a ``null`` that is written may stand for a non-finite number."""
-        return self.may_hold_floats and self._outspoken is None
+        return self.may_hold_floats and self._nonfinite_serializer is None
 
     @cached_property
-    def _outspoken(self) -> SchemaSerializer | None:
+    def _nonfinite_serializer(self) -> SchemaSerializer | None:
         """What writes a non-finite number as one, so that it can be told from ``None``; there is none of every type.
 
         Any value, and what functions give, is written as its own class says.
         """
         if not self.may_hold_floats or not (HOLD_NO_FLOATS | {"float"}).issuperset(self._kinds):
             return None
-        return outspoken(self.core_schema)
+        return nonfinite_serializer(self.core_schema)
 
     @cached_property
     def may_hold_floats(self) -> bool:
@@ -126,7 +126,7 @@ class MessageAdapter(Generic[T]):
 
     def is_suspicious(self, data: bytes) -> bool:
         """Whether in what was written there may be what no frame may hold."""
-        return is_suspicious(data, is_null=self.writes_null_for_numbers, is_key=self.may_hold_free_keys)
+        return is_suspicious(data, is_null=self.may_write_null_for_numbers, is_key=self.may_hold_free_keys)
 
     @cached_property
     def by_alias(self) -> bool | None:
@@ -159,9 +159,9 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def _words(self) -> frozenset[str]:
-        return frozenset(word for node in nodes(self.core_schema) for word in words_of(node))
+        return frozenset(word for node in nodes(self.core_schema) for word in words_in(node))
 
-    def knows(self, word: str) -> bool:
+    def names_field(self, word: str) -> bool:
         """Whether ``word`` stands in the declared type, so that it may be told to the peer."""
         return word in self._words
 
@@ -179,7 +179,7 @@ class MessageAdapter(Generic[T]):
             plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings=warnings)
             is_clear = not self.may_hold_unsendable or not self.is_suspicious(to_json(plain, inf_nan_mode="constants"))
         except Exception as error:  # a serialiser or a property of the user's own may raise anything
-            raise self.unsendable(message, error) from error
+            raise self.serialization_error(message, error) from error
         if not is_clear:
             # Only the message itself tells: of any type, None may be written for a number, and U+FFFD in a key.
             value = self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)
@@ -199,13 +199,13 @@ class MessageAdapter(Generic[T]):
         try:
             return cast(T, self.validator.validate_json(data))
         except ValidationError as error:
-            raise self.invalid(error, syntax) from None
+            raise self.validation_error(error, syntax) from None
 
     def _from_plain_beyond_json(self, plain: object, syntax: str) -> T:
         try:
             return cast(T, self.validator.validate_python(plain))
         except ValidationError as error:
-            raise self.invalid(error, syntax) from None
+            raise self.validation_error(error, syntax) from None
         except Exception as error:  # a validator met what no JSON would have brought it
             raise InvalidMessage("malformed", self.name, f"{syntax} that holds what JSON does not have") from error
 
@@ -229,23 +229,23 @@ class MessageAdapter(Generic[T]):
     @cached_property
     def _is_checkable(self) -> bool:
         """Whether strict validation only looks at a message: it runs no function and parses nothing."""
-        return NOT_ONLY_LOOKED_AT.isdisjoint(
+        return RUN_CODE_OR_PARSE.isdisjoint(
             kind for node in nodes(self.core_schema, CLASSES) for kind in kinds_of(node)
         )
 
-    def unsendable(self, message: object, error: Exception) -> UnsendableMessage:
+    def serialization_error(self, message: object, error: Exception) -> UnsendableMessage:
         """Translate pydantic's refusal to serialise."""
         if "surrogates not allowed" in str(error):
             return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
         return UnsendableMessage(self.name, f"a {type(message).__name__} that does not serialise as that")
 
-    def invalid(self, error: ValidationError, syntax: str) -> InvalidMessage:
+    def validation_error(self, error: ValidationError, syntax: str) -> InvalidMessage:
         """Translate pydantic's refusal to validate; ``syntax`` names what a malformed message is not."""
         if error.error_count() == 1:
             [detail] = error.errors(include_url=False, include_context=False, include_input=False)
             if detail["type"] == "json_invalid" and not detail["loc"]:
                 return InvalidMessage("malformed", self.name, f"malformed {syntax}", error)
-        return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.knows)
+        return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.names_field)
 
 
 def _is_model(form: object) -> TypeGuard[type[BaseModel]]:
@@ -279,7 +279,7 @@ _UNBUILDABLE: Final = (
 
 def _build(form: Any) -> TypeAdapter[Any]:
     try:
-        adapter = TypeAdapter[Any](_Nothing if is_nothing(form) else form)
+        adapter = TypeAdapter[Any](_Nothing if is_never(form) else form)
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
     except _UNBUILDABLE as error:
@@ -306,7 +306,7 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
     else:
         if (adapter := _known_for(form)) is not None:
             return adapter
-        key, cache = identity(form), _cache_of(home_of(form))
+        key, cache = identity(form), _cache_of(cache_owner(form))
     adapter = cache.get(key)
     if adapter is None or _is_stale(adapter):
         adapter = MessageAdapter(form)
@@ -337,7 +337,7 @@ def _remember(form: object, adapter: MessageAdapter[Any]) -> None:
         _known[key] = ref(form, lambda _: _known.pop(key, None)), ref(adapter)
 
 
-def adapter_of(value: object) -> MessageAdapter[Any] | None:
+def adapter_for_value(value: object) -> MessageAdapter[Any] | None:
     """Give the adapter of a value's own class, if pydantic made that a serialiser: a model, a pydantic dataclass."""
     class_: type[Any] = type(value)
     return adapter_for(class_) if hasattr(class_, "__pydantic_serializer__") else None
@@ -372,7 +372,9 @@ M = TypeVar("M")
 _MOST_CODECS: Final = 16
 
 
-def kept(made: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]) -> M:
+def memoized(
+    made: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]
+) -> M:
     """Give what was made of a message type before, under ``key``, else make it."""
     found: M | None = made.get(key)
     if found is None:

@@ -10,17 +10,17 @@ __all__ = [
     "CLASSES",
     "HOLD_NO_FLOATS",
     "NAME_ALL_KEYS",
-    "NOT_ONLY_LOOKED_AT",
     "NOT_SCHEMA",
+    "RUN_CODE_OR_PARSE",
     "constants_of",
     "fields_of",
-    "found_in",
     "is_undiscriminated",
     "kinds_of",
+    "metadata_of",
     "names_of",
     "nodes",
     "takes_many",
-    "words_of",
+    "words_in",
 ]
 
 Node = dict[str, Any]
@@ -39,7 +39,7 @@ NAME_ALL_KEYS: Final = (HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
 CLASSES: Final = frozenset({"dataclass", "model"})
 """Where strict validation of an instance ends: it is taken as it is."""
 
-NOT_ONLY_LOOKED_AT: Final = frozenset(
+RUN_CODE_OR_PARSE: Final = frozenset(
     {"function-after", "function-before", "function-plain", "function-wrap", "generator", "json"}
 )
 """The kinds of nodes whose validation does more than look at a value: it runs a function, or parses."""
@@ -73,7 +73,7 @@ def kinds_of(node: Node) -> Iterator[str]:
         yield "extra"
 
 
-def words_of(node: Node) -> Iterator[str]:
+def words_in(node: Node) -> Iterator[str]:
     """Give the words in a node: names of fields, aliases, tags."""
     yield from node
     for value in node.values():
@@ -115,7 +115,7 @@ def _is_constant(field: Node) -> bool:
     return node["type"] == "literal" and len(node["expected"]) == 1
 
 
-def found_in(field: Node, key: str) -> Any:
+def metadata_of(field: Node, key: str) -> Any:
     """Give what a field's metadata has under ``key``, on the field itself or on a type inside it."""
     for node in nodes(field, _STRUCTURES):
         metadata: Node = node.get("metadata") or {}

@@ -13,12 +13,12 @@ from pydantic_core import CoreConfig, SchemaSerializer
 
 from typedws._messages.core_schema import NOT_SCHEMA
 
-__all__ = ["outspoken"]
+__all__ = ["nonfinite_serializer"]
 
 _CONSTANTS: Final[CoreConfig] = {"ser_json_inf_nan": "constants"}
 
 
-def outspoken(schema: Mapping[str, Any]) -> SchemaSerializer | None:
+def nonfinite_serializer(schema: Mapping[str, Any]) -> SchemaSerializer | None:
     """Make the outspoken serialiser of a core schema; ``None`` where this pydantic cannot."""
     return _made(schema) if _can_be_made() else None
 

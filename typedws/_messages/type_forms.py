@@ -34,15 +34,15 @@ from typedws.exceptions import InvalidMessageType
 
 __all__ = [
     "UNIONS",
+    "cache_owner",
     "classes_in",
-    "home_of",
     "identity",
     "is_class",
-    "is_nothing",
+    "is_never",
     "plain_members",
-    "substituted",
+    "substitute",
     "type_name",
-    "unwrapped",
+    "unwrap",
     "value_identity",
 ]
 
@@ -57,19 +57,19 @@ def is_class(form: object) -> TypeGuard[type[Any]]:
     return isinstance(form, type) and get_origin(form) is None
 
 
-def is_nothing(form: object) -> bool:
+def is_never(form: object) -> bool:
     """Whether ``form`` is the empty type: a feed that hears no message at all."""
     return form is Never or form is NoReturn
 
 
-def unwrapped(form: object) -> object:
+def unwrap(form: object) -> object:
     """Give what ``Annotated`` and aliases stand for; ``NoneType`` for ``None``."""
     while True:
         if get_origin(form) is Annotated:
             form = get_args(form)[0]
         elif isinstance(alias := get_origin(form) or form, _ALIASES):
             parameters: tuple[Any, ...] = cast(Any, alias).__type_params__
-            form = substituted(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
+            form = substitute(_aliased(alias), dict(zip(parameters, get_args(form), strict=False)))
         else:
             return NoneType if form is None else form
 
@@ -77,7 +77,7 @@ def unwrapped(form: object) -> object:
 def type_name(form: object) -> str:
     """Name a type as its user would write it: ``Join | Say``, ``list[Join]``."""
     origin = get_origin(form)
-    if is_nothing(form):
+    if is_never(form):
         return "no message"
     if isinstance(form, ForwardRef | str):
         return repr(form if isinstance(form, str) else form.__forward_arg__)
@@ -185,7 +185,7 @@ def _only_discriminates(metadata: object) -> bool:
     return isinstance(metadata, Discriminator | Tag | str)
 
 
-def home_of(form: object) -> type[Any] | None:
+def cache_owner(form: object) -> type[Any] | None:
     """Give the first class of the user's own in ``form``: what is known of the form may live and die with it."""
     return next(filter(_is_users_own, classes_in(form)), None)
 
@@ -217,7 +217,7 @@ def _is_users_own(class_: type[Any]) -> bool:
     return package not in sys.stdlib_module_names or package == "__main__"
 
 
-def substituted(argument: Any, given: Mapping[Any, Any]) -> Any:
+def substitute(argument: Any, given: Mapping[Any, Any]) -> Any:
     """Put what is given for type parameters into their places in an argument."""
     if isinstance(argument, TypeVar):
         return given.get(argument, argument)

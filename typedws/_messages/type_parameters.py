@@ -13,18 +13,18 @@ from typing import (
 
 from typing_extensions import TypeVar
 
-from typedws._messages.type_forms import substituted
+from typedws._messages.type_forms import substitute
 
 __all__ = [
-    "Declared",
-    "Forms",
+    "HasMessageTypes",
     "In_co",
+    "MessageTypes",
     "Out_contra",
     "Params_co",
-    "declared_by",
-    "says_nothing",
+    "is_undeclared",
+    "message_types_of",
     "type_arguments",
-    "types_of",
+    "type_arguments_of",
 ]
 
 In_co = TypeVar("In_co", covariant=True, default=object)
@@ -32,20 +32,20 @@ Out_contra = TypeVar("Out_contra", contravariant=True, default=Any)
 Params_co = TypeVar("Params_co", covariant=True, default=object)
 
 
-class Declared(Generic[In_co, Out_contra, Params_co]):
+class HasMessageTypes(Generic[In_co, Out_contra, Params_co]):
     """What a connection's type says: messages it hears, messages it says, parameters. No behaviour of its own."""
 
     __slots__ = ()
 
 
-Forms: TypeAlias = tuple[Any, Any, Any]
+MessageTypes: TypeAlias = tuple[Any, Any, Any]
 """What is heard, what is said, the parameters: type forms, ``None`` where undeclared."""
 
 
-def types_of(class_: type[Any], alias: object) -> Forms:
+def type_arguments_of(class_: type[Any], alias: object) -> MessageTypes:
     """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; what is left out is as by default."""
     given = dict(zip(getattr(class_, "__parameters__", ()), get_args(alias), strict=False))
-    arguments = tuple(substituted(each, given) for each in _arguments_of(class_)) or tuple(_DEFAULTS)
+    arguments = tuple(substitute(each, given) for each in _arguments_of(class_)) or tuple(_DEFAULTS)
     hears, says, params = map(_meant, arguments)
     return hears, says, params
 
@@ -54,10 +54,10 @@ _ARGUMENTS: Final = "__typedws_arguments__"
 
 
 def _arguments_of(class_: type[Any]) -> tuple[Any, ...]:
-    """Give what a class makes of the parameters of `Declared`, in terms of its own; kept on it, as it takes long."""
+    """Give what a class makes of the parameters of `HasMessageTypes`, in terms of its own; kept on it, as it takes long."""
     found: tuple[Any, ...] | None = class_.__dict__.get(_ARGUMENTS)
     if found is None:
-        found = type_arguments(class_, getattr(class_, "__parameters__", ()), Declared)
+        found = type_arguments(class_, getattr(class_, "__parameters__", ()), HasMessageTypes)
         setattr(class_, _ARGUMENTS, found)
     return found
 
@@ -71,13 +71,13 @@ def _meant(argument: Any) -> Any:
 _DEFAULTS: Final[Mapping[Any, Any]] = {In_co: object, Out_contra: Any, Params_co: object}
 
 
-def declared_by(class_: type[Any], alias: object) -> Forms:
+def message_types_of(class_: type[Any], alias: object) -> MessageTypes:
     """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` where undeclared."""
-    hears, says, params = (None if says_nothing(each) else each for each in types_of(class_, alias))
+    hears, says, params = (None if is_undeclared(each) else each for each in type_arguments_of(class_, alias))
     return hears, says, params
 
 
-def says_nothing(form: object) -> bool:
+def is_undeclared(form: object) -> bool:
     """Whether ``form`` declares nothing: it is missing, ``Any``, ``object``, or a type parameter not filled in."""
     return form is None or form is Any or form is object or isinstance(form, TypeVar)
 
@@ -90,5 +90,5 @@ def type_arguments(class_: type[Any], arguments: tuple[Any, ...], base: type[Any
     for each in class_.__dict__.get("__orig_bases__", class_.__bases__):
         origin = get_origin(each) or each
         if isinstance(origin, type) and issubclass(origin, base):
-            return type_arguments(origin, tuple(substituted(argument, given) for argument in get_args(each)), base)
+            return type_arguments(origin, tuple(substitute(argument, given) for argument in get_args(each)), base)
     return ()

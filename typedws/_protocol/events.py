@@ -9,7 +9,7 @@ from typing import Any, Final
 from typedws._http.headers import HeadersInput, header_list
 from typedws._http.subprotocols import read_offer
 from typedws._protocol.outcomes import Closed
-from typedws._protocol.server_profiles import CURRENT, Server
+from typedws._protocol.server_profiles import CURRENT, ServerProfile
 from typedws._protocol.text import check_text
 from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketCloseEvent
 from typedws.close_codes import MAX_REASON_BYTES, ApplicationCloseCode, CloseCode, is_sendable, truncate_reason
@@ -22,10 +22,10 @@ __all__ = [
     "close_event",
     "disconnect_of",
     "frame_of",
-    "is_disconnect",
+    "is_disconnect_error",
+    "means_disconnected",
     "message_event",
-    "private_close",
-    "tells_disconnect",
+    "private_range_close",
     "text_event",
 ]
 
@@ -58,7 +58,7 @@ _NOT_THE_PEER: Final[dict[int, ClosedBy]] = {
 }
 
 
-def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
+def disconnect_of(event: Mapping[str, Any], server: ServerProfile = CURRENT) -> Closed:
     """Give how a ``websocket.disconnect`` event says that the connection ended; a missing code is 1005, as in ASGI.
 
     A server that tells reasons says 1005 without one where no close frame came: that is 1006 (RFC 6455 section 7.4.1).
@@ -68,15 +68,15 @@ def disconnect_of(event: Mapping[str, Any], server: Server = CURRENT) -> Closed:
     code = event.get("code")
     if code is None:
         code = CloseCode.NO_STATUS_RCVD
-    elif code == CloseCode.NO_STATUS_RCVD and server.tells_reasons and "reason" not in event:
+    elif code == CloseCode.NO_STATUS_RCVD and server.reports_close_reasons and "reason" not in event:
         code = CloseCode.ABNORMAL_CLOSURE
     closed_by: ClosedBy = event.get("closed_by") or _NOT_THE_PEER.get(code, "peer")
     if server.is_peer and closed_by == "server":
         closed_by = "peer"
-    return Closed(_named(int(code), server.closes), event.get("reason") or "", closed_by)
+    return Closed(_as_contract_code(int(code), server.closes), event.get("reason") or "", closed_by)
 
 
-def _named(code: int, closes: type[ApplicationCloseCode] | None) -> int:
+def _as_contract_code(code: int, closes: type[ApplicationCloseCode] | None) -> int:
     """Give the close code of a contract where it is one."""
     try:
         return code if closes is None else closes(code)
@@ -84,7 +84,7 @@ def _named(code: int, closes: type[ApplicationCloseCode] | None) -> int:
         return code
 
 
-def tells_disconnect(error: Exception) -> bool:
+def means_disconnected(error: Exception) -> bool:
     """Whether an exception of the server's ``send`` says that there is nobody left to send to.
 
     That is an ``OSError`` (ASGI), a ``RuntimeError`` where the server has closed by itself, and what the socket of a
@@ -92,10 +92,10 @@ def tells_disconnect(error: Exception) -> bool:
     """
     if isinstance(error, TypedWSError):
         return False
-    return isinstance(error, OSError | RuntimeError) or is_disconnect(error)
+    return isinstance(error, OSError | RuntimeError) or is_disconnect_error(error)
 
 
-def is_disconnect(error: BaseException) -> bool:
+def is_disconnect_error(error: BaseException) -> bool:
     """Whether an exception is a ``WebSocketDisconnect``, ours or a framework's."""
     return any(class_.__name__ == "WebSocketDisconnect" for class_ in type(error).__mro__)
 
@@ -131,7 +131,7 @@ def close_event(code: int, reason: str | None) -> WebSocketCloseEvent:
     return {"type": "websocket.close", "code": int(code), "reason": reason}
 
 
-def private_close(event: Mapping[str, Any]) -> WebSocketCloseEvent | None:
+def private_range_close(event: Mapping[str, Any]) -> WebSocketCloseEvent | None:
     """Give what to send where a server refuses to close with a code: the code in the private range, 1011 as 4011.
 
     daphne's only takes those that a browser may send: 1000 and 3000-4999.

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from typedws.close_codes import ApplicationCloseCode
 
-__all__ = ["CURRENT", "PEER", "Server", "server_of"]
+__all__ = ["CURRENT", "PEER", "ServerProfile", "profile_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerProfile:
     """How a server behaves where servers differ. The defaults are those of a current one."""
 
-    tells_by_send: bool = True
+    send_raises_when_gone: bool = True
     """Whether ``send`` raises once the peer is gone, as ASGI 2.4 says. Others say nothing, and drop what is sent."""
-    tells_reasons: bool = True
+    reports_close_reasons: bool = True
     """Whether each close frame is told with its reason, an empty one too: where there is none, no frame came."""
-    keeps_messages: bool = True
+    has_safe_receive: bool = True
     """Whether a cancelled ``receive`` loses nothing."""
-    takes_parts: bool = True
+    accepts_body_parts: bool = True
     """Whether the body of a denial may come in parts."""
     is_peer: bool = False
     """Whether it is the other end: for a client."""
@@ -28,16 +28,18 @@ class Server:
     """The close codes of the contract with it: for a client."""
 
 
-CURRENT: Final = Server()
-PEER: Final = Server(is_peer=True)
-_OLDER: Final = Server(tells_by_send=False, tells_reasons=False)
-_GRANIAN: Final = Server(tells_by_send=False, tells_reasons=False, keeps_messages=False, takes_parts=False)
+CURRENT: Final = ServerProfile()
+PEER: Final = ServerProfile(is_peer=True)
+_OLDER: Final = ServerProfile(send_raises_when_gone=False, reports_close_reasons=False)
+_GRANIAN: Final = ServerProfile(
+    send_raises_when_gone=False, reports_close_reasons=False, has_safe_receive=False, accepts_body_parts=False
+)
 
 _OF_GRANIAN: Final = "http.response.pathsend"
 """An extension of HTTP responses, which only granian offers to WebSockets."""
 
 
-def server_of(scope: Mapping[str, Any]) -> Server:
+def profile_of(scope: Mapping[str, Any]) -> ServerProfile:
     """Give what is known of the server that made a scope."""
     extensions: Mapping[str, Any] | None = scope.get("extensions")
     if extensions and _OF_GRANIAN in extensions:

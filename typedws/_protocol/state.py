@@ -19,7 +19,7 @@ __all__ = [
     "ConnectionState",
     "Move",
     "WebSocketState",
-    "classic",
+    "classic_state",
     "move_of",
 ]
 
@@ -126,7 +126,7 @@ _CLASSIC: Final[dict[Client | Application, WebSocketState]] = {
 }
 
 
-def classic(standing: Client | Application) -> WebSocketState:
+def classic_state(standing: Client | Application) -> WebSocketState:
     """Say where a party stands in the words of the classic API."""
     return _CLASSIC[standing]
 

@@ -12,7 +12,7 @@ from anyio.lowlevel import RunVar
 
 from typedws._runtime.event_loop import running_trio
 
-__all__ = ["Watchdog", "Watched", "period_for", "watchdog"]
+__all__ = ["Watchdog", "Watched", "check_interval", "watchdog"]
 
 _LONGEST: Final = 1.0
 _SHORTEST: Final = 0.01
@@ -20,7 +20,7 @@ _LOOKS: Final = 8
 """How often a connection is looked at within its shortest timeout."""
 
 
-def period_for(timeout: float) -> float:
+def check_interval(timeout: float) -> float:
     """Give how many seconds may lie between two looks for such a timeout."""
     return min(_LONGEST, max(_SHORTEST, timeout / _LOOKS))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from typedws._messages.adapter import MessageAdapter
-from typedws._messages.type_forms import is_nothing
+from typedws._messages.type_forms import is_never
 from typedws._schema.digests import Digests
 from typedws._schema.generator import Direction, generated
 from typedws._schema.naming import legal, told_apart
@@ -52,7 +52,7 @@ def schema_of(adapter: MessageAdapter[Any] | None, direction: Direction, definit
     """Give the schema of one direction: an empty one where it is undeclared, none for ``Never``."""
     if adapter is None:
         return {}
-    return None if is_nothing(adapter.form) else definitions.add(adapter, direction)
+    return None if is_never(adapter.form) else definitions.add(adapter, direction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
     suffixes: dict[tuple[str, str], str] = {}
     for key, kind in kinds.items():
         type_, _, direction = key.rpartition(" ")
-        other = kinds.get(f"{type_} {'said' if direction == 'heard' else 'heard'}")
+        other = kinds.get(f"{type_} {'send' if direction == 'receive' else 'receive'}")
         suffix = "" if other in (None, kind) else f"-{_TITLES[direction]}"
         suffixes[kind] = max(suffix, suffixes.get(kind, ""))
     names = told_apart({kind: _candidates(*kind, suffix) for kind, suffix in suffixes.items()})
@@ -142,7 +142,7 @@ def _candidates(name: str, found: str, suffix: str) -> list[str]:
 
 _ID: Final = re.compile(r":\d+(?=[\[\],]|$)")
 _MODULE: Final = re.compile(r"(?:[^.\[\],]+\.)+(?=[^.\[\],]+)")
-_TITLES: Final = {"heard": "Input", "said": "Output"}
+_TITLES: Final = {"receive": "Input", "send": "Output"}
 
 
 def _key(name: str) -> str:

@@ -23,12 +23,12 @@ from typedws._schema.traversal import Schema, rebuilt
 
 __all__ = ["Direction", "generated"]
 
-Direction: TypeAlias = Literal["heard", "said"]
+Direction: TypeAlias = Literal["receive", "send"]
 """Whether the server hears a message or says it."""
 
 _MODES: Final[Mapping[Direction, Literal["validation", "serialization"]]] = {
-    "heard": "validation",
-    "said": "serialization",
+    "receive": "validation",
+    "send": "serialization",
 }
 
 
@@ -47,7 +47,7 @@ class _Generator(GenerateJsonSchema):
     """Generates one schema; see the module."""
 
     def __init__(self, adapter: MessageAdapter[Any], direction: Direction) -> None:
-        self._goes_by_alias = direction == "heard" or adapter.by_alias is not False
+        self._goes_by_alias = direction == "receive" or adapter.by_alias is not False
         super().__init__(by_alias=self._goes_by_alias)
         self._aliased = {class_: member.by_alias is not False for class_, member in adapter.members.items()}
         self._depth = 0
@@ -57,7 +57,7 @@ class _Generator(GenerateJsonSchema):
     def get_defs_ref(self, core_mode_ref: Any) -> Any:
         """Call definitions by what is unique; names for people come later."""
         core_ref, mode = core_mode_ref
-        key = f"{core_ref} {'heard' if mode == 'validation' else 'said'}"
+        key = f"{core_ref} {'receive' if mode == 'validation' else 'send'}"
         self._prioritized_defsref_choices[cast(Any, key)] = [cast(Any, key)]
         return key
 

@@ -42,9 +42,9 @@ def _rows(document: Mapping[str, Any], in_path: Collection[str]) -> Iterator[tup
     for source, schema in document.get("params", {}).items():
         for name, field in _fields(schema):
             yield "path" if name in in_path else _SOURCES[source], name, field
-    for verb in ("hears", "says"):
-        for name, schema in _messages(document[verb], definitions):
-            yield verb, name, "\n".join(f"{name}: {field}" for name, field in _fields(schema))
+    for label, key in (("client message", "clientMessages"), ("server message", "serverMessages")):
+        for name, schema in _messages(document[key], definitions):
+            yield label, name, "\n".join(f"{name}: {field}" for name, field in _fields(schema))
     for mode in document["modes"]:
         told = f"{mode.get('contentType', mode['mode'])} in {mode['frame']} frames"
         yield "mode", mode.get("subprotocol", mode["mode"]), told

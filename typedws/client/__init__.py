@@ -7,7 +7,7 @@ from typedws._protocol.outcomes import Accepted
 from typedws.client.backoff import Backoff
 from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
 from typedws.client.reconnection import Change, ClientState, OnChange, Reconnecting, reconnecting
-from typedws.client.sync import ConnectingSync, connect_sync
+from typedws.client.sync import SyncConnecting, connect_sync
 from typedws.exceptions import (
     ClientNotInstalled,
     ConnectionFailed,
@@ -29,7 +29,6 @@ __all__ = [
     "Compression",
     "ConnectTimeout",
     "Connecting",
-    "ConnectingSync",
     "ConnectionDenied",
     "ConnectionFailed",
     "InvalidResponse",
@@ -38,6 +37,7 @@ __all__ = [
     "OnUnknown",
     "Reconnecting",
     "ServerUnreachable",
+    "SyncConnecting",
     "SyncConnection",
     "TLSHandshakeFailed",
     "connect",

@@ -13,7 +13,7 @@ from typedws._connection.client_connection import ClientConnection
 from typedws._contract.contract import Contract
 from typedws._contract.params import write_params
 from typedws._http.headers import HeadersInput, header_list
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws._http.path_templates import PathTemplate
 from typedws._http.url import URL
 from typedws._messages.adapter import adapter_for
@@ -95,7 +95,7 @@ def plan_for(
         subprotocols = () if contract is None else tuple(contract.subprotocols)
     url, fields = _rendered(url, contract, params)
     return Plan(
-        request=Request.of(url, [*header_list(headers), *fields], subprotocols),
+        request=OutgoingRequest.of(url, [*header_list(headers), *fields], subprotocols),
         contract=contract,
         ssl=ssl,
         open_timeout=open_timeout,

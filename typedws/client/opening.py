@@ -13,10 +13,10 @@ from anyio.abc import ByteStream, SocketAttribute
 from typedws._connection.base import session_of
 from typedws._connection.client_connection import ClientConnection
 from typedws._contract.contract import Contract
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws._protocol.events import disconnect_of
 from typedws._protocol.outcomes import Accepted, Closed
-from typedws.client.skip_unknown import TolerantConnection
+from typedws.client.skip_unknown import SkipUnknownConnection
 from typedws.client.transport import Timing, Transport
 from typedws.exceptions import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed
 
@@ -36,7 +36,7 @@ _BROKEN: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedReso
 class Plan:
     """All that is known of a connection before it is made."""
 
-    request: Request
+    request: OutgoingRequest
     contract: Contract[Any, Any, Any] | None
     ssl: tls.SSLContext | None
     open_timeout: float | None
@@ -97,7 +97,7 @@ async def open_connection(plan: Plan) -> Opened:
             raise
         scope["client"] = stream.extra(SocketAttribute.local_address, None)  # noqa: S610 - no SQL
         transport = Transport(stream, wire, plan.timing)
-        kind: type[ClientConnection[Any, Any]] = TolerantConnection if plan.skips_unknown else ClientConnection
+        kind: type[ClientConnection[Any, Any]] = SkipUnknownConnection if plan.skips_unknown else ClientConnection
         connection = kind(scope, transport.receive, transport.send, accepted, plan.contract, transport)
         session_of(connection).close_timeout = plan.timing.close_timeout
         transport.start()
@@ -105,7 +105,7 @@ async def open_connection(plan: Plan) -> Opened:
     raise ConnectTimeout(plan.open_timeout or 0)
 
 
-async def _stream(request: Request, context: tls.SSLContext | None) -> ByteStream:
+async def _stream(request: OutgoingRequest, context: tls.SSLContext | None) -> ByteStream:
     where = f"{request.host}:{request.port}"
     try:
         if not request.is_secure:

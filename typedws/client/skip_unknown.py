@@ -1,4 +1,4 @@
-"""`TolerantConnection`: a client's end that passes over messages of types newer than its contract. No socket here."""
+"""`SkipUnknownConnection`: a client's end that passes over messages of types newer than its contract. No socket here."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -6,19 +6,19 @@ from functools import partial
 from typing import Any, Final
 
 from typedws._connection.client_connection import ClientConnection
-from typedws._connection.connection import AS_DECLARED, Messages
+from typedws._connection.connection import AS_DECLARED, MessageIterator
 from typedws._messages.adapter import MessageAdapter, adapter_for
 from typedws._messages.core_schema import constants_of
 from typedws._messages.type_parameters import In_co, Out_contra
 from typedws.codecs.modes import Mode
 from typedws.exceptions import InvalidMessage
 
-__all__ = ["TolerantConnection"]
+__all__ = ["SkipUnknownConnection"]
 
 _logger: Final = logging.getLogger("typedws.client")
 
 
-class TolerantConnection(ClientConnection[In_co, Out_contra]):
+class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
     """The client's end of a connection to a server that may say more than the contract knows.
 
     A message is unknown whose tag names no member of the declared union, or where one type is declared, whose constant
@@ -43,14 +43,14 @@ class TolerantConnection(ClientConnection[In_co, Out_contra]):
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> AsyncIterator[Any]:
         """Iterate over the messages that are known; see `Connection.iter_models`."""
-        return Messages(partial(self.receive_model, form, mode))
+        return MessageIterator(partial(self.receive_model, form, mode))
 
     async def __anext__(self) -> In_co:
         while True:
             try:
                 return await super().__anext__()
             except InvalidMessage as error:
-                if not _is_unknown(error, adapter_for(self._hears())):
+                if not _is_unknown(error, adapter_for(self._received_type())):
                     raise
 
     async def _receive_frame(self, expected: str) -> str | bytes:
@@ -64,7 +64,7 @@ class TolerantConnection(ClientConnection[In_co, Out_contra]):
             return False
         if form is not AS_DECLARED:
             try:
-                self._reader_of(AS_DECLARED, mode).read(self._frame)
+                self._reader_for(AS_DECLARED, mode).read(self._frame)
             except InvalidMessage as as_declared:
                 error = as_declared
             else:

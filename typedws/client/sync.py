@@ -14,7 +14,7 @@ from typedws._contract.contract import Contract
 from typedws._messages.type_parameters import In_co, Out_contra
 from typedws.client.connecting import ClientOptions, Connecting, plan_for
 
-__all__ = ["ConnectingSync", "PortalCaller", "connect_sync"]
+__all__ = ["PortalCaller", "SyncConnecting", "connect_sync"]
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -22,7 +22,7 @@ Out = TypeVar("Out")
 Params = TypeVar("Params")
 
 
-class ConnectingSync(AbstractContextManager["SyncConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
+class SyncConnecting(AbstractContextManager["SyncConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
     """A connection to be made: ``with`` makes it, and closes it however the block ends."""
 
     def __init__(self, connecting: Connecting[In_co, Out_contra]) -> None:
@@ -94,21 +94,21 @@ class _Call:
 
 
 @overload
-def connect_sync(url: str, contract: None = None, **options: Unpack[ClientOptions]) -> ConnectingSync[object, Any]: ...
+def connect_sync(url: str, contract: None = None, **options: Unpack[ClientOptions]) -> SyncConnecting[object, Any]: ...
 @overload
 def connect_sync(
     url: str, contract: Contract[In, Out, Params], *, params: Params | None = None, **options: Unpack[ClientOptions]
-) -> ConnectingSync[Out, In]: ...
+) -> SyncConnecting[Out, In]: ...
 def connect_sync(
     url: str,
     contract: Contract[Any, Any, Any] | None = None,
     *,
     params: object = None,
     **options: Unpack[ClientOptions],
-) -> ConnectingSync[Any, Any]:
+) -> SyncConnecting[Any, Any]:
     """Give what ``with`` makes a connection of; for who does not await. It takes what `connect` does.
 
     ``ws`` is a `SyncConnection`: each of its methods waits. Pings are answered meanwhile, in a thread of its own.
     """
     connecting: Connecting[Any, Any] = Connecting(plan_for(url, contract, params, **options))
-    return ConnectingSync(connecting)
+    return SyncConnecting(connecting)

@@ -22,7 +22,7 @@ from websockets.uri import WebSocketURI
 
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._http.headers import Headers
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws._protocol.outcomes import Accepted
 from typedws.close_codes import CloseCode, truncate_reason
 from typedws.exceptions import ClosedBy, ConnectionFailed, InvalidResponse, ServerUnreachable
@@ -81,7 +81,7 @@ class Wire:
         "size",
     )
 
-    def __init__(self, request: Request, max_message_size: int | None, is_compressing: bool) -> None:
+    def __init__(self, request: OutgoingRequest, max_message_size: int | None, is_compressing: bool) -> None:
         uri = WebSocketURI(
             request.is_secure, request.host, request.port, request.path, request.query, *(request.user_info or ())
         )
@@ -114,7 +114,7 @@ class Wire:
 
     # --- the opening handshake ---
 
-    def _ask(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def _ask(self, request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
         opening = self._protocol.connect()
         opening.headers["User-Agent"] = _USER_AGENT
         for replaced in {name.decode() for name, _ in request.headers}:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeAlias, cast
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from typing_extensions import TypeVar
 
-from typedws._messages.adapter import MessageAdapter, adapter_of, kept
+from typedws._messages.adapter import MessageAdapter, adapter_for_value, memoized
 from typedws._messages.nonfinite import find_unsendable
 from typedws._protocol.text import ENCODABLE_TEXT, check_text
 from typedws.exceptions import InvalidMessage, UnsendableMessage
@@ -25,9 +25,9 @@ __all__ = [
     "QuickDecoder",
     "Reader",
     "Writer",
-    "converted",
+    "convert_parts",
+    "encoding_error",
     "reader_for",
-    "unsendable",
     "writer_for",
     "wrong_frame",
 ]
@@ -125,11 +125,11 @@ class Codec(ABC, Generic[Frame]):
 
     def encoder(self, adapter: MessageAdapter[T]) -> Callable[[T], Frame]:
         """Give the function that encodes messages of one type, made once."""
-        return kept(adapter.encoders, self, self.model_encoder, adapter)
+        return memoized(adapter.encoders, self, self.model_encoder, adapter)
 
     def decoder(self, adapter: MessageAdapter[T]) -> Callable[[Frame], T]:
         """Give the function that decodes messages of one type, made once."""
-        return kept(adapter.decoders, self, self.model_decoder, adapter)
+        return memoized(adapter.decoders, self, self.model_decoder, adapter)
 
     def decode_or_refuse(self, data: Frame, expected: str) -> Any:
         """``decode``, whose every failure is the peer's: an `InvalidMessage`."""
@@ -150,7 +150,7 @@ class BinaryCodec(Codec[bytes]):
 
     @abstractmethod
     def pack(self, value: object) -> bytes:
-        """Write a value; any exception means that the format cannot hold it. `plainer` helps with single values."""
+        """Write a value; any exception means that the format cannot hold it. `to_plain_value` helps with single values."""
 
     @abstractmethod
     def unpack(self, data: bytes) -> Any:
@@ -163,8 +163,8 @@ class BinaryCodec(Codec[bytes]):
             raise
         except Exception as error:
             with suppress(RecursionError):
-                converted(value, self.plainer)  # may tell why, where the format's library does not
-            raise unsendable(value, self.name, error) from error
+                convert_parts(value, self.to_plain_value)  # may tell why, where the format's library does not
+            raise encoding_error(value, self.name, error) from error
         if self.non_finite.search(data) and (refused := find_unsendable(value, value)) is not None:
             raise refused
         return data
@@ -175,32 +175,32 @@ class BinaryCodec(Codec[bytes]):
             raise ValueError("a non-finite number")
         return value
 
-    def plainer(self, value: object) -> Any:
+    def to_plain_value(self, value: object) -> Any:
         """Make one value plain, as JSON would have it: what a format asks for a type that it does not know.
 
         :raises UnsendableMessage: for what JSON could not say either
         """
-        if (adapter := adapter_of(value)) is not None:
+        if (adapter := adapter_for_value(value)) is not None:
             return adapter.to_plain(value)
         try:
             plain = to_jsonable_python(value, by_alias=True)
         except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise unsendable(value, self.name, error) from error
+            raise encoding_error(value, self.name, error) from error
         if (refused := find_unsendable(value, value) or find_unsendable(plain, plain)) is not None:
             raise refused
         return plain
 
 
-def converted(value: object, convert: Callable[[object], object]) -> object:
+def convert_parts(value: object, convert: Callable[[object], object]) -> object:
     """Copy a plain value, with each part that is no container converted."""
     if isinstance(value, dict):
-        return {key: converted(each, convert) for key, each in cast(dict[object, object], value).items()}
+        return {key: convert_parts(each, convert) for key, each in cast(dict[object, object], value).items()}
     if isinstance(value, list | tuple | set | frozenset | deque):
-        return [converted(each, convert) for each in cast(Iterable[object], value)]
+        return [convert_parts(each, convert) for each in cast(Iterable[object], value)]
     return convert(value)
 
 
-def unsendable(value: object, name: str, error: Exception) -> UnsendableMessage:
+def encoding_error(value: object, name: str, error: Exception) -> UnsendableMessage:
     """Translate a format's refusal to write a value."""
     if "surrogates" in str(error):
         return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
@@ -237,12 +237,12 @@ class Writer:
 
 def reader_for(codec: AnyCodec, adapter: MessageAdapter[T]) -> Reader[T]:
     """Give the reader of a type in a format, made once."""
-    return kept(adapter.readers, codec, partial(_reader, codec), adapter)
+    return memoized(adapter.readers, codec, partial(_reader, codec), adapter)
 
 
 def writer_for(codec: AnyCodec, adapter: MessageAdapter[Any]) -> Writer:
     """Give the writer of a type in a format, made once."""
-    return kept(adapter.writers, codec, partial(_writer, codec), adapter)
+    return memoized(adapter.writers, codec, partial(_writer, codec), adapter)
 
 
 def _reader(codec: AnyCodec, adapter: MessageAdapter[T]) -> Reader[T]:

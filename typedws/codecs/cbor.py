@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NoReturn
 
 import cbor2
 
-from typedws.codecs.base import BinaryCodec, converted
+from typedws.codecs.base import BinaryCodec, convert_parts
 
 __all__ = ["CBOR"]
 
@@ -62,13 +62,13 @@ class CBOR(BinaryCodec):
 
     def pack(self, value: object) -> bytes:
         try:
-            return cbor2.dumps(value, default=lambda encoder, each: encoder.encode(self.plainer(each)))
+            return cbor2.dumps(value, default=lambda encoder, each: encoder.encode(self.to_plain_value(each)))
         except cbor2.CBOREncodeError:
-            return cbor2.dumps(converted(value, self._without_naive_time))
+            return cbor2.dumps(convert_parts(value, self._without_naive_time))
 
     def _without_naive_time(self, value: object) -> object:
         # CBOR's own times have a zone (RFC 8949 section 3.4.1).
-        return self.plainer(value) if isinstance(value, datetime) and value.tzinfo is None else value
+        return self.to_plain_value(value) if isinstance(value, datetime) and value.tzinfo is None else value
 
     def unpack(self, data: bytes) -> Any:
         stream = BytesIO(data)

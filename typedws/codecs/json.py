@@ -32,9 +32,9 @@ import orjson
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
-from typedws._messages.adapter import MessageAdapter, adapter_of, kept
+from typedws._messages.adapter import MessageAdapter, adapter_for_value, memoized
 from typedws._messages.nonfinite import find_unsendable, holds_constants, is_suspicious
-from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, converted, unsendable
+from typedws.codecs.base import Codec, Frame, FrameKind, QuickDecoder, T, convert_parts, encoding_error
 from typedws.exceptions import InvalidMessage, UnsendableMessage
 
 __all__ = ["BinaryJSON", "TextJSON"]
@@ -76,7 +76,7 @@ class _JSON(Codec[Frame]):
             try:
                 return validate(data)
             except ValidationError as error:
-                raise adapter.invalid(error, "JSON") from None  # its text would repeat the message
+                raise adapter.validation_error(error, "JSON") from None  # its text would repeat the message
 
         return decode
 
@@ -137,14 +137,14 @@ def _model_dumper(adapter: MessageAdapter[T]) -> Callable[[T], bytes]:
         except KeyError:
             return _dump_other(adapter, message)
         except PydanticSerializationError as error:
-            raise adapter.unsendable(message, error) from error
+            raise adapter.serialization_error(message, error) from error
 
     return dump
 
 
 def _dumpers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
     """Give what writes the members of a type, by their exact class, made once."""
-    return kept(adapter.encoders, _dumpers, _make_dumpers, adapter)
+    return memoized(adapter.encoders, _dumpers, _make_dumpers, adapter)
 
 
 def _make_dumpers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
@@ -176,7 +176,7 @@ def _dump_other(adapter: MessageAdapter[T], message: T) -> bytes:
     try:
         data = adapter.serializer.to_json(message, by_alias=adapter.by_alias, warnings="error")
     except PydanticSerializationError as error:
-        raise adapter.unsendable(message, error) from error
+        raise adapter.serialization_error(message, error) from error
     if adapter.may_hold_unsendable and adapter.is_suspicious(data):
         adapter.to_plain(message)
     return data
@@ -202,7 +202,7 @@ def _dump(value: object) -> bytes:
 
 
 def _plainer(value: object) -> orjson.Fragment:
-    if (adapter := adapter_of(value)) is not None:
+    if (adapter := adapter_for_value(value)) is not None:
         return orjson.Fragment(_WRITER.encoder(adapter)(value))
     return orjson.Fragment(to_json(value, by_alias=True, inf_nan_mode="null"))
 
@@ -212,13 +212,13 @@ def _dump_slowly(value: object) -> bytes:
     if (refused := find_unsendable(value, value)) is not None:
         raise refused
     try:
-        return to_json(converted(value, _without_model), by_alias=True, inf_nan_mode="null")
+        return to_json(convert_parts(value, _without_model), by_alias=True, inf_nan_mode="null")
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise unsendable(value, "JSON", error) from error
+        raise encoding_error(value, "JSON", error) from error
 
 
 def _without_model(value: object) -> object:
-    adapter = adapter_of(value)
+    adapter = adapter_for_value(value)
     return value if adapter is None else adapter.to_plain(value)
 
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, cast
 import ormsgpack
 from pydantic_core import to_json
 
-from typedws._messages.adapter import MessageAdapter, kept
+from typedws._messages.adapter import MessageAdapter, memoized
 from typedws.codecs.base import BinaryCodec, QuickDecoder
 
 __all__ = ["MessagePack"]
@@ -37,7 +37,7 @@ class MessagePack(BinaryCodec):
     )
 
     def pack(self, value: object) -> bytes:
-        return ormsgpack.packb(value, self.plainer, _PACK)
+        return ormsgpack.packb(value, self.to_plain_value, _PACK)
 
     def unpack(self, data: bytes) -> Any:
         # ormsgpack passes over what follows the first value: read in a list with a value that nobody else knows.
@@ -55,7 +55,7 @@ class MessagePack(BinaryCodec):
         return QuickDecoder(decode, _FLOATS)
 
     def quick_encoders(self, adapter: MessageAdapter[Any]) -> Mapping[type[Any], Callable[[Any], bytes]]:
-        return kept(adapter.encoders, MessagePack.quick_encoders, _packers, adapter)
+        return memoized(adapter.encoders, MessagePack.quick_encoders, _packers, adapter)
 
 
 def _packers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
@@ -64,7 +64,7 @@ def _packers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], by
     return {
         class_: _packer(member)
         for class_, member in members
-        if not (member.may_hold_free_keys or member.writes_null_for_numbers)
+        if not (member.may_hold_free_keys or member.may_write_null_for_numbers)
     }
 
 

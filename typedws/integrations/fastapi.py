@@ -23,13 +23,13 @@ from typedws._connection.base import session_of
 from typedws._connection.connection import Connection
 from typedws._connection.handshake import Handshake
 from typedws._contract.contract import Contract
-from typedws._endpoint.admission import Guard
-from typedws._endpoint.endings import CANCELLED, Ending, cause_of
+from typedws._endpoint.admission import Admission
+from typedws._endpoint.endings import CANCELLED, Ending, root_cause
 from typedws._endpoint.framework_exceptions import is_handled_outside
-from typedws._endpoint.handler_signature import HandlerKind, Signature, agreed
+from typedws._endpoint.handler_signature import HandlerKind, Signature, check_agrees
 from typedws._endpoint.policy import Policy
 from typedws._endpoint.runner import Runner
-from typedws._endpoint.timeouts import Patience
+from typedws._endpoint.timeouts import TimeoutMonitor
 from typedws._messages.type_forms import type_name
 from typedws.exceptions import InvalidEndpoint, TypedWSError
 from typedws.websockets import WebSocket as TypedWebSocket
@@ -55,13 +55,13 @@ def typed_websocket(contract: Contract[Any, Any, Any] | None = None, *, policy: 
     :raises InvalidEndpoint: when the route is declared, for a parameter that disagrees with the contract
     :raises InvalidContract: when the route is declared, for an annotation that contradicts itself
     """
-    guard = Guard(policy or Policy())
+    admission = Admission(policy or Policy())
     made: list[tuple[Any, _Dependency]] = []  # so that FastAPI knows two uses of one alias for the same dependency
 
     def complete(depends: params.Depends, annotation: Any) -> None:
         known = next((dependency for form, dependency in made if form is annotation), None)
         if known is None and annotation is not None:
-            known = _Dependency(annotation, contract, guard)
+            known = _Dependency(annotation, contract, admission)
             made.append((annotation, known))
         vars(depends)["dependency"] = known
 
@@ -83,32 +83,32 @@ _NAME: Final = "typed_websocket"
 class _Dependency:
     """What FastAPI calls: it gives one connection, under one contract and policy."""
 
-    def __init__(self, annotation: Any, contract: Contract[Any, Any, Any] | None, guard: Guard) -> None:
+    def __init__(self, annotation: Any, contract: Contract[Any, Any, Any] | None, admission: Admission) -> None:
         kind = _KINDS.get(get_origin(annotation) or annotation)
         if kind is None:
             raise InvalidEndpoint("a parameter of a Connection[In, Out] or Handshake[In, Out]", type_name(annotation))
         if contract is None:
             contract = Contract[Any, Any, Any].unnamed(type_name(annotation), annotation)
         else:
-            agreed(Signature(_NAME, kind, annotation), contract)
-        self._guard = guard
-        self._runner = Runner(_call_route, kind, contract, guard)
+            check_agrees(Signature(_NAME, kind, annotation), contract)
+        self._admission = admission
+        self._runner = Runner(_call_route, kind, contract, admission)
 
     async def __call__(self, connection: HTTPConnection) -> AsyncGenerator[TypedWebSocket[Any, Any, Any]]:
-        visit = _Visit(self._runner, self._guard, _websocket_of(connection))
+        visit = _Visit(self._runner, self._admission, _websocket_of(connection))
         visit.outlast_dependencies()
-        if (refusal := self._guard.refusal(connection.scope)) is not None:
+        if (refusal := self._admission.refusal(connection.scope)) is not None:
             raise visit.ended(refusal)
         self._runner.declare(visit.ws)
-        self._guard.connections += 1
+        self._admission.connections += 1
         token = _visit.set(visit)
         try:
             with visit.patience:
                 yield visit.ws
         finally:
             _visit.reset(token)
-            self._guard.connections -= 1
-            visit.ending = visit.patience.verdict
+            self._admission.connections -= 1
+            visit.ending = visit.patience.expired
         if visit.ending is not None:
             raise visit.ended(visit.ending)
 
@@ -142,12 +142,12 @@ class _Calls:
 class _Visit:
     """One client's visit to a route: let in last of all, and seen off last of all."""
 
-    def __init__(self, runner: Runner, guard: Guard, websocket: WebSocket) -> None:
+    def __init__(self, runner: Runner, admission: Admission, websocket: WebSocket) -> None:
         self._runner = runner
         self._websocket = websocket
         calls = _Calls(websocket)
         self.ws: TypedWebSocket[Any, Any, Any] = runner.make(websocket.scope, calls.receive, calls.send)
-        self.patience = Patience(session_of(self.ws), guard)
+        self.patience = TimeoutMonitor(session_of(self.ws), admission)
         self.call: Callable[[], Awaitable[object]]
         """The route's function, with what the dependencies gave."""
         self.ending: Ending | None = None
@@ -164,7 +164,7 @@ class _Visit:
     def ended(self, ending: Ending) -> "_Ended":
         """Give the exception that tells the other dependencies of an end by policy."""
         self.ending = ending
-        return _Ended(ending.told)
+        return _Ended(ending.log_message)
 
     async def let_in(self, call: Callable[[], Awaitable[object]]) -> None:
         """Accept, unless the route decides, and run the route's function."""
@@ -191,7 +191,7 @@ class _Visit:
     def _found(self, error: Exception | None) -> Exception | Ending | None:
         if isinstance(error, WebSocketRequestValidationError) and not is_handled_outside(self.ws.scope, error):
             return _invalid_request(error)
-        return None if error is None else cause_of(error)
+        return None if error is None else root_cause(error)
 
 
 _visit: Final[ContextVar[_Visit | None]] = ContextVar("typedws.visit", default=None)
@@ -239,7 +239,9 @@ def _websocket_of(connection: HTTPConnection) -> WebSocket:
 def _invalid_request(error: WebSocketRequestValidationError) -> Ending:
     """Give the ending for what FastAPI itself validates: the other parameters of the route."""
     problems = [{"name": _name_of(each), "problem": each["type"]} for each in error.errors()]
-    return Ending(422, "invalid parameters", members={"errors": problems}, told=f"invalid parameters: {problems}")
+    return Ending(
+        422, "invalid parameters", members={"errors": problems}, log_message=f"invalid parameters: {problems}"
+    )
 
 
 def _name_of(problem: Mapping[str, Any]) -> str:

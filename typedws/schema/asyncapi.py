@@ -6,7 +6,7 @@ What AsyncAPI and its WebSocket binding (0.1.0) have no place for is in extensio
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import urlsplit
 
 from typedws._contract.problem_documents import ProblemDocument
@@ -14,6 +14,7 @@ from typedws._contract.security_schemes import SecurityScheme
 from typedws._messages.adapter import adapter_for
 from typedws._schema.definitions import Definitions, NamedDefinitions
 from typedws._schema.digests import digest
+from typedws._schema.generator import Direction
 from typedws._schema.naming import legal, told_apart
 from typedws._schema.traversal import Schema
 from typedws.exceptions import InvalidParams, UnknownSubprotocol
@@ -42,7 +43,7 @@ class Info:
 def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
     """Make the document of an application."""
     definitions = Definitions()
-    problem = definitions.add(adapter_for(ProblemDocument), "said")
+    problem = definitions.add(adapter_for(ProblemDocument), "send")
     drafts = [described(channel, definitions) for channel in channels]
     used = [problem, *(schema for draft in drafts for schema in draft.schemas())]
     named, security = definitions.named(used), _SecurityNames(channels)
@@ -125,7 +126,7 @@ class _Channel:
         payloads = [_written(message.schema, named) for message in draft.messages]
         digests = [digest(payload) for payload in payloads]
         candidates = {
-            key: [name, f"{name}-{'Input' if message.direction == 'heard' else 'Output'}", f"{name}-{key[:8]}"]
+            key: [name, f"{name}-{'Input' if message.direction == 'receive' else 'Output'}", f"{name}-{key[:8]}"]
             for key, message, payload in zip(digests, draft.messages, payloads, strict=True)
             for name in [_kind(payload)]
         }
@@ -157,9 +158,8 @@ class _Channel:
     def operations(self) -> Iterator[tuple[str, Schema]]:
         """Write the operations: what is received, what is sent; a pure feed receives nothing."""
         channel = {"$ref": f"#/channels/{self._name}"}
-        sources = {"receive": "heard", "send": "said"}
-        for action, direction in sources.items():
-            messages = [name for name, _, message in self._messages if message.direction == direction]
+        for action in get_args(Direction):
+            messages = [name for name, _, message in self._messages if message.direction == action]
             if messages:
                 operation = {"action": action, "channel": channel, "messages": self._references(messages)}
                 yield f"{self._name}.{action}", _present({**operation, "security": self._security})
@@ -225,8 +225,8 @@ class _Channel:
             500: (True, "the handler failed"),
             503: (True, "too many connections, no decision in time, or a restart"),
         }
-        for status, (may_be, description) in rows.items():
-            if may_be:
+        for status, (is_assignable, description) in rows.items():
+            if is_assignable:
                 body = {"contentType": "application/problem+json", "payload": problem}
                 yield str(status), {"description": description, **body}
 

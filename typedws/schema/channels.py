@@ -59,10 +59,10 @@ class Described:
 def described(channel: Channel, definitions: Definitions) -> Described:
     """Describe a channel; what its types are made of goes to ``definitions``."""
     contract = channel.contract
-    error = None if contract.error is None else definitions.add(adapter_for(contract.error), "said")
+    error = None if contract.error is None else definitions.add(adapter_for(contract.error), "send")
     messages = [
-        *_messages(contract.hears, "heard", definitions, None),
-        *_messages(contract.says, "said", definitions, error),
+        *_messages(contract.client_messages, "receive", definitions, None),
+        *_messages(contract.server_messages, "send", definitions, error),
     ]
     params = None if contract.params is None else parameters_of(contract.params, definitions)
     return Described(channel, messages, params)
@@ -76,7 +76,7 @@ def _messages(
         yield Message({}, direction, [])
     elif schema is not None:
         choices = list(_choices(schema, definitions))
-        heard = list(_choices(definitions.add(adapter, "heard"), definitions))
+        heard = list(_choices(definitions.add(adapter, "receive"), definitions))
         # Of a type with a serialiser of its own, nobody knows what it would have to hear to say one of them.
         sources = heard if len(heard) == len(choices) else [None] * len(choices)
         for choice, source in zip(choices, sources, strict=True):

@@ -22,14 +22,16 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 def contract_document(contract: Contract[Any, Any, Any]) -> Schema:
     """Make the document of a contract, from the server's side: what it hears, what it says.
 
-    ``hears`` and ``says`` are schemas: ``true`` where nothing is declared, ``false`` where there is no message.
+    ``client_messages`` and ``server_messages`` are schemas: ``true`` where nothing is declared, ``false`` where there is no message.
     """
     definitions = Definitions()
-    hears = schema_of(contract.hears, "heard", definitions)
-    says = schema_of(contract.says, "said", definitions)
-    error = None if contract.error is None else definitions.add(adapter_for(contract.error), "said")
+    client_messages = schema_of(contract.client_messages, "receive", definitions)
+    server_messages = schema_of(contract.server_messages, "send", definitions)
+    error = None if contract.error is None else definitions.add(adapter_for(contract.error), "send")
     params = {} if contract.params is None else parameters_of(contract.params, definitions).parts()
-    named = definitions.named(each for each in (hears, says, error, *params.values()) if each is not None)
+    named = definitions.named(
+        each for each in (client_messages, server_messages, error, *params.values()) if each is not None
+    )
     document: Schema = {
         "$comment": COMMENT,
         "$schema": _DIALECT,
@@ -39,10 +41,10 @@ def contract_document(contract: Contract[Any, Any, Any]) -> Schema:
         "description": contract.description,
         "error": error and named.with_names(error),
         "fingerprint": contract.fingerprint,
-        "hears": _written(hears, named),
+        "clientMessages": _written(client_messages, named),
         "modes": _modes(contract),
         "params": {source: named.with_names(schema) for source, schema in params.items()},
-        "says": _written(says, named),
+        "serverMessages": _written(server_messages, named),
         "title": contract.title,
         "version": contract.version,
     }
@@ -52,7 +54,7 @@ def contract_document(contract: Contract[Any, Any, Any]) -> Schema:
 def model_document(model: type[BaseModel]) -> Schema:
     """Make the document of one model, as it is sent."""
     definitions = Definitions()
-    schema = definitions.resolved(definitions.add(adapter_for(model), "said"))
+    schema = definitions.resolved(definitions.add(adapter_for(model), "send"))
     named = definitions.named([schema])
     document = {"$comment": COMMENT, "$schema": _DIALECT, "$defs": named.schemas(), **named.with_names(schema)}
     return {keyword: value for keyword, value in document.items() if value != {}}

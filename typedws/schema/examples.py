@@ -42,7 +42,7 @@ def _checked(adapter: MessageAdapter[Any], direction: Direction, values: list[An
     for value in values:
         with suppress(TypedWSError):
             message = adapter.from_plain(value, "JSON")
-            yield value if direction == "heard" else adapter.to_plain(message)
+            yield value if direction == "receive" else adapter.to_plain(message)
 
 
 # --- making values up ---

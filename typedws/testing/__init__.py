@@ -1,28 +1,28 @@
 """Testing WebSocket applications in process, typed by their contracts, and without a wait that could hang."""
 
 from typedws._connection.connection_denied import ConnectionDenied
-from typedws.testing.connecting import Connecting, ConnectOptions, RequestOptions, connect
+from typedws.testing.connecting import ConnectOptions, RequestOptions, TestConnecting, connect
 from typedws.testing.connection import TestConnection
 from typedws.testing.event_loops import advance_clock, settle
 from typedws.testing.failures import ApplicationReturned, ClientGone, ExpectationFailed, LifespanFailed, WaitTimeout
 from typedws.testing.fake_server import Violation
 from typedws.testing.lifespans import lifespan
 from typedws.testing.server_behaviour import ServerBehaviour
-from typedws.testing.sync import SyncConnecting, SyncTestConnection, TestClient
+from typedws.testing.sync import SyncTestConnecting, SyncTestConnection, TestClient
 
 __all__ = [
     "ApplicationReturned",
     "ClientGone",
     "ConnectOptions",
-    "Connecting",
     "ConnectionDenied",
     "ExpectationFailed",
     "LifespanFailed",
     "RequestOptions",
     "ServerBehaviour",
-    "SyncConnecting",
+    "SyncTestConnecting",
     "SyncTestConnection",
     "TestClient",
+    "TestConnecting",
     "TestConnection",
     "Violation",
     "WaitTimeout",

@@ -9,11 +9,11 @@ from typing import Any, Final, TypeVar, cast
 
 import anyio
 
-from typedws._endpoint.endings import cause_of
+from typedws._endpoint.endings import root_cause
 from typedws.testing.event_loops import running_loop
-from typedws.testing.stack_frames import awaited_by, frames_of, place, standing
+from typedws.testing.stack_frames import awaited_by, frame_location, frames_of, user_frame
 
-__all__ = ["TIMEOUT", "UNENDING", "Run", "within"]
+__all__ = ["TIMEOUT", "UNENDING", "ApplicationRun", "within"]
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ _GRACE: Final = 0.5
 """Seconds that a run which was cancelled is given to end."""
 
 
-class Run:
+class ApplicationRun:
     """A coroutine that runs beside its maker, and whose failure is kept for later."""
 
     def __init__(self, function: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None) -> None:
@@ -41,7 +41,7 @@ class Run:
         try:
             await self._step()
         except Exception as error:  # noqa: BLE001 - it is told where the test waits for it
-            self.error = cause_of(error)
+            self.error = root_cause(error)
         except BaseException as error:
             if _ends_more(error):
                 raise
@@ -76,8 +76,8 @@ class Run:
 
     def standing(self, waits: str) -> str:
         """Say that nothing came of it, and where it stands, or ``waits`` for something."""
-        frame = standing(frames_of(self._coroutine))
-        return f"nothing: the application {waits}" + ("" if frame is None else f" at {place(frame)}")
+        frame = user_frame(frames_of(self._coroutine))
+        return f"nothing: the application {waits}" + ("" if frame is None else f" at {frame_location(frame)}")
 
     async def ended(self, seconds: float) -> bool:
         """Wait until it has ended, and tell whether it has in time."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Final, Generic, TypedDict, Unpack, cast, overload
+from typing import Any, ClassVar, Final, Generic, TypedDict, Unpack, cast, overload
 
 from typing_extensions import TypeVar
 
@@ -17,13 +17,13 @@ from typedws.asgi import ASGIApp
 from typedws.exceptions import WebSocketDisconnect
 from typedws.testing.application_run import TIMEOUT
 from typedws.testing.connection import TestConnection
-from typedws.testing.exchange import Dialogue
+from typedws.testing.exchange import Exchange
 from typedws.testing.failures import ExpectationFailed, WaitTimeout
 from typedws.testing.lifespans import lifespan
-from typedws.testing.scope import scope_of
+from typedws.testing.scope import build_scope
 from typedws.testing.server_behaviour import STRICT, ServerBehaviour
 
-__all__ = ["ConnectOptions", "Connecting", "RequestOptions", "connect"]
+__all__ = ["ConnectOptions", "RequestOptions", "TestConnecting", "connect"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -44,8 +44,12 @@ class ConnectOptions(RequestOptions, total=False):
     timeout: float
 
 
-class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
+class TestConnecting(
+    AbstractAsyncContextManager["TestConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]
+):
     """A connection to be made: ``async with`` makes it, `expect_denied` expects that it is not made."""
+
+    __test__: ClassVar[bool] = False  # pytest collects classes by the prefix of their name
 
     def __init__(
         self,
@@ -60,7 +64,7 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         self._scope = scope
         self._server = server
         self._timeout = timeout
-        self._dialogue: Dialogue
+        self._exchange: Exchange
         self._lifespan: AbstractAsyncContextManager[Mapping[str, Any]]
 
     async def __aenter__(self) -> TestConnection[In_co, Out_contra]:
@@ -73,7 +77,7 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         """
         decided = await self._open()
         if isinstance(decided, Accepted):
-            return TestConnection(self._dialogue, decided, self._contract)
+            return TestConnection(self._exchange, decided, self._contract)
         raise await self._leave() or decided
 
     async def __aexit__(
@@ -85,7 +89,7 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         """
         failure = await self._leave()
         if isinstance(error, WebSocketDisconnect):
-            self._dialogue.note_events(error)
+            self._exchange.note_events(error)
         if failure is None:
             return
         if error is None or (isinstance(error, _CONSEQUENCES) and not isinstance(failure, WaitTimeout)):
@@ -108,23 +112,23 @@ class Connecting(AbstractAsyncContextManager["TestConnection[In_co, Out_contra]"
         if isinstance(decided, Accepted) or status not in (None, decided.status):
             wanted = "the handshake denied" + ("" if status is None else f" with {status}")
             found = "it accepted" if isinstance(decided, Accepted) else f"it denied with {decided.status}"
-            raise ExpectationFailed(wanted, found, self._dialogue.wire.transcript.lines()) from failure
+            raise ExpectationFailed(wanted, found, self._exchange.wire.transcript.lines()) from failure
         decided.__cause__ = failure
         return decided
 
     async def _open(self) -> Accepted | ConnectionDenied:
         self._lifespan = lifespan(self._app, timeout=self._timeout)
         state = await self._lifespan.__aenter__()
-        self._dialogue = Dialogue(self._app, {**self._scope, "state": dict(state)}, self._server, self._timeout)
+        self._exchange = Exchange(self._app, {**self._scope, "state": dict(state)}, self._server, self._timeout)
         try:
-            return await self._dialogue.decision()
+            return await self._exchange.decision()
         except BaseException:
             await self._leave()
             raise
 
     async def _leave(self) -> BaseException | None:
         try:
-            return await self._dialogue.leave()
+            return await self._exchange.leave()
         finally:
             await self._lifespan.__aexit__(None, None, None)
 
@@ -145,22 +149,22 @@ def connect(
     path: str = "/",
     contract: None = None,
     **options: Unpack[ConnectOptions],
-) -> Connecting[Out, In]: ...
+) -> TestConnecting[Out, In]: ...
 @overload
 def connect(
     app: ASGIApp,
     path: str = "/",
     contract: None = None,
     **options: Unpack[ConnectOptions],
-) -> Connecting[object, Any]: ...
+) -> TestConnecting[object, Any]: ...
 @overload
 def connect(
     app: ASGIApp, path: str = "/", *, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
-) -> Connecting[Out, In]: ...
+) -> TestConnecting[Out, In]: ...
 @overload
 def connect(
     app: ASGIApp, path: str, contract: Contract[In, Out, Any], **options: Unpack[ConnectOptions]
-) -> Connecting[Out, In]: ...
+) -> TestConnecting[Out, In]: ...
 def connect(
     app: ASGIApp,
     path: str = "/",
@@ -171,7 +175,7 @@ def connect(
     path_params: Mapping[str, Any] | None = None,
     server: ServerBehaviour = STRICT,
     timeout: float = TIMEOUT,
-) -> Connecting[Any, Any]:
+) -> TestConnecting[Any, Any]:
     """Give what ``async with`` makes a connection of, to an application or to an `Endpoint` alone, in process.
 
     ``ws`` is a `TestConnection`: the client's end, typed by the contract. The application runs beside the test, on its
@@ -188,4 +192,4 @@ def connect(
     :param timeout: seconds that any single wait may take
     :raises InvalidHandshake: for a request that no client would send
     """
-    return Connecting(app, contract, scope_of(path, headers, subprotocols, path_params, server), server, timeout)
+    return TestConnecting(app, contract, build_scope(path, headers, subprotocols, path_params, server), server, timeout)

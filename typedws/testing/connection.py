@@ -19,7 +19,7 @@ from typedws.close_codes import CloseCode, describe
 from typedws.exceptions import InvalidMessage, WebSocketDisconnect
 from typedws.testing.differences import differences, shown
 from typedws.testing.event_loops import settle
-from typedws.testing.exchange import Dialogue
+from typedws.testing.exchange import Exchange
 from typedws.testing.failures import ClientGone, ExpectationFailed
 from typedws.testing.fake_server import Violation
 
@@ -36,20 +36,20 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
     """
 
     __test__: ClassVar[bool] = False  # for pytest: its name is not that of a test
-    __slots__ = ("_dialogue",)
+    __slots__ = ("_exchange",)
 
-    def __init__(self, dialogue: Dialogue, accepted: Accepted, contract: Contract[Any, Any, Any] | None) -> None:
-        super().__init__(dialogue.wire.scope, dialogue.receive, self._send, accepted, contract)
-        self._dialogue = dialogue
+    def __init__(self, exchange: Exchange, accepted: Accepted, contract: Contract[Any, Any, Any] | None) -> None:
+        super().__init__(exchange.wire.scope, exchange.receive, self._send, accepted, contract)
+        self._exchange = exchange
 
     @property
     def end(self) -> Closed | None:
         """How the connection ended, and who ended it, as soon as it has; the ``"peer"`` is the server."""
-        return self._session.end or self._dialogue.end()
+        return self._session.end or self._exchange.end()
 
     async def _send(self, event: Mapping[str, Any]) -> None:
         try:
-            await self._dialogue.send(event)
+            await self._exchange.send(event)
         except ClientGone:
             self._session.end = self.end
             raise
@@ -91,7 +91,7 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
             event = await self._session.receive()
             if event["type"] == Move.RECEIVE:
                 raise self._failed(wanted, _message(event))
-            self._session.disconnected(event)
+            self._session.record_end(event)
         end = self.end
         if end is None or end.code != code or reason not in (None, end.reason):
             raise self._failed(wanted, f"another end: {end}")
@@ -105,13 +105,13 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         :raises ExpectationFailed: where something has come
         """
         await settle()
-        if (event := self._dialogue.wire.to_client.next) is not None:
+        if (event := self._exchange.wire.to_client.next) is not None:
             if event["type"] == Move.RECEIVE:
                 raise self._failed("nothing", _message(event))
             raise self._failed("nothing", f"the end, with {event['code']}")
 
     def _failed(self, expected: str, found: str) -> ExpectationFailed:
-        return ExpectationFailed(expected, found, self._dialogue.wire.transcript.lines())
+        return ExpectationFailed(expected, found, self._exchange.wire.transcript.lines())
 
     # --- faults ---
 
@@ -121,27 +121,27 @@ class TestConnection(ClientConnection[In_co, Out_contra]):
         :param at_message: not now, but instead of the how manieth message that the application sends from now on
         """
         if at_message is None:
-            self._dialogue.wire.lose()
+            self._exchange.wire.lose()
         else:
-            self._dialogue.wire.lost_at = at_message
+            self._exchange.wire.lost_at = at_message
 
     def stop_reading(self) -> None:
         """Read no more, so that what the application sends waits; `read_again` ends it."""
-        self._dialogue.wire.to_client.is_read = False
+        self._exchange.wire.to_client.is_read = False
 
     def read_again(self) -> None:
         """Read again after `stop_reading`."""
-        self._dialogue.wire.to_client.is_read = True
-        self._dialogue.wire.to_client.wake()
+        self._exchange.wire.to_client.is_read = True
+        self._exchange.wire.to_client.wake()
 
     async def send_malformed(self, violation: Violation) -> None:
         """Send a malformed frame: the server fails the connection, with 1007, 1002 or 1009, and tells both ends."""
         await checkpoint()
-        self._dialogue.wire.violate(violation)
+        self._exchange.wire.violate(violation)
 
     def shut_down_server(self) -> None:
         """Let the server shut down: the application is told 1012, or cancelled, as the server's behaviour says."""
-        self._dialogue.shut_down()
+        self._exchange.shut_down()
 
 
 def _message(event: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from typedws._runtime.event_loop import running_trio
 
-__all__ = ["Loop", "Poster", "advance_clock", "running_loop", "settle"]
+__all__ = ["EventLoop", "Poster", "advance_clock", "running_loop", "settle"]
 
 Poster: TypeAlias = Callable[[Callable[[], object]], object]
 """Lets another thread have a function called on the loop."""
@@ -23,7 +23,7 @@ _MOST_ROUNDS: Final = 10_000
 """How often all tasks may run before they are taken to never wait."""
 
 
-class Loop(ABC):
+class EventLoop(ABC):
     """What the harness asks of an event loop."""
 
     @abstractmethod
@@ -47,7 +47,7 @@ class Loop(ABC):
         """Let so much time have passed, for good."""
 
 
-class _Asyncio(Loop):
+class _Asyncio(EventLoop):
     def __init__(self) -> None:
         self._loop: Any = asyncio.get_running_loop()
 
@@ -91,7 +91,7 @@ class _ShiftedTime:
         return self._time() + self.offset
 
 
-class _Trio(Loop):
+class _Trio(EventLoop):
     def __init__(self, trio: Any) -> None:
         self._trio = trio
 
@@ -145,7 +145,7 @@ class _ShiftedClock:
         return seconds
 
 
-def running_loop() -> Loop:
+def running_loop() -> EventLoop:
     """Give the event loop that runs the caller."""
     trio = running_trio()
     return _Asyncio() if trio is None else _Trio(trio)

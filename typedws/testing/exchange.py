@@ -12,35 +12,35 @@ import anyio
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._endpoint.runner import OBSERVER
 from typedws._http.headers import Headers
-from typedws._protocol.events import disconnect_of, is_disconnect
+from typedws._protocol.events import disconnect_of, is_disconnect_error
 from typedws._protocol.outcomes import Accepted, Closed
 from typedws._protocol.server_profiles import PEER
 from typedws.asgi import ASGIApp
 from typedws.close_codes import CloseCode
-from typedws.testing.application_run import Run, within
+from typedws.testing.application_run import ApplicationRun, within
 from typedws.testing.failures import ApplicationReturned, ClientGone, WaitTimeout, listed
-from typedws.testing.fake_server import Wire
+from typedws.testing.fake_server import FakeServer
 from typedws.testing.server_behaviour import ServerBehaviour
 
-__all__ = ["Dialogue"]
+__all__ = ["Exchange"]
 
 T = TypeVar("T")
 
 
-class Dialogue:
+class Exchange:
     """An application that runs for one connection, and the client's end of that."""
 
     def __init__(self, app: ASGIApp, scope: Mapping[str, Any], server: ServerBehaviour, timeout: float) -> None:
         self.timeout: float = timeout
         scope = {**scope, OBSERVER: self._observe}
-        self.wire: Wire = Wire(scope, server)
+        self.wire: FakeServer = FakeServer(scope, server)
         self._failure: Exception | None = None
         self._left: Closed | None = None
 
         async def play() -> None:
             await app(scope, self.wire.receive, self.wire.send)
 
-        self.run: Run = Run(play, self.wire.application_ended)
+        self.run: ApplicationRun = ApplicationRun(play, self.wire.application_ended)
 
     def _observe(self, told: str, error: Exception | None) -> None:
         """Hear how an endpoint ended: it lets out nothing of what its handler raised."""
@@ -103,7 +103,7 @@ class Dialogue:
     def failure(self) -> BaseException | None:
         """Give what the handler raised, and note the last events; a disconnect that it passed on is no failure."""
         passed_on = self.run.error
-        if isinstance(passed_on, ClientGone) or (passed_on is not None and is_disconnect(passed_on)):
+        if isinstance(passed_on, ClientGone) or (passed_on is not None and is_disconnect_error(passed_on)):
             passed_on = None
         raised = self._failure or passed_on
         if raised is not None:

@@ -23,7 +23,7 @@ from typedws.testing.pipe import Pipe, size_of
 from typedws.testing.server_behaviour import ServerBehaviour
 from typedws.testing.transcript import Transcript
 
-__all__ = ["Response", "Violation", "Wire"]
+__all__ = ["FakeServer", "Response", "Violation"]
 
 Violation: TypeAlias = Literal["invalid_utf8", "protocol_error", "too_big"]
 """What a client may do wrong with a frame: text that is no UTF-8, a reserved opcode, a message above every limit."""
@@ -46,7 +46,7 @@ class Response:
     body: bytes = b""
 
 
-class Wire:
+class FakeServer:
     """One connection, from its opening handshake to its end."""
 
     def __init__(self, scope: Mapping[str, Any], server: ServerBehaviour) -> None:

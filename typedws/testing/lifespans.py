@@ -9,7 +9,7 @@ import anyio.lowlevel
 
 from typedws.asgi import ASGIApp
 from typedws.exceptions import InvalidState
-from typedws.testing.application_run import TIMEOUT, Run, within
+from typedws.testing.application_run import TIMEOUT, ApplicationRun, within
 from typedws.testing.failures import LifespanFailed, WaitTimeout
 
 __all__ = ["lifespan"]
@@ -27,7 +27,7 @@ class _Lifespan:
         self._told: list[Mapping[str, Any]] = []
         self._change = anyio.Event()
         self._stopping = anyio.Event()
-        self._run = Run(self._live, self._notify)
+        self._run = ApplicationRun(self._live, self._notify)
 
     async def _live(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}

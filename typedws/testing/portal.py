@@ -8,9 +8,9 @@ from typing import Any, TypeVar, overload
 
 import anyio
 
-from typedws.testing.event_loops import Loop, Poster, running_loop
+from typedws.testing.event_loops import EventLoop, Poster, running_loop
 from typedws.testing.failures import WaitTimeout
-from typedws.testing.stack_frames import place, stack_of, standing
+from typedws.testing.stack_frames import frame_location, stack_of, user_frame
 
 __all__ = ["Portal"]
 
@@ -26,8 +26,8 @@ class Portal:
     def __init__(self, backend: str, options: Mapping[str, Any], limit: float) -> None:
         self._limit = limit
         self._blocked: WaitTimeout | None = None
-        self._started: Future[tuple[Loop, Poster, anyio.Event]] = Future()
-        self._loop: Loop
+        self._started: Future[tuple[EventLoop, Poster, anyio.Event]] = Future()
+        self._loop: EventLoop
         self._post: Poster
         self._stopping: anyio.Event
         # A daemon: where something blocks it for ever, the test fails and the run goes on.
@@ -71,8 +71,8 @@ class Portal:
         except TimeoutError:
             if called.done():  # the function's own
                 raise
-        frame = standing(stack_of(self._thread))
-        found = "it blocked" + ("" if frame is None else f" at {place(frame)}")
+        frame = user_frame(stack_of(self._thread))
+        found = "it blocked" + ("" if frame is None else f" at {frame_location(frame)}")
         self._blocked = WaitTimeout(f"the event loop to go on within {self._limit:g} s", found)
         raise self._blocked
 

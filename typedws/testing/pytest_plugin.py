@@ -11,7 +11,7 @@ from typing_extensions import TypeVar
 from typedws._contract.contract import Contract
 from typedws._endpoint.endpoints import Endpoint
 from typedws.asgi import ASGIApp
-from typedws.testing.connecting import Connecting, ConnectOptions, connect
+from typedws.testing.connecting import ConnectOptions, TestConnecting, connect
 from typedws.testing.connection import TestConnection
 
 __all__ = ["Connect", "pytest_runtest_setup", "typedws_connect"]
@@ -50,7 +50,7 @@ class Connect:
         **options: Unpack[ConnectOptions],
     ) -> TestConnection[Any, Any]:
         """Connect. Takes and raises what `connect` does."""
-        connecting: Connecting[Any, Any] = connect(app, path, cast(Any, contract), **options)
+        connecting: TestConnecting[Any, Any] = connect(app, path, cast(Any, contract), **options)
         return await self._stack.enter_async_context(connecting)
 
     def around(self, test: Any) -> Any:

@@ -6,17 +6,17 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from typedws._http.headers import HeadersInput
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws.exceptions import InvalidHandshake
 from typedws.testing.server_behaviour import ServerBehaviour
 
-__all__ = ["scope_of"]
+__all__ = ["build_scope"]
 
 _HOST: Final = "testserver"
 _KEY: Final = base64.b64encode(b"sixteen bytes...")
 
 
-def scope_of(
+def build_scope(
     url: str,
     headers: HeadersInput | None,
     subprotocols: Sequence[str],
@@ -31,7 +31,7 @@ def scope_of(
     if parts.scheme not in ("", "ws", "wss") or not parts.path.startswith("/") or parts.fragment:
         raise InvalidHandshake("path", "a path such as /chat?name=ann, or a ws:// or wss:// URL", repr(url))
     whole = parts._replace(scheme=parts.scheme or "ws", netloc=parts.netloc or _HOST).geturl()
-    request = Request.of(whole, headers, subprotocols)
+    request = OutgoingRequest.of(whole, headers, subprotocols)
     scope = request.scope([*_handshake_headers(request, parts.netloc or _HOST), *request.headers])
     # ASGI 2.4 is what says that a send to a client that is gone raises.
     scope["asgi"]["spec_version"] = "2.3" if server.drops_sends_silently else "2.4"
@@ -42,7 +42,7 @@ def scope_of(
     return scope
 
 
-def _handshake_headers(request: Request, host: str) -> list[tuple[bytes, bytes]]:
+def _handshake_headers(request: OutgoingRequest, host: str) -> list[tuple[bytes, bytes]]:
     """Give the fields of RFC 6455 section 4.1 that a client sends by itself, but for those that are given."""
     names = {name for name, _ in request.headers}
     fields = [

@@ -11,7 +11,7 @@ from threading import Thread
 from types import FrameType
 from typing import Any, Final
 
-__all__ = ["awaited_by", "frames_of", "place", "stack_of", "standing"]
+__all__ = ["awaited_by", "frame_location", "frames_of", "stack_of", "user_frame"]
 
 _PATHS: Final = sysconfig.get_paths()
 _OTHERS: Final = (
@@ -22,14 +22,14 @@ _OTHERS: Final = (
 """Where code is that is not the user's: in these folders, or in no file."""
 
 
-def standing(frames: Iterable[FrameType]) -> FrameType | None:
+def user_frame(frames: Iterable[FrameType]) -> FrameType | None:
     """Give the innermost frame of the user's own code, else of all; the innermost comes last."""
     found = list(frames)
     own = [frame for frame in found if not frame.f_code.co_filename.startswith(_OTHERS)]
     return next(reversed(own or found), None)
 
 
-def place(frame: FrameType) -> str:
+def frame_location(frame: FrameType) -> str:
     """Say where a frame is: file, line, function, and the code of the line."""
     file, line = frame.f_code.co_filename, frame.f_lineno
     code = linecache.getline(file, line).strip()

@@ -17,7 +17,7 @@ from typedws._protocol.outcomes import Closed
 from typedws.asgi import ASGIApp
 from typedws.close_codes import CloseCode
 from typedws.testing.application_run import TIMEOUT
-from typedws.testing.connecting import Connecting, RequestOptions, connect
+from typedws.testing.connecting import RequestOptions, TestConnecting, connect
 from typedws.testing.connection import TestConnection
 from typedws.testing.event_loops import advance_clock
 from typedws.testing.fake_server import Violation
@@ -25,7 +25,7 @@ from typedws.testing.lifespans import lifespan
 from typedws.testing.portal import Portal
 from typedws.testing.server_behaviour import STRICT, ServerBehaviour
 
-__all__ = ["SyncConnecting", "SyncTestConnection", "TestClient"]
+__all__ = ["SyncTestConnecting", "SyncTestConnection", "TestClient"]
 
 T = TypeVar("T")
 In = TypeVar("In")
@@ -79,11 +79,13 @@ class SyncTestConnection(SyncConnection[In_co, Out_contra]):
         self._call(self._tested.shut_down_server)
 
 
-class SyncConnecting(AbstractContextManager[SyncTestConnection[In_co, Out_contra], None], Generic[In_co, Out_contra]):
+class SyncTestConnecting(
+    AbstractContextManager[SyncTestConnection[In_co, Out_contra], None], Generic[In_co, Out_contra]
+):
     """A connection to be made: ``with`` makes it, `expect_denied` expects that it is not made."""
 
     def __init__(
-        self, connecting: Connecting[In_co, Out_contra], portal: Callable[[], AbstractContextManager[Portal]]
+        self, connecting: TestConnecting[In_co, Out_contra], portal: Callable[[], AbstractContextManager[Portal]]
     ) -> None:
         self._connecting = connecting
         self._make = portal
@@ -163,15 +165,15 @@ class TestClient:
     @overload
     def websocket_connect(
         self, path: str = "/", contract: None = None, **options: Unpack[RequestOptions]
-    ) -> SyncConnecting[object, Any]: ...
+    ) -> SyncTestConnecting[object, Any]: ...
     @overload
     def websocket_connect(
         self, path: str = "/", *, contract: Contract[In, Out, Any], **options: Unpack[RequestOptions]
-    ) -> SyncConnecting[Out, In]: ...
+    ) -> SyncTestConnecting[Out, In]: ...
     @overload
     def websocket_connect(
         self, path: str, contract: Contract[In, Out, Any], **options: Unpack[RequestOptions]
-    ) -> SyncConnecting[Out, In]: ...
+    ) -> SyncTestConnecting[Out, In]: ...
     def websocket_connect(
         self,
         path: str = "/",
@@ -180,7 +182,7 @@ class TestClient:
         headers: HeadersInput | None = None,
         subprotocols: Sequence[str] = (),
         path_params: Mapping[str, Any] | None = None,
-    ) -> SyncConnecting[Any, Any]:
+    ) -> SyncTestConnecting[Any, Any]:
         """Connect: ``with client.websocket_connect("/chat", chat) as ws``.
 
         :param path: with a query, if any; or a whole URL
@@ -191,7 +193,7 @@ class TestClient:
         :param path_params: for an endpoint alone: what a router would have found in the path
         :raises InvalidHandshake: for a request that no client would send
         """
-        connecting: Connecting[Any, Any] = connect(
+        connecting: TestConnecting[Any, Any] = connect(
             self._app,
             path,
             cast(Any, contract),
@@ -201,7 +203,7 @@ class TestClient:
             server=self._server,
             timeout=self._timeout,
         )
-        return SyncConnecting(connecting, self._running_portal)
+        return SyncTestConnecting(connecting, self._running_portal)
 
     def advance_clock(self, seconds: float) -> None:
         """Let time pass for the application, as `typedws.testing.advance_clock` does; inside the ``with`` block."""

@@ -4,7 +4,7 @@ from typing import Any, Never, assert_never
 
 from tests.typing.cases.messages import ChatConnection, ClientMessage, Join, Joined, Order, Room, Said, Say, ServerMessage
 from typedws import Connection, Contract, endpoint
-from typedws.client import Backoff, Change, ClientOptions, ClientState, Connecting, ConnectingSync, ConnectionDenied, ConnectTimeout, Reconnecting, SyncConnection, connect, connect_sync, reconnecting
+from typedws.client import Backoff, Change, ClientOptions, ClientState, Connecting, SyncConnecting, ConnectionDenied, ConnectTimeout, Reconnecting, SyncConnection, connect, connect_sync, reconnecting
 
 URL = "ws://127.0.0.1:8000/chat/{room}"
 chat = Contract("chat", ChatConnection)
@@ -122,9 +122,9 @@ def for_scripts(ws: SyncConnection[ServerMessage, ClientMessage]) -> None:
         message: Join = opened.receive_model()  # error: Join
 
 
-def what_is_not_to_be_made(connecting: Connecting[Any, Any], waiting: ConnectingSync[Any, Any]) -> None:
+def what_is_not_to_be_made(connecting: Connecting[Any, Any], waiting: SyncConnecting[Any, Any]) -> None:
     Connecting(URL)  # error: Plan
-    ConnectingSync(URL)  # error: Connecting
+    SyncConnecting(URL)  # error: Connecting
     Reconnecting(URL)  # error: backoff retry on_change
 
 

@@ -234,8 +234,8 @@ def endpoints(one: Endpoint[ClientMessage, ServerMessage, Room]) -> None:
     print(other, swapped, one.path)  # error: Endpoint path
     contract: Contract[ClientMessage, Order, Room] = one.contract  # error: Contract Order
     print(contract)
-    one.runner(Policy())  # error: runner Policy Guard
-    one.runner(guard=None)  # error: runner None Guard
+    one.runner(Policy())  # error: runner Policy Admission
+    one.runner(admission=None)  # error: runner None Admission
     Endpoint(listens)  # error: kind contract
     Endpoint(handler=is_not_asynchronous, kind="connection", contract=chat)  # error: None
     Endpoint(listens, kind="view", contract=chat)  # error: view

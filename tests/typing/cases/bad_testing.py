@@ -16,7 +16,7 @@ from typedws import App, Closed, Connection, Contract, ProblemDocument, endpoint
 from typedws.asgi import Receive, Scope, Send
 from typedws.client import Accepted, Caller, ClientConnection, SyncConnection
 from typedws._http.headers import Headers
-from typedws.testing import Connecting, ConnectionDenied, ConnectOptions, RequestOptions, ServerBehaviour, SyncConnecting, SyncTestConnection, TestClient, TestConnection, Violation, advance_clock, connect, lifespan, settle
+from typedws.testing import TestConnecting, ConnectionDenied, ConnectOptions, RequestOptions, ServerBehaviour, SyncTestConnecting, SyncTestConnection, TestClient, TestConnection, Violation, advance_clock, connect, lifespan, settle
 from typedws.testing.pytest_plugin import Connect
 
 app = App()
@@ -72,26 +72,26 @@ def options(asked: RequestOptions) -> None:
     print(wrong, more, waiting)
 
 
-async def what_is_made(connecting: Connecting[ServerMessage, ClientMessage]) -> None:
-    with connecting:  # error: Connecting
+async def what_is_made(connecting: TestConnecting[ServerMessage, ClientMessage]) -> None:
+    with connecting:  # error: TestConnecting
         pass
     async with connect:  # error: __aenter__
         pass
-    await connecting  # error: Connecting
-    await connecting.send_model(Say())  # error: Connecting send_model
-    swapped: Connecting[ClientMessage, ServerMessage] = connecting  # error: Connecting
-    orders: Connecting[Order, ClientMessage] = connect(app, "/chat", chat)  # error: Order
-    others: Connecting[ServerMessage, Order] = connect(talk)  # error: Connecting Order
+    await connecting  # error: TestConnecting
+    await connecting.send_model(Say())  # error: TestConnecting send_model
+    swapped: TestConnecting[ClientMessage, ServerMessage] = connecting  # error: TestConnecting
+    orders: TestConnecting[Order, ClientMessage] = connect(app, "/chat", chat)  # error: Order
+    others: TestConnecting[ServerMessage, Order] = connect(talk)  # error: TestConnecting Order
     print(swapped, orders, others)
     await connecting.expect_denied("403")  # error: expect_denied int
     await connecting.expect_denied(status=Order())  # error: expect_denied Order int
     connecting.expect_denied()  # error: used
-    Connecting(app, chat, {}, ServerBehaviour())  # error: timeout
-    Connecting(Order(), chat, {}, ServerBehaviour(), 1)  # error: Order ASGIApp
-    Connecting(app, Order(), {}, ServerBehaviour(), 1)  # error: Order Contract
-    Connecting(app, chat, Order(), ServerBehaviour(), 1)  # error: Order Mapping[str, Any]
-    Connecting(app, chat, {}, Order(), 1)  # error: Order ServerBehaviour
-    Connecting(app, chat, {}, ServerBehaviour(), Order())  # error: Order float
+    TestConnecting(app, chat, {}, ServerBehaviour())  # error: timeout
+    TestConnecting(Order(), chat, {}, ServerBehaviour(), 1)  # error: Order ASGIApp
+    TestConnecting(app, Order(), {}, ServerBehaviour(), 1)  # error: Order Contract
+    TestConnecting(app, chat, Order(), ServerBehaviour(), 1)  # error: Order Mapping[str, Any]
+    TestConnecting(app, chat, {}, Order(), 1)  # error: Order ServerBehaviour
+    TestConnecting(app, chat, {}, ServerBehaviour(), Order())  # error: Order float
 
 
 # --- messages, in swapped directions ---
@@ -267,18 +267,18 @@ def clients(client: TestClient) -> None:
 
 
 async def what_is_made_without_await(
-    connecting: SyncConnecting[ServerMessage, ClientMessage], client: TestClient
+    connecting: SyncTestConnecting[ServerMessage, ClientMessage], client: TestClient
 ) -> None:
-    async with connecting:  # error: SyncConnecting
+    async with connecting:  # error: SyncTestConnecting
         pass
     async with client:  # error: TestClient
         pass
-    connecting.send_model(Say())  # error: SyncConnecting send_model
+    connecting.send_model(Say())  # error: SyncTestConnecting send_model
     connecting.expect_denied("403")  # error: expect_denied int
-    orders: SyncConnecting[Order, ClientMessage] = client.websocket_connect("/", chat)  # error: Order
+    orders: SyncTestConnecting[Order, ClientMessage] = client.websocket_connect("/", chat)  # error: Order
     print(orders)
-    SyncConnecting(connect(app))  # error: portal
-    SyncConnecting(Order(), Order)  # error: SyncConnecting Order
+    SyncTestConnecting(connect(app))  # error: portal
+    SyncTestConnecting(Order(), Order)  # error: SyncTestConnecting Order
     with connecting as ws:
         ws.send_model(Said())  # error: send_model Said Join Say
 
@@ -382,7 +382,7 @@ def a_client_without_await(
     SyncConnection(connection, Order())  # error: Order Caller
     SyncTestConnection(connection, caller)  # error: ClientConnection TestConnection
     SyncTestConnection(tested, caller)  # error: Caller Portal
-    TestConnection(connection, accepted=None, contract=chat)  # error: Dialogue
+    TestConnection(connection, accepted=None, contract=chat)  # error: Exchange
 
 
 # --- the fixture of pytest ---

@@ -17,7 +17,7 @@ from tests.typing.cases.messages import (
     ServerMessage,
 )
 from typedws import Closed, Connection, Contract, InvalidHandshake, TypedWSError, endpoint
-from typedws.client import Backoff, Change, ClientConnection, ClientNotInstalled, ClientOptions, ClientState, Compression, Connecting, ConnectingSync, ConnectionDenied, ConnectionFailed, ConnectTimeout, InvalidResponse, OnChange, OnUnknown, Reconnecting, ServerUnreachable, SyncConnection, TLSHandshakeFailed, connect, connect_sync, reconnecting
+from typedws.client import Backoff, Change, ClientConnection, ClientNotInstalled, ClientOptions, ClientState, Compression, Connecting, SyncConnecting, ConnectionDenied, ConnectionFailed, ConnectTimeout, InvalidResponse, OnChange, OnUnknown, Reconnecting, ServerUnreachable, SyncConnection, TLSHandshakeFailed, connect, connect_sync, reconnecting
 
 URL = "ws://127.0.0.1:8000/chat/{room}"
 chat = Contract("chat", ChatConnection)
@@ -121,7 +121,7 @@ def for_scripts() -> None:
         assert_type(ws.receive_model(), Joined | Said)
         for message in ws:
             assert_type(message, Joined | Said)
-    assert_type(connect_sync("ws://h/"), ConnectingSync[object, Any])
+    assert_type(connect_sync("ws://h/"), SyncConnecting[object, Any])
     _connecting: AbstractContextManager[SyncConnection[ServerMessage, ClientMessage], None] = connect_sync(URL, chat)
 
 

@@ -24,7 +24,7 @@ from typedws import App, ApplicationCloseCode, Closed, Connection, Contract, Out
 from typedws.asgi import ASGIApp, Receive, Scope, Send
 from typedws.client import Accepted, Caller, ClientConnection, SyncConnection
 from typedws._http.headers import Headers
-from typedws.testing import ApplicationReturned, ClientGone, Connecting, ConnectionDenied, ConnectOptions, ExpectationFailed, LifespanFailed, RequestOptions, ServerBehaviour, SyncConnecting, SyncTestConnection, TestClient, TestConnection, Violation, WaitTimeout, advance_clock, connect, lifespan, settle
+from typedws.testing import ApplicationReturned, ClientGone, TestConnecting, ConnectionDenied, ConnectOptions, ExpectationFailed, LifespanFailed, RequestOptions, ServerBehaviour, SyncTestConnecting, SyncTestConnection, TestClient, TestConnection, Violation, WaitTimeout, advance_clock, connect, lifespan, settle
 from typedws.testing.pytest_plugin import Connect
 
 app = App()
@@ -64,37 +64,37 @@ async def raw_and_typed(scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 def with_a_contract(any_app: ASGIApp) -> None:
-    assert_type(connect(app, "/chat/lobby", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(app, path="/chat/lobby", contract=chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(any_app, "/chat/lobby", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(raw, "/chat/lobby", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(Starlette(), "/chat/lobby", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(FastAPI(), "/chat/lobby", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(talk, "/", chat, path_params={"room": "lobby"}), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(talks_in_general, "/", chat), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(app, "/feed", feed), Connecting[Order, Never])
+    assert_type(connect(app, "/chat/lobby", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(app, path="/chat/lobby", contract=chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(any_app, "/chat/lobby", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(raw, "/chat/lobby", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(Starlette(), "/chat/lobby", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(FastAPI(), "/chat/lobby", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(talk, "/", chat, path_params={"room": "lobby"}), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(talks_in_general, "/", chat), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(app, "/feed", feed), TestConnecting[Order, Never])
 
 
 def with_an_endpoint_alone() -> None:
-    assert_type(connect(talk), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(decide, "/?limit=3"), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(app=decide, contract=None), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(talk, path_params={"room": "lobby", "limit": 3}), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(feeds), Connecting[Order, Never])
+    assert_type(connect(talk), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(decide, "/?limit=3"), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(app=decide, contract=None), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(talk, path_params={"room": "lobby", "limit": 3}), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(feeds), TestConnecting[Order, Never])
 
 
 def without_either(any_app: ASGIApp) -> None:
-    assert_type(connect(app), Connecting[object, Any])
-    assert_type(connect(app, "wss://chat.example/chat/lobby?name=ann"), Connecting[object, Any])
-    assert_type(connect(app=any_app, path="/", contract=None), Connecting[object, Any])
-    assert_type(connect(raw), Connecting[object, Any])
-    assert_type(connect(raw_and_typed), Connecting[object, Any])
+    assert_type(connect(app), TestConnecting[object, Any])
+    assert_type(connect(app, "wss://chat.example/chat/lobby?name=ann"), TestConnecting[object, Any])
+    assert_type(connect(app=any_app, path="/", contract=None), TestConnecting[object, Any])
+    assert_type(connect(raw), TestConnecting[object, Any])
+    assert_type(connect(raw_and_typed), TestConnecting[object, Any])
 
 
 def with_options(given: ConnectOptions, asked: RequestOptions, dynamic: dict[str, Any]) -> None:
-    assert_type(connect(app, "/", chat, **given), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(talk, **asked, timeout=1), Connecting[Joined | Said, Join | Say])
-    assert_type(connect(talk, path_params=dynamic), Connecting[Joined | Said, Join | Say])
+    assert_type(connect(app, "/", chat, **given), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(talk, **asked, timeout=1), TestConnecting[Joined | Said, Join | Say])
+    assert_type(connect(talk, path_params=dynamic), TestConnecting[Joined | Said, Join | Say])
     connect(app, "/", **dynamic)
     connect(talks_in_general, **dynamic)
     connect(app, headers={"authorization": "Bearer token"}, subprotocols=["chat.v1.json"], timeout=0.5)
@@ -294,14 +294,14 @@ async def time() -> None:
 def without_await(any_app: ASGIApp, asked: RequestOptions) -> None:
     with TestClient(app) as client:
         assert_type(client, TestClient)
-        assert_type(client.websocket_connect("/chat/lobby", chat), SyncConnecting[Joined | Said, Join | Say])
+        assert_type(client.websocket_connect("/chat/lobby", chat), SyncTestConnecting[Joined | Said, Join | Say])
         assert_type(
-            client.websocket_connect(path="/chat/lobby", contract=chat), SyncConnecting[Joined | Said, Join | Say]
+            client.websocket_connect(path="/chat/lobby", contract=chat), SyncTestConnecting[Joined | Said, Join | Say]
         )
-        assert_type(client.websocket_connect(), SyncConnecting[object, Any])
-        assert_type(client.websocket_connect("/chat/lobby", None), SyncConnecting[object, Any])
-        assert_type(client.websocket_connect("/feed", feed), SyncConnecting[Order, Never])
-        assert_type(client.websocket_connect("/chat", chat, **asked), SyncConnecting[Joined | Said, Join | Say])
+        assert_type(client.websocket_connect(), SyncTestConnecting[object, Any])
+        assert_type(client.websocket_connect("/chat/lobby", None), SyncTestConnecting[object, Any])
+        assert_type(client.websocket_connect("/feed", feed), SyncTestConnecting[Order, Never])
+        assert_type(client.websocket_connect("/chat", chat, **asked), SyncTestConnecting[Joined | Said, Join | Say])
         client.websocket_connect("/", chat, headers={"x-own": "1"}, subprotocols=["chat.v1.json"])
         client.websocket_connect("/", headers=[("x-own", "1")], path_params={"room": "lobby"})
         assert_type(client.advance_clock(20), None)

@@ -15,7 +15,7 @@ from typedws._connection import server_workarounds as workarounds
 from typedws._connection.base import session_of
 from typedws._connection.inbox import Inbox
 from typedws._connection.read_ahead import MAX_PENDING
-from typedws._connection.server_workarounds import Lossless
+from typedws._connection.server_workarounds import CancellationSafeReceive
 from typedws._connection.session import MAX_JOINED_BODY, Session
 from typedws._runtime.watchdog import watchdog
 from typedws.exceptions import InvalidHandshake, WebSocketDisconnect
@@ -113,7 +113,7 @@ async def test_an_application_that_receives_too_is_not_read_ahead_of(peer: Peer)
     shut = 0
     with anyio.fail_after(5):
         while shut < 20:
-            shut += session_of(ws).receiving == "shut"
+            shut += session_of(ws).receiving == "slow"
             peer.does(text("a"))
             await ws.receive_text()
             await ws.send_text("b")
@@ -183,7 +183,7 @@ async def inbox_of_a_forgotten_one(peer: Peer) -> Inbox:
 
 async def test_what_comes_for_a_forgotten_connection_is_dropped() -> None:
     inbox = Inbox()
-    listener = vars(read_ahead)["_Listener"](Session(None, None), watchdog())
+    listener = vars(read_ahead)["_DepartureDetector"](Session(None, None), watchdog())
     gc.collect()
     listener._take(text("late"), inbox)
     assert not inbox.events
@@ -205,8 +205,8 @@ def test_it_needs_nobody_to_say_on_which_event_loop_it_is() -> None:
 
 def test_a_session_of_a_current_server_stays_as_it_is() -> None:
     session = Session(None, None)
-    workarounds.even_out(session)
-    assert (session.opened, session.closing) == (None, None)
+    workarounds.apply_workarounds(session)
+    assert (session.on_accept, session.before_close) == (None, None)
 
 
 async def test_a_server_that_tells_is_left_alone(peer: Peer) -> None:
@@ -231,7 +231,7 @@ class Lossy:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_cancelled_receive_loses_nothing() -> None:
     server = Lossy()
-    lossless = Lossless(server.receive)
+    lossless = CancellationSafeReceive(server.receive)
     for _ in range(3):
         with anyio.move_on_after(0):
             await lossless.receive()
@@ -249,7 +249,7 @@ async def test_a_cancelled_receive_loses_nothing() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_an_error_of_the_server_is_told_once() -> None:
     server = Lossy()
-    lossless = Lossless(server.receive)
+    lossless = CancellationSafeReceive(server.receive)
     for error in (OSError("first"), OSError("second")):
         task = asyncio.create_task(lossless.receive())
         await anyio.wait_all_tasks_blocked()
@@ -300,7 +300,7 @@ async def test_a_forgotten_connection_asks_its_server_no_more(peer: Peer) -> Non
 async def test_no_message_is_lost_on_granian_however_often_a_receive_is_given_up(anyio_backend_name: str) -> None:
     peer = Peer()
     ws = await peer.accepted(**GRANIAN)
-    assert isinstance(getattr(session_of(ws).asgi_receive, "__self__", None), Lossless) is (
+    assert isinstance(getattr(session_of(ws).asgi_receive, "__self__", None), CancellationSafeReceive) is (
         anyio_backend_name == "asyncio"
     )
     heard: list[str] = []

@@ -148,7 +148,11 @@ def test_it_says_what_it_was_given() -> None:
     chat = Contract("chat", Chat, version="2.10.3", title="Chat", description="Rooms", closes=Closes)
     assert (chat.name, chat.version, chat.title, chat.description) == ("chat", "2.10.3", "Chat", "Rooms")
     assert chat.connection == Chat
-    assert (chat.hears, chat.says, chat.params) == (adapter_for(Either), adapter_for(Say), adapter_for(Room))
+    assert (chat.client_messages, chat.server_messages, chat.params) == (
+        adapter_for(Either),
+        adapter_for(Say),
+        adapter_for(Room),
+    )
     assert chat.closes is Closes
     assert chat.error is None
     assert chat.codecs is registry
@@ -169,7 +173,7 @@ class OfJoin(Connection[Join, Say, Room]):
 
 
 @pytest.mark.parametrize(
-    ("connection", "hears", "says", "params"),
+    ("connection", "client_messages", "server_messages", "params"),
     [
         (Connection[Join, Say, Room], Join, Say, Room),
         (Handshake[Join, Say, Room], Join, Say, Room),
@@ -185,11 +189,13 @@ class OfJoin(Connection[Join, Say, Room]):
     ],
     ids=stable_id,
 )
-def test_any_type_of_a_connection_declares(connection: Any, hears: Any, says: Any, params: Any) -> None:
+def test_any_type_of_a_connection_declares(
+    connection: Any, client_messages: Any, server_messages: Any, params: Any
+) -> None:
     for contract in (Contract("chat", connection), Contract[Any, Any, Any].unnamed("chat", connection)):
-        declared = (contract.hears, contract.says, contract.params)
-        assert [adapter and adapter.form for adapter in declared] == [hears, says, params]
-        assert contract.is_feed is (hears is Never)
+        declared = (contract.client_messages, contract.server_messages, contract.params)
+        assert [adapter and adapter.form for adapter in declared] == [client_messages, server_messages, params]
+        assert contract.is_feed is (client_messages is Never)
 
 
 def test_an_annotation_makes_a_contract_without_subprotocols() -> None:
@@ -277,15 +283,15 @@ ERRORS: Final[list[tuple[Any, type[ErrorReply] | None, type[ErrorReply] | None]]
 ]
 
 
-@pytest.mark.parametrize(("says", "given", "chosen"), ERRORS, ids=stable_id)
-def test_the_error_reply_that_the_server_says_is_chosen(says: Any, given: Any, chosen: Any) -> None:
-    assert Contract("chat", Connection[Join, says], error=given).error is chosen
+@pytest.mark.parametrize(("server_messages", "given", "chosen"), ERRORS, ids=stable_id)
+def test_the_error_reply_that_the_server_says_is_chosen(server_messages: Any, given: Any, chosen: Any) -> None:
+    assert Contract("chat", Connection[Join, server_messages], error=given).error is chosen
     if given is None:
-        assert Contract[Any, Any, Any].unnamed("chat", Connection[Join, says]).error is chosen
+        assert Contract[Any, Any, Any].unnamed("chat", Connection[Join, server_messages]).error is chosen
 
 
 @pytest.mark.parametrize(
-    ("says", "error", "told"),
+    ("server_messages", "error", "told"),
     [
         (Say, ErrorReply, "found ErrorReply: derive it from ErrorReply, and add it to Say"),
         (SayOrError, OwnReply, "found OwnReply: derive it from ErrorReply, and add it to Say | ErrorReply"),
@@ -295,10 +301,10 @@ def test_the_error_reply_that_the_server_says_is_chosen(says: Any, given: Any, c
     ],
     ids=stable_id,
 )
-def test_an_error_that_the_server_does_not_say_is_refused(says: Any, error: Any, told: str) -> None:
+def test_an_error_that_the_server_does_not_say_is_refused(server_messages: Any, error: Any, told: str) -> None:
     with pytest.raises(InvalidContract) as caught:
-        Contract("chat", Connection[Join, says], error=error)
-    assert str(caught.value) == f"expected an error reply that the server says, {told}"
+        Contract("chat", Connection[Join, server_messages], error=error)
+    assert str(caught.value) == f"expected an error reply among the server messages, {told}"
 
 
 def test_an_error_reply_says_where_and_nothing_of_what_was_sent() -> None:
@@ -454,12 +460,12 @@ TOLD: Final[list[Any]] = [
 @pytest.mark.parametrize("form", UNTOLD, ids=stable_id)
 def test_a_union_that_nothing_tells_apart_is_refused_both_ways(form: Any) -> None:
     assert is_undiscriminated(adapter_for(form).core_schema)
-    for connection, verb in ((Connection[form, Join], "hears"), (Connection[Join, form], "says")):
+    for connection, role in ((Connection[form, Join], "client messages"), (Connection[Join, form], "server messages")):
         for make in (Contract, Contract[Any, Any, Any].unnamed):
             with pytest.raises(InvalidContract) as caught:
                 make("chat", connection)
             assert str(caught.value).startswith("expected a union with a discriminator, found ")
-            assert f", which it {verb}: write Annotated[..., Field(discriminator=" in str(caught.value)
+            assert f" as the {role}: write Annotated[..., Field(discriminator=" in str(caught.value)
 
 
 @pytest.mark.parametrize("form", TOLD, ids=stable_id)

@@ -43,39 +43,45 @@ def like(model: type[BaseModel], name: str = "Other", /, config: ConfigDict | No
     return create_model(name, __config__=config, **{**fields, **changed})
 
 
-def contract(hears: Any = Say, says: Any = Said, params: Any = Room, name: str = "chat", **more: Any) -> str:
+def contract(
+    client_messages: Any = Say, server_messages: Any = Said, params: Any = Room, name: str = "chat", **more: Any
+) -> str:
     connection: Any = Connection
     options: dict[str, Any] = {"closes": Closes, **more}
-    return Contract(name, connection[hears, says, params], **options).fingerprint
+    return Contract(name, connection[client_messages, server_messages, params], **options).fingerprint
 
 
 BASE = contract()
 
 SAME: Mapping[str, Callable[[], str]] = {
-    "the name of a class": lambda: contract(hears=like(Say, "Speak")),
+    "the name of a class": lambda: contract(client_messages=like(Say, "Speak")),
     "the order of fields": lambda: contract(
-        hears=create_model("Say", loud=(bool, False), text=(str, Field(max_length=10)))
+        client_messages=create_model("Say", loud=(bool, False), text=(str, Field(max_length=10)))
     ),
     "a title, a description, an example": lambda: contract(
-        hears=like(Say, "Say", ConfigDict(title="T"), text=(str, Field(max_length=10, description="d", examples=["e"])))
+        client_messages=like(
+            Say, "Say", ConfigDict(title="T"), text=(str, Field(max_length=10, description="d", examples=["e"]))
+        )
     ),
-    "a default of what is said": lambda: contract(says=like(Said, by=(str, "bob"))),
-    "a field made into a type of its own": lambda: contract(says=like(Said, by=(Annotated[str, Field()], "ann"))),
+    "a default of what is said": lambda: contract(server_messages=like(Said, by=(str, "bob"))),
+    "a field made into a type of its own": lambda: contract(
+        server_messages=like(Said, by=(Annotated[str, Field()], "ann"))
+    ),
     "what the contract says for people": lambda: contract(title="Chat", description="for all"),
     "a version of the same major": lambda: contract(version="1.2.3"),
     "names and descriptions of close codes": lambda: contract(closes=Renamed),
 }
 
 DIFFERENT: Mapping[str, Callable[[], str]] = {
-    "a field": lambda: contract(hears=like(Say, more=(int, 1))),
-    "the type of a field": lambda: contract(hears=like(Say, loud=(int, 0))),
-    "a constraint": lambda: contract(hears=like(Say, text=(str, Field(max_length=11)))),
-    "a default of what is heard": lambda: contract(hears=like(Say, loud=(bool, True))),
-    "an additional field refused": lambda: contract(hears=like(Say, "Say", ConfigDict(extra="forbid"))),
-    "a message that is said": lambda: contract(says=Say),
-    "both directions exchanged": lambda: contract(hears=Said, says=Say),
-    "nothing heard": lambda: contract(hears=Never),
-    "anything heard": lambda: contract(hears=Any),
+    "a field": lambda: contract(client_messages=like(Say, more=(int, 1))),
+    "the type of a field": lambda: contract(client_messages=like(Say, loud=(int, 0))),
+    "a constraint": lambda: contract(client_messages=like(Say, text=(str, Field(max_length=11)))),
+    "a default of what is heard": lambda: contract(client_messages=like(Say, loud=(bool, True))),
+    "an additional field refused": lambda: contract(client_messages=like(Say, "Say", ConfigDict(extra="forbid"))),
+    "a message that is said": lambda: contract(server_messages=Say),
+    "both directions exchanged": lambda: contract(client_messages=Said, server_messages=Say),
+    "nothing heard": lambda: contract(client_messages=Never),
+    "anything heard": lambda: contract(client_messages=Any),
     "a parameter": lambda: contract(params=like(Room, page=(int, 1))),
     "no parameters": lambda: contract(params=object),
     "a parameter in a header": lambda: contract(params=like(Room, room=(Annotated[str, FromHeader("room")], ...))),
@@ -116,8 +122,10 @@ def test_which_message_is_the_error_reply_counts() -> None:
     class Tagged(Alas):
         type: Literal["alas"] = "alas"  # type: ignore[assignment]
 
-    says = Annotated[Oops | Tagged, Field(discriminator="type")]
-    assert contract(says=says, error=Oops) != contract(says=says, error=Tagged)
+    server_messages = Annotated[Oops | Tagged, Field(discriminator="type")]
+    assert contract(server_messages=server_messages, error=Oops) != contract(
+        server_messages=server_messages, error=Tagged
+    )
 
 
 def test_recursive_models_have_one_whatever_they_are_called() -> None:
@@ -125,8 +133,10 @@ def test_recursive_models_have_one_whatever_they_are_called() -> None:
         fields: dict[str, Any] = dict.fromkeys(sides, (f"{name} | None", None))
         return create_model(name, **fields)
 
-    assert contract(hears=tree("Tree", "left", "right")) == contract(hears=tree("Shrub", "left", "right"))
-    assert contract(hears=tree("Tree", "left", "right")) != contract(hears=tree("Tree", "left"))
+    assert contract(client_messages=tree("Tree", "left", "right")) == contract(
+        client_messages=tree("Shrub", "left", "right")
+    )
+    assert contract(client_messages=tree("Tree", "left", "right")) != contract(client_messages=tree("Tree", "left"))
 
 
 def test_it_is_the_same_in_every_process_and_computed_once() -> None:

@@ -18,7 +18,7 @@ import werkzeug.exceptions
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.support import CONNECT, Event, scope, wire
-from typedws._endpoint.endings import Ending, cause_of, ending_of, origin_refused
+from typedws._endpoint.endings import Ending, ending_for, origin_refused, root_cause
 from typedws._endpoint.endpoints import Endpoint, endpoint
 from typedws._endpoint.origins import OriginRefusal
 from typedws._protocol.outcomes import Outcome
@@ -248,7 +248,7 @@ async def test_a_failure_alone_is_logged_once_with_its_traceback_and_swallowed(
     [record] = found.records
     assert (found.raised, record.levelno) == (None, logging.ERROR)
     assert record.exc_info is not None
-    assert type(record.exc_info[1]) is type(cause_of(FAILURES[name]()))
+    assert type(record.exc_info[1]) is type(root_cause(FAILURES[name]()))
     assert SECRET not in record.getMessage()
 
 
@@ -259,7 +259,7 @@ async def test_a_failure_in_a_framework_is_answered_and_raised_and_one_line_says
 ) -> None:
     found = await run(dying(kind, when, FAILURES[name]), app=object())
     assert found.denial[0] == 500 if when == "before" else found.closure == (1011, "")
-    assert type(found.raised) is type(cause_of(FAILURES[name]()))
+    assert type(found.raised) is type(root_cause(FAILURES[name]()))
     assert found.levels == [logging.WARNING]
     assert found.records[0].exc_info is None
     assert SECRET not in found.records[0].getMessage()
@@ -278,7 +278,7 @@ async def test_debug_tells_the_peer_what_was_raised(run: Any, kind: Kind, when: 
 
 
 async def test_debug_tells_nothing_more_of_what_was_foreseen() -> None:
-    assert ending_of(HTTPException(401), debug=True) == ending_of(HTTPException(401))
+    assert ending_for(HTTPException(401), debug=True) == ending_for(HTTPException(401))
 
 
 async def test_headers_and_data_of_an_exception_are_those_of_the_denial(run: Any) -> None:
@@ -324,25 +324,25 @@ async def test_without_the_extension_a_denial_is_a_close(run: Any) -> None:
 def test_several_failures_stay_a_group_and_one_is_itself() -> None:
     one, other = ValueError(), KeyError()
     both = group(one, GONE, other)
-    assert cause_of(both) is both
-    assert cause_of(group(GONE, one)) is one
-    assert cause_of(one) is one
+    assert root_cause(both) is both
+    assert root_cause(group(GONE, one)) is one
+    assert root_cause(one) is one
 
 
 def test_a_group_without_failures_is_the_gravest_of_it() -> None:
     misused = WebSocketDisconnected(1000, "", "application")
     denied = HTTPException(401)
-    assert cause_of(group(GONE, denied)) is denied
-    assert cause_of(group(denied, GONE, misused)) is misused
+    assert root_cause(group(GONE, denied)) is denied
+    assert root_cause(group(denied, GONE, misused)) is misused
 
 
 def test_going_on_after_ones_own_close_is_a_warning() -> None:
-    ending = ending_of(WebSocketDisconnected(1000, "", "application"))
+    ending = ending_for(WebSocketDisconnected(1000, "", "application"))
     assert (ending.level, ending.code, ending.is_failure) == (logging.WARNING, 1000, False)
 
 
 def test_a_refused_origin_is_one_line_that_names_both_hosts_and_the_remedy() -> None:
     refusal = OriginRefusal("origin", "http://evil.example", "chat.example", "why", "Policy(...) would allow it")
     ending = origin_refused(refusal)
-    assert ending == Ending(status=403, detail="this origin may not connect", told=str(refusal))
+    assert ending == Ending(status=403, detail="this origin may not connect", log_message=str(refusal))
     assert ending.level == logging.INFO

@@ -97,8 +97,8 @@ def test_annotations_may_name_what_the_function_around_defines() -> None:
     async def configured(ws: "Connection[Local, Local]") -> None: ...
 
     for app in (direct, configured):
-        assert app.contract.hears is not None
-        assert app.contract.hears.form is Local
+        assert app.contract.client_messages is not None
+        assert app.contract.client_messages.form is Local
 
 
 async def test_a_method_a_partial_and_an_object_are_handlers() -> None:

@@ -17,9 +17,9 @@ from typing_extensions import TypeAliasType
 
 from tests.support import stable_id
 from typedws import Connection, Contract, Handshake, InvalidEndpoint, Outcome, WebSocket, endpoint
-from typedws._endpoint.assignability import may_be
+from typedws._endpoint.assignability import is_assignable
 from typedws._endpoint.endpoints import Endpoint
-from typedws._endpoint.handler_signature import HandlerKind, Signature, agreed, read_signature
+from typedws._endpoint.handler_signature import HandlerKind, Signature, check_agrees, read_signature
 from typedws.exceptions import InvalidDeclaration
 
 T = TypeVar("T")
@@ -478,7 +478,7 @@ def test_a_checker_refuses_what_the_tables_say(refused_by_mypy: dict[str, list[s
 @pytest.mark.parametrize("number", range(len(PAIRS)), ids=[" for ".join(pair[:2]) for pair in PAIRS])
 def test_a_type_may_be_another_where_a_checker_says_so(number: int, names: dict[str, Any]) -> None:
     hints = get_type_hints(names[f"pair_{number}"], include_extras=True)
-    assert may_be(hints["narrow"], get_args(hints["wide"])[0]) is PAIRS[number][3]
+    assert is_assignable(hints["narrow"], get_args(hints["wide"])[0]) is PAIRS[number][3]
 
 
 @pytest.mark.parametrize("number", range(len(HANDLERS)), ids=[handler.partition("\n")[0] for handler, *_ in HANDLERS])
@@ -499,19 +499,19 @@ def test_aliases_that_name_themselves_come_to_an_end() -> None:
     names: dict[str, Any] = {"Alias": TypeAliasType}
     if sys.version_info >= (3, 12):
         exec("type One = int | list[One]\ntype Other = int | list[Other]\ntype Text = str | list[Text]", names)
-        assert may_be(names["One"], names["One"])
-        assert may_be(names["One"], names["Other"])
-        assert not may_be(names["One"], names["Text"])
+        assert is_assignable(names["One"], names["One"])
+        assert is_assignable(names["One"], names["Other"])
+        assert not is_assignable(names["One"], names["Text"])
     one = TypeAliasType("one", "int | list[one]")  # type: ignore[misc]
-    assert may_be(one, one)
+    assert is_assignable(one, one)
 
 
 def test_an_open_type_may_be_anything() -> None:
     for form in (T, "Message", typing.ForwardRef("Message"), [int]):
-        assert may_be(form, Message)
-        assert may_be(Message, form)
-        assert may_be(list[Any], list[T])  # type: ignore[valid-type]
-    assert may_be(Message, T | None)
+        assert is_assignable(form, Message)
+        assert is_assignable(Message, form)
+        assert is_assignable(list[Any], list[T])  # type: ignore[valid-type]
+    assert is_assignable(Message, T | None)
 
 
 # --- what is read ---
@@ -670,8 +670,8 @@ def test_local_types_are_found_where_the_handler_is_declared() -> None:
     async def talk(ws: "Connection[Local, Event]") -> None: ...
 
     made: Endpoint[Any, Any, Any] = talk
-    assert made.contract.hears is not None
-    assert made.contract.hears.form is Local
+    assert made.contract.client_messages is not None
+    assert made.contract.client_messages.form is Local
 
 
 def test_the_names_around_a_handler_that_was_imported_are_not_its_own() -> None:
@@ -757,10 +757,10 @@ def test_a_classic_handler_of_something_else_is_refused() -> None:
         read(of_message, is_classic=True)
 
 
-async def hears_less(ws: Connection[Never, Event, Room]) -> None: ...
+async def receives_less(ws: Connection[Never, Event, Room]) -> None: ...
 
 
-async def says_more(ws: Connection[Message, Event | Room, Room]) -> None: ...
+async def sends_more(ws: Connection[Message, Event | Room, Room]) -> None: ...
 
 
 async def wants_more(ws: Connection[Message, Event, Message]) -> None: ...
@@ -772,14 +772,17 @@ AGREE: Final = "declare the connection once, and name it in both"
 @pytest.mark.parametrize(
     ("handler", "told"),
     [
-        (hears_less, "expected a handler that hears Message, as the contract 'chat' does, found no message in"),
-        (says_more, "expected a handler that says Event, as the contract 'chat' does, found Event | Room in"),
-        (wants_more, "a handler that has the parameters Room, as the contract 'chat' does, found Message in"),
+        (
+            receives_less,
+            "expected a handler that receives Message, as the contract 'chat' declares, found no message in",
+        ),
+        (sends_more, "expected a handler that sends Event, as the contract 'chat' declares, found Event | Room in"),
+        (wants_more, "a handler that has the parameters Room, as the contract 'chat' declares, found Message in"),
     ],
 )
 def test_a_handler_that_disagrees_is_told_what_both_say(handler: Any, told: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
-        agreed(read(handler), Contract("chat", CHAT))
+        check_agrees(read(handler), Contract("chat", CHAT))
     assert str(caught.value).endswith(f"{told} {handler.__name__}: {AGREE}")
 
 
@@ -788,10 +791,10 @@ SILENT: Final[list[Any]] = [unannotated, anything, wide, passing(two), plain]
 
 @pytest.mark.parametrize("handler", SILENT)
 def test_a_handler_that_does_not_tell_agrees(handler: Any) -> None:
-    agreed(read(handler), Contract("chat", CHAT))
+    check_agrees(read(handler), Contract("chat", CHAT))
 
 
 def test_a_contract_that_declares_nothing_gives_a_handler_nothing() -> None:
-    with pytest.raises(InvalidEndpoint, match=r"a handler that hears object, as the contract 'chat' does"):
-        agreed(read(plain), Contract("chat", Connection))
-    agreed(read(bare), Contract("chat", CHAT))
+    with pytest.raises(InvalidEndpoint, match=r"a handler that receives object, as the contract 'chat' declares"):
+        check_agrees(read(plain), Contract("chat", Connection))
+    check_agrees(read(bare), Contract("chat", CHAT))

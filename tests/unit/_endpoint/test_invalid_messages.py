@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from tests.support import CONNECT, Event, binary, disconnect, scope, text, wire
 from typedws._contract.contract import Contract, ErrorReply
 from typedws._endpoint.endpoints import Endpoint, endpoint
-from typedws._endpoint.invalid_messages import answer_of
+from typedws._endpoint.invalid_messages import answer_for
 from typedws._endpoint.policy import Policy
 from typedws._protocol.outcomes import Outcome
 from typedws.asgi import ASGIApp
@@ -267,7 +267,7 @@ async def test_a_mode_of_a_single_receive_is_kept() -> None:
 
 
 def test_close_answers_nothing() -> None:
-    assert answer_of(Policy(), CHAT) is None
+    assert answer_for(Policy(), CHAT) is None
 
 
 # --- feeds ---

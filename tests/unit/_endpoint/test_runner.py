@@ -20,11 +20,11 @@ from typedws._connection import session
 from typedws._connection.base import session_of
 from typedws._contract.problem_documents import DenialResponse
 from typedws._endpoint import runner as running
-from typedws._endpoint.admission import Guard
+from typedws._endpoint.admission import Admission
 from typedws._endpoint.endpoints import Endpoint, endpoint
 from typedws._endpoint.framework_exceptions import is_handled_outside
 from typedws._endpoint.policy import Policy
-from typedws._endpoint.timeouts import Patience
+from typedws._endpoint.timeouts import TimeoutMonitor
 from typedws._protocol.outcomes import Outcome
 from typedws._runtime.watchdog import watchdog
 from typedws.asgi import ASGIApp
@@ -741,14 +741,14 @@ async def test_an_integration_watches_and_finishes_by_itself(wire: Wire, policy:
     async def talk(ws: Connection[Message, Message, Room]) -> None:
         seen.append(ws.params.room)
 
-    guard = Guard(policy)
+    guard = Admission(policy)
     runner = endpoint(talk).runner(guard)
     ws = runner.make(scope(query_string=b"room=5"), wire.receive, wire.send)
     runner.declare(ws)
     found: Exception | None = None
-    with Patience(session_of(ws), guard) as patience:
+    with TimeoutMonitor(session_of(ws), guard) as patience:
         found = await runner.handle(ws)
-    assert (found, patience.verdict, seen) == (None, None, [5])
+    assert (found, patience.expired, seen) == (None, None, [5])
     assert [event["type"] for event in wire.sent] == [ACCEPT]
     assert await runner.finish(ws, found, is_mounted=True) is None
     assert closure(wire.sent) == (1000, "")
@@ -820,7 +820,7 @@ async def test_every_end_makes_room_for_the_next(make_wire: MakeWire, handler: A
         with contextlib.suppress(ValueError, Exit):
             await wire.run(app, **around)
         assert not any(event.get("status") == 503 for event in wire.sent)
-    assert app._runner._guard.connections == 0
+    assert app._runner._admission.connections == 0
 
 
 async def test_an_origin_is_refused_before_the_handler_and_its_parameters(wire: Wire, logs: Logs) -> None:

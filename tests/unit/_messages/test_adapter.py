@@ -840,9 +840,9 @@ def test_the_words_of_a_type_are_known_and_no_other() -> None:
     form: Any = list[Aliased] | Annotated[Lists | Tree, Field(title="t")] | dict[str, Literal["dog"]]
     known = adapter(form)
     for word in ("x", "X", "many", "other", "renamed", "branches", "dog", "Aliased", "Lists"):
-        assert known.knows(word)
+        assert known.names_field(word)
     for word in ("secret", "y", "branch", "renamed2", "Many"):
-        assert not known.knows(word)
+        assert not known.names_field(word)
 
 
 # --- plain values ---

@@ -8,7 +8,7 @@ from typing_extensions import TypeAliasType
 
 from tests.support import stable_id
 from typedws._messages.adapter import adapter_for
-from typedws._messages.core_schema import fields_of, found_in, kinds_of, nodes, takes_many
+from typedws._messages.core_schema import fields_of, kinds_of, metadata_of, nodes, takes_many
 
 Names = TypeAliasType("Names", list[str])
 
@@ -63,7 +63,7 @@ def test_what_is_marked_is_found_inside_the_field_but_not_inside_another_structu
         {"type": "model-field", "schema": {"type": "list", "items_schema": marked}},
         {"type": "model-field", "schema": {"type": "int"}, "metadata": {"key": "mark"}},
     ):
-        assert found_in(field, "key") == "mark"
-        assert found_in(field, "other") is None
+        assert metadata_of(field, "key") == "mark"
+        assert metadata_of(field, "other") is None
     inner = {"type": "model", "schema": {"type": "model-fields", "fields": {"a": {"schema": marked}}}}
-    assert found_in({"type": "model-field", "schema": inner}, "key") is None
+    assert metadata_of({"type": "model-field", "schema": inner}, "key") is None

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic_core import SchemaSerializer, core_schema
 from typing_extensions import TypedDict
 
-from typedws._messages import nonfinite_serializer
+from typedws._messages import nonfinite_serializer as module
 from typedws._messages.adapter import adapter_for
-from typedws._messages.nonfinite_serializer import outspoken
+from typedws._messages.nonfinite_serializer import nonfinite_serializer
 from typedws.codecs import TextJSON
 from typedws.exceptions import UnsendableMessage
 
@@ -77,7 +77,7 @@ FORMS: dict[str, tuple[Any, Callable[[float], object]]] = {
 @pytest.mark.parametrize(("form", "make"), FORMS.values(), ids=FORMS)
 def test_all_else_is_written_as_always(form: Any, make: Callable[[float], object]) -> None:
     adapter = TypeAdapter[Any](form)
-    found = outspoken(adapter.core_schema)
+    found = nonfinite_serializer(adapter.core_schema)
     assert found is not None
     message = make(2.5)
     for by_alias in (True, False):
@@ -87,7 +87,7 @@ def test_all_else_is_written_as_always(form: Any, make: Callable[[float], object
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(("form", "make"), FORMS.values(), ids=FORMS)
 def test_a_non_finite_number_is_written_as_one(form: Any, make: Callable[[float], object], value: float) -> None:
-    found = outspoken(TypeAdapter[Any](form).core_schema)
+    found = nonfinite_serializer(TypeAdapter[Any](form).core_schema)
     assert found is not None
     word = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
     assert word in found.to_json(make(value)).decode().replace('"', "")
@@ -95,7 +95,7 @@ def test_a_non_finite_number_is_written_as_one(form: Any, make: Callable[[float]
 
 def test_a_choice_with_a_label_is_written_as_any_other() -> None:
     schema = core_schema.union_schema([(core_schema.float_schema(), "number"), core_schema.str_schema()])
-    found = outspoken(schema)
+    found = nonfinite_serializer(schema)
     assert found is not None
     assert [found.to_json(value) for value in (1.5, math.nan, "a")] == [b"1.5", b"NaN", b'"a"']
 
@@ -111,8 +111,8 @@ def ignores(schema: Any, config: Any = None, **options: object) -> SchemaSeriali
 
 @pytest.mark.parametrize("stub", [refuses, ignores])
 def test_without_one_messages_are_looked_through_all_the_same(monkeypatch: pytest.MonkeyPatch, stub: Any) -> None:
-    can_be_made: Any = vars(nonfinite_serializer)["_can_be_made"]
-    monkeypatch.setattr(nonfinite_serializer, "SchemaSerializer", stub)
+    can_be_made: Any = vars(module)["_can_be_made"]
+    monkeypatch.setattr(module, "SchemaSerializer", stub)
     can_be_made.cache_clear()
     try:
 
@@ -121,7 +121,7 @@ def test_without_one_messages_are_looked_through_all_the_same(monkeypatch: pytes
             other: None = None
 
         adapter = adapter_for(Message)
-        assert adapter.writes_null_for_numbers
+        assert adapter.may_write_null_for_numbers
         encode = TextJSON().encoder(adapter)
         assert encode(Message(value=None)) == '{"value":null,"other":null}'
         with pytest.raises(UnsendableMessage, match="finite"):

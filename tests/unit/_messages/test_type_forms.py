@@ -38,9 +38,9 @@ from pydantic import (
 )
 from typing_extensions import TypeAliasType, TypedDict, TypeVar
 
-from typedws._endpoint.assignability import may_be
-from typedws._messages.type_forms import home_of, identity, is_class, is_nothing, plain_members, type_name, unwrapped
-from typedws._messages.type_parameters import says_nothing, type_arguments
+from typedws._endpoint.assignability import is_assignable
+from typedws._messages.type_forms import cache_owner, identity, is_class, is_never, plain_members, type_name, unwrap
+from typedws._messages.type_parameters import is_undeclared, type_arguments
 from typedws.exceptions import InvalidMessageType
 
 T = TypeVar("T")
@@ -365,7 +365,7 @@ HOMES: list[Any] = [
 
 @pytest.mark.parametrize(("form", "home"), HOMES, ids=written)
 def test_the_home_of_a_form_is_the_first_class_of_its_users_own(form: Any, home: type[Any] | None) -> None:
-    assert home_of(form) is home
+    assert cache_owner(form) is home
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
@@ -374,7 +374,7 @@ def test_the_type_statement_makes_an_alias_too() -> None:
     exec("type Alias = A | B", names)
     members: list[Any] = [A, B]
     assert list(plain_members(names["Alias"])) == members
-    assert home_of(names["Alias"]) is A
+    assert cache_owner(names["Alias"]) is A
 
 
 CLASSES: list[tuple[Any, bool]] = [
@@ -402,20 +402,20 @@ def test_a_class_is_no_alias(form: Any, expected: bool) -> None:
 
 
 def test_the_empty_type_has_two_names() -> None:
-    assert is_nothing(Never)
-    assert is_nothing(NoReturn)
+    assert is_never(Never)
+    assert is_never(NoReturn)
     for form in (None, Any, object, type(None), A, list[Never]):
-        assert not is_nothing(form)
+        assert not is_never(form)
 
 
 @pytest.mark.parametrize("form", [None, Any, object, T, D], ids=written)
 def test_a_form_that_declares_nothing(form: Any) -> None:
-    assert says_nothing(form)
+    assert is_undeclared(form)
 
 
 @pytest.mark.parametrize("form", [A, int, Never, type(None), list[Any], A | Any, WITH_NONE, "None"], ids=written)
 def test_a_form_that_declares_something(form: Any) -> None:
-    assert not says_nothing(form)
+    assert not is_undeclared(form)
 
 
 # --- type arguments ---
@@ -501,7 +501,7 @@ def test_type_arguments_are_followed_to_a_base(
     assert type_arguments(class_, arguments, Base) == expected
 
 
-# --- what an alias stands for; `may_be` is tried with the checkers, in test_handlers ---
+# --- what an alias stands for; `is_assignable` is tried with the checkers, in test_handlers ---
 
 UNWRAPPED: list[tuple[Any, Any]] = [
     (A, A),
@@ -518,16 +518,16 @@ UNWRAPPED: list[tuple[Any, Any]] = [
 
 @pytest.mark.parametrize(("form", "meant"), UNWRAPPED, ids=written)
 def test_an_alias_stands_for_what_it_names(form: Any, meant: Any) -> None:
-    assert unwrapped(form) == meant
+    assert unwrap(form) == meant
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
 def test_the_type_statement_makes_an_alias_with_parameters_too() -> None:
     names: dict[str, Any] = {"A": A, "B": B}
     exec("type Pair[X] = tuple[X, X]\ntype Two = Pair[A | B]", names)
-    assert unwrapped(names["Two"]) == tuple[A | B, A | B]
-    assert may_be(names["Two"], tuple[A | B, ...])
-    assert not may_be(names["Two"], tuple[A, ...])
+    assert unwrap(names["Two"]) == tuple[A | B, A | B]
+    assert is_assignable(names["Two"], tuple[A | B, ...])
+    assert not is_assignable(names["Two"], tuple[A, ...])
 
 
 GENERIC: dict[str, Any] = {"list": list, "dict": dict, "tuple": tuple, "annotated": Annotated, "optional": Optional}
@@ -551,18 +551,18 @@ forms: st.SearchStrategy[Any] = st.recursive(st.sampled_from(LEAVES), nested, ma
 
 @given(forms, forms)
 def test_a_type_may_be_itself_a_union_with_another_and_anything(one: Any, other: Any) -> None:
-    assert may_be(one, one)
-    assert may_be(one, Annotated[one, "another note"])
-    assert may_be(one, OLD_UNION_OF[other, one])
-    assert may_be(OLD_UNION_OF[one, other], OLD_UNION_OF[other, one])
-    assert may_be(list[one], list[Annotated[one, "another note"]])
-    assert may_be(Never, one)
-    assert may_be(one, object)
-    assert may_be(one, Any)
+    assert is_assignable(one, one)
+    assert is_assignable(one, Annotated[one, "another note"])
+    assert is_assignable(one, OLD_UNION_OF[other, one])
+    assert is_assignable(OLD_UNION_OF[one, other], OLD_UNION_OF[other, one])
+    assert is_assignable(list[one], list[Annotated[one, "another note"]])
+    assert is_assignable(Never, one)
+    assert is_assignable(one, object)
+    assert is_assignable(one, Any)
 
 
 def test_what_is_too_deep_to_tell_is_taken() -> None:
     deep: list[Any] = [int, str]
     for _ in range(3_000):
         deep = [GENERIC["list"][each] for each in deep]
-    assert may_be(*deep)
+    assert is_assignable(*deep)

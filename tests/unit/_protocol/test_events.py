@@ -16,12 +16,12 @@ from typedws._protocol.events import (
     close_event,
     disconnect_of,
     frame_of,
-    private_close,
-    tells_disconnect,
+    means_disconnected,
+    private_range_close,
     text_event,
 )
 from typedws._protocol.outcomes import Closed
-from typedws._protocol.server_profiles import Server
+from typedws._protocol.server_profiles import ServerProfile
 from typedws.close_codes import ApplicationCloseCode
 from typedws.exceptions import ClosedBy, InvalidClose, InvalidHandshake, InvalidState, TypedWSError, UnsendableMessage
 
@@ -71,7 +71,7 @@ def test_a_disconnect_is_read_whatever_the_server_leaves_out(
 
 def test_a_missing_reason_says_nothing_where_the_server_tells_none() -> None:
     event = {"type": "websocket.disconnect", "code": 1005}
-    assert disconnect_of(event, Server(tells_reasons=False)) == Closed(1005, "", "peer")
+    assert disconnect_of(event, ServerProfile(reports_close_reasons=False)) == Closed(1005, "", "peer")
 
 
 class Closes(ApplicationCloseCode):
@@ -81,7 +81,7 @@ class Closes(ApplicationCloseCode):
 @pytest.mark.parametrize(("code", "told"), [(4001, Closes.MOVED), (4002, 4002), (1000, 1000), (None, 1005)])
 def test_a_code_that_a_contract_names_is_told_by_its_name(code: int | None, told: int) -> None:
     event = {"type": "websocket.disconnect", "code": code, "reason": ""}
-    found = disconnect_of(event, Server(is_peer=True, closes=Closes))
+    found = disconnect_of(event, ServerProfile(is_peer=True, closes=Closes))
     assert (type(found.code), found.code) == (type(told), told)
 
 
@@ -211,7 +211,7 @@ def test_events_of_the_applications_own_are_held_to_the_same_rules(
     ],
 )
 def test_what_a_server_raises_tells_whether_the_peer_is_gone(error: Exception, tells: bool) -> None:
-    assert tells_disconnect(error) is tells
+    assert means_disconnected(error) is tells
 
 
 TOKEN = "s3cr3t-t0k3n"
@@ -262,5 +262,5 @@ def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str)
     ],
 )
 def test_a_code_that_a_server_refuses_has_a_private_one(event: Event, other: tuple[int, str | None] | None) -> None:
-    made = private_close(event)
+    made = private_range_close(event)
     assert (made and (made.get("code"), made.get("reason"))) == other

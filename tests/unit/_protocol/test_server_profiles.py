@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from tests.support import scope
-from typedws._protocol.server_profiles import CURRENT, Server, server_of
+from typedws._protocol.server_profiles import CURRENT, ServerProfile, profile_of
 
 DENIAL: dict[str, Any] = {"websocket.http.response": {}}
-OLDER = Server(tells_by_send=False, tells_reasons=False)
-GRANIAN = Server(tells_by_send=False, tells_reasons=False, keeps_messages=False, takes_parts=False)
+OLDER = ServerProfile(send_raises_when_gone=False, reports_close_reasons=False)
+GRANIAN = ServerProfile(
+    send_raises_when_gone=False, reports_close_reasons=False, has_safe_receive=False, accepts_body_parts=False
+)
 
 
 @pytest.mark.parametrize(
@@ -24,5 +26,5 @@ GRANIAN = Server(tells_by_send=False, tells_reasons=False, keeps_messages=False,
         ({"asgi": {"spec_version": "2.3"}, "extensions": {"http.response.pathsend": {}, **DENIAL}}, GRANIAN),
     ],
 )
-def test_a_server_is_known_by_its_scope(told: dict[str, Any], server: Server) -> None:
-    assert server_of(scope(**told)) == server
+def test_a_server_is_known_by_its_scope(told: dict[str, Any], server: ServerProfile) -> None:
+    assert profile_of(scope(**told)) == server

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support import Event
-from typedws._protocol.state import Application, Client, ConnectionState, Move, WebSocketState, classic, move_of
+from typedws._protocol.state import Application, Client, ConnectionState, Move, WebSocketState, classic_state, move_of
 from typedws.exceptions import InvalidState
 
 
@@ -38,8 +38,8 @@ def test_any_other_event_is_none(kind: str) -> None:
         (Application.DENIED, WebSocketState.DISCONNECTED),
     ],
 )
-def test_a_standing_has_a_classic_word(standing: Client | Application, word: WebSocketState) -> None:
-    assert classic(standing) is word
+def test_a_standing_has_a_classic_state_word(standing: Client | Application, word: WebSocketState) -> None:
+    assert classic_state(standing) is word
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from typedws._runtime.event_loop import interruptible
-from typedws._runtime.watchdog import Watchdog, period_for, watchdog
+from typedws._runtime.watchdog import Watchdog, check_interval, watchdog
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ class Looked:
     ("timeout", "period"), [(0.001, 0.01), (0.08, 0.01), (0.8, 0.1), (8, 1), (30, 1), (float("inf"), 1)]
 )
 def test_a_timeout_is_looked_at_eight_times_within_it_but_not_for_ever(timeout: float, period: float) -> None:
-    assert period_for(timeout) == pytest.approx(period)
+    assert check_interval(timeout) == pytest.approx(period)
 
 
 async def test_what_is_added_is_looked_at_until_it_is_discarded() -> None:

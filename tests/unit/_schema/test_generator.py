@@ -77,8 +77,8 @@ wrapped: Any = eval("lambda value, handler: handler(value)")
 
 
 def test_a_default_may_be_left_out_of_what_is_heard_and_always_is_in_what_is_said() -> None:
-    assert "required" not in schema(Say, "heard")
-    assert schema(Say, "said")["required"] == ["type", "text"]
+    assert "required" not in schema(Say, "receive")
+    assert schema(Say, "send")["required"] == ["type", "text"]
 
 
 def test_what_may_be_left_out_of_what_is_said_is_not_required() -> None:
@@ -88,8 +88,8 @@ def test_what_may_be_left_out_of_what_is_said_is_not_required() -> None:
         missing: int | MISSING = MISSING
         never: int = Field(default=1, exclude=True)
 
-    assert schema(Sparse, "said")["required"] == ["kept"]
-    assert list(fields(Sparse, "said")) == ["kept", "maybe", "missing"]
+    assert schema(Sparse, "send")["required"] == ["kept"]
+    assert list(fields(Sparse, "send")) == ["kept", "maybe", "missing"]
 
 
 def test_computed_fields_are_said_and_not_heard() -> None:
@@ -101,8 +101,8 @@ def test_computed_fields_are_said_and_not_heard() -> None:
         def area(self) -> float:
             return self.radius * 3.0
 
-    assert list(fields(Circle, "heard")) == ["radius"]
-    assert schema(Circle, "said")["required"] == ["radius", "area"]
+    assert list(fields(Circle, "receive")) == ["radius"]
+    assert schema(Circle, "send")["required"] == ["radius", "area"]
 
 
 def test_aliases_are_those_that_the_wire_has() -> None:
@@ -122,12 +122,12 @@ def test_aliases_are_those_that_the_wire_has() -> None:
     class Keys(TypedDict):
         n: Annotated[int, Field(alias="N")]
 
-    assert [list(fields(Aliased, direction)) for direction in ("heard", "said")] == [["N"], ["N"]]
-    assert [list(fields(ByName, direction)) for direction in ("heard", "said")] == [["n"], ["n"]]
-    assert [list(fields(Holder, direction)) for direction in ("heard", "said")] == [["inner", "Other"]] * 2
-    assert list(fields(Keys, "heard")) == ["n"]
+    assert [list(fields(Aliased, direction)) for direction in ("receive", "send")] == [["N"], ["N"]]
+    assert [list(fields(ByName, direction)) for direction in ("receive", "send")] == [["n"], ["n"]]
+    assert [list(fields(Holder, direction)) for direction in ("receive", "send")] == [["inner", "Other"]] * 2
+    assert list(fields(Keys, "receive")) == ["n"]
     definitions = Definitions()
-    both = definitions.add(adapter_for(dict[str, ByName | Aliased]), "heard")["additionalProperties"]
+    both = definitions.add(adapter_for(dict[str, ByName | Aliased]), "receive")["additionalProperties"]
     assert [list(definitions.resolved(choice)["properties"]) for choice in both["anyOf"]] == [["n"], ["N"]]
 
 
@@ -142,14 +142,14 @@ def test_each_member_of_a_union_goes_by_its_own_answer_on_aliases() -> None:
         n: int = Field(1, alias="N")
 
     definitions = Definitions()
-    union = definitions.add(adapter_for(Annotated[ByAlias | ByName, Field(discriminator="kind")]), "said")
+    union = definitions.add(adapter_for(Annotated[ByAlias | ByName, Field(discriminator="kind")]), "send")
     names = [list(definitions.resolved(choice)["properties"]) for choice in union["anyOf"]]
     assert names == [["type", "N"], ["kind", "n"]]
 
 
 def test_a_tag_is_required_even_where_it_has_a_default() -> None:
     definitions = Definitions()
-    union = definitions.add(adapter_for(Annotated[Join | Say, Field(discriminator="type")]), "heard")
+    union = definitions.add(adapter_for(Annotated[Join | Say, Field(discriminator="type")]), "receive")
     named = definitions.named([union])
     assert named.schemas()["Join"]["required"] == ["type"]
     assert named.with_names(union)["oneOf"] == [{"$ref": "#/$defs/Join"}, {"$ref": "#/$defs/Say"}]
@@ -161,7 +161,7 @@ def test_a_tag_is_required_beside_the_reference_where_the_model_also_comes_alone
         either: Annotated[Join | Say, Field(discriminator="type")]
 
     definitions = Definitions()
-    both = definitions.add(adapter_for(Both), "heard")
+    both = definitions.add(adapter_for(Both), "receive")
     schemas = definitions.named([both]).schemas()
     assert "required" not in schemas["Join"]
     choices = schemas["Both"]["properties"]["either"]["oneOf"]
@@ -170,7 +170,7 @@ def test_a_tag_is_required_beside_the_reference_where_the_model_also_comes_alone
 
 def test_where_a_function_tells_members_apart_a_message_may_fit_several() -> None:
     form = Annotated[Annotated[Join, Tag("j")] | Annotated[Say, Tag("s")], Discriminator(lambda _: "j")]
-    assert list(schema(form, "heard")) == ["anyOf"]
+    assert list(schema(form, "receive")) == ["anyOf"]
 
 
 # --- values that JSON has no type for ---
@@ -193,14 +193,14 @@ class BytesHex(Bytes):
     [(Bytes, None, (2, 10)), (Bytes64, "base64url", (8, 16)), (BytesHex, "base16", (10, 20))],
 )
 def test_lengths_of_bytes_are_those_of_the_text(model: Any, encoding: str | None, lengths: tuple[int, int]) -> None:
-    data = fields(model, "heard")["data"]
+    data = fields(model, "receive")["data"]
     assert (data.get("contentEncoding"), (data["minLength"], data["maxLength"])) == (encoding, lengths)
-    assert fields(model, "said")["data"] == data
+    assert fields(model, "send")["data"] == data
 
 
 @pytest.mark.parametrize(("form", "digit"), [(UUID1, "1"), (UUID4, "4")])
 def test_a_uuid_of_a_version_has_the_standard_format_and_a_pattern(form: Any, digit: str) -> None:
-    described = schema(form, "heard")
+    described = schema(form, "receive")
     assert described["format"] == "uuid"
     assert f"-{digit}[0-9a-fA-F]" in described["pattern"]
 
@@ -211,12 +211,12 @@ def test_times_as_numbers_are_numbers() -> None:
         at: datetime
         took: timedelta
 
-    assert fields(Took, "said") == {"at": {"type": "number"}, "took": {"type": "number"}}
-    assert {each["format"] for each in fields(Took, "heard").values()} == {"date-time", "duration"}
+    assert fields(Took, "send") == {"at": {"type": "number"}, "took": {"type": "number"}}
+    assert {each["format"] for each in fields(Took, "receive").values()} == {"date-time", "duration"}
 
 
 def test_a_decimal_is_heard_as_a_number_too() -> None:
-    heard, said = schema(Decimal, "heard"), schema(Decimal, "said")
+    heard, said = schema(Decimal, "receive"), schema(Decimal, "send")
     assert heard == {"anyOf": [{"type": "number"}, said]}
 
 
@@ -226,7 +226,7 @@ class Point(NamedTuple):
 
 
 def test_a_named_tuple_goes_out_whole() -> None:
-    assert [schema(Point, direction)["minItems"] for direction in ("heard", "said")] == [1, 2]
+    assert [schema(Point, direction)["minItems"] for direction in ("receive", "send")] == [1, 2]
 
 
 # --- mappings ---
@@ -250,13 +250,13 @@ KEYS: dict[Any, tuple[Any, Any]] = {
 def test_keys_are_the_texts_that_stand_for_them(key: Any) -> None:
     heard, said = KEYS[key]
     form: Any = dict[key, int]
-    assert schema(form, "heard").get("propertyNames", "absent") == heard
-    assert schema(form, "said").get("propertyNames", "absent") == (heard if said is None else said)
+    assert schema(form, "receive").get("propertyNames", "absent") == heard
+    assert schema(form, "send").get("propertyNames", "absent") == (heard if said is None else said)
 
 
 def test_a_mapping_of_anything_to_anything_is_an_object() -> None:
-    assert schema(dict[str, Any], "heard") == {"type": "object", "additionalProperties": True}
-    assert schema(Annotated[dict[str, int], Field(min_length=1)], "heard")["minProperties"] == 1
+    assert schema(dict[str, Any], "receive") == {"type": "object", "additionalProperties": True}
+    assert schema(Annotated[dict[str, int], Field(min_length=1)], "receive")["minProperties"] == 1
 
 
 # --- what is left open ---
@@ -273,20 +273,20 @@ class Untold(BaseModel):
 
 
 OPEN: Mapping[str, tuple[Any, Direction, Any]] = {
-    "a serialiser that says": (Annotated[int, PlainSerializer(as_text)], "said", {"type": "string"}),
-    "a serialiser that does not say": (Annotated[int, PlainSerializer(as_anything)], "said", {}),
-    "one that wraps": (Annotated[int, WrapSerializer(wrapped)], "said", {}),
-    "a model with one that says": (Told, "said", {"type": "object", "additionalProperties": {"type": "integer"}}),
-    "a model with one that does not say": (Untold, "said", {}),
-    "a validator of everything": (Annotated[int, PlainValidator(as_anything)], "heard", {}),
-    "a class": (type[int], "heard", {}),
-    "what pydantic cannot describe": (Callable[[], int], "heard", {}),
+    "a serialiser that says": (Annotated[int, PlainSerializer(as_text)], "send", {"type": "string"}),
+    "a serialiser that does not say": (Annotated[int, PlainSerializer(as_anything)], "send", {}),
+    "one that wraps": (Annotated[int, WrapSerializer(wrapped)], "send", {}),
+    "a model with one that says": (Told, "send", {"type": "object", "additionalProperties": {"type": "integer"}}),
+    "a model with one that does not say": (Untold, "send", {}),
+    "a validator of everything": (Annotated[int, PlainValidator(as_anything)], "receive", {}),
+    "a class": (type[int], "receive", {}),
+    "what pydantic cannot describe": (Callable[[], int], "receive", {}),
     "a schema of the author's own": (
         Annotated[int, PlainValidator(as_anything), WithJsonSchema({"type": "integer"})],
-        "heard",
+        "receive",
         {"type": "integer"},
     ),
-    "pydantic's own serialiser": (SecretStr, "said", {"type": "string", "format": "password", "writeOnly": True}),
+    "pydantic's own serialiser": (SecretStr, "send", {"type": "string", "format": "password", "writeOnly": True}),
 }
 
 
@@ -321,7 +321,7 @@ class Defaults(BaseModel):
 
 
 def test_defaults_are_written_as_they_go_out_sets_in_order() -> None:
-    defaults = {name: each["default"] for name, each in fields(Defaults, "heard").items() if "default" in each}
+    defaults = {name: each["default"] for name, each in fields(Defaults, "receive").items() if "default" in each}
     assert defaults == {
         "some": ["a", "b", "c"],
         "nested": {"x": [[1, 2, 3]]},
@@ -337,6 +337,6 @@ def test_what_json_cannot_say_is_left_out() -> None:
         low: float = Field(ge=float("-inf"), le=1)
         some: int = Field(examples=[float("nan")], json_schema_extra={"x-when": "now"})
 
-    described = fields(Odd, "heard")
+    described = fields(Odd, "receive")
     assert described == {"low": {"maximum": 1, "type": "number"}, "some": {"type": "integer", "x-when": "now"}}
     json.dumps(described, allow_nan=False)

@@ -49,41 +49,41 @@ HERE = "tests__unit___schema__test_naming"
 
 
 def test_a_lone_name_is_short() -> None:
-    assert names((Point, "heard"), (Box[int], "heard")) == ["Point", "Box_int_"]
+    assert names((Point, "receive"), (Box[int], "receive")) == ["Point", "Box_int_"]
 
 
 def test_models_that_share_a_name_tell_their_modules() -> None:
-    assert names((Point, "heard"), (elsewhere.Point, "heard")) == [
+    assert names((Point, "receive"), (elsewhere.Point, "receive")) == [
         f"{HERE}__Point",
         "tests__conformance__messages__Point",
     ]
 
 
 def test_a_model_that_is_heard_and_said_is_one_where_it_is_the_same() -> None:
-    assert names((Point, "heard"), (Point, "said")) == ["Point", "Point"]
-    assert names((Say, "heard"), (Say, "said")) == ["Say-Input", "Say-Output"]
-    assert names((Box[Say], "heard"), (Box[Say], "said"))[0] == "Box_Say_-Input"
+    assert names((Point, "receive"), (Point, "send")) == ["Point", "Point"]
+    assert names((Say, "receive"), (Say, "send")) == ["Say-Input", "Say-Output"]
+    assert names((Box[Say], "receive"), (Box[Say], "send"))[0] == "Box_Say_-Input"
 
 
 def test_models_that_share_module_and_name_tell_a_hash_of_what_they_are() -> None:
-    first, second = names((local(int), "heard"), (local(str), "heard"))
+    first, second = names((local(int), "receive"), (local(str), "receive"))
     assert first != second
     assert first.startswith(f"{HERE}__local___locals___Local-")
-    assert names((local(str), "heard"), (local(int), "heard")) == [second, first]
+    assert names((local(str), "receive"), (local(int), "receive")) == [second, first]
 
 
 def test_models_that_agree_in_everything_are_one() -> None:
-    assert names((local(int), "heard"), (local(int), "heard")) == ["Local", "Local"]
+    assert names((local(int), "receive"), (local(int), "receive")) == ["Local", "Local"]
 
 
 def test_the_order_does_not_count() -> None:
     types: list[tuple[Any, Direction]] = [
-        (Point, "heard"),
-        (elsewhere.Point, "said"),
-        (Say, "heard"),
-        (Say, "said"),
-        (local(int), "heard"),
-        (local(str), "heard"),
+        (Point, "receive"),
+        (elsewhere.Point, "send"),
+        (Say, "receive"),
+        (Say, "send"),
+        (local(int), "receive"),
+        (local(str), "receive"),
     ]
     expected = dict(zip(types, names(*types), strict=True))
     for order in permutations(types):
@@ -92,8 +92,8 @@ def test_the_order_does_not_count() -> None:
 
 def test_what_nobody_refers_to_is_left_out() -> None:
     definitions = Definitions()
-    definitions.add(adapter_for(Say), "heard")
-    schema = definitions.add(adapter_for(Box[Point]), "heard")
+    definitions.add(adapter_for(Say), "receive")
+    schema = definitions.add(adapter_for(Box[Point]), "receive")
     assert set(definitions.named([schema]).schemas()) == {"Box_Point_", "Point"}
 
 
@@ -122,7 +122,7 @@ def test_a_definition_may_refer_to_itself() -> None:
         trees: "list[Tree]"
 
     definitions = Definitions()
-    schema = definitions.add(adapter_for(Tree), "heard")
+    schema = definitions.add(adapter_for(Tree), "receive")
     named = definitions.named([schema])
     assert (
         named.schemas()["Tree"]["properties"]["trees"]["items"] == named.with_names(schema) == {"$ref": "#/$defs/Tree"}
@@ -138,5 +138,5 @@ def test_models_that_agree_are_one_whichever_of_them_is_said_too() -> None:
 
     one, other = made(), made()
     expected = ["Twin-Input", "Twin-Input", "Twin-Output"]
-    assert names((one, "heard"), (other, "heard"), (other, "said")) == expected
-    assert names((other, "heard"), (one, "heard"), (one, "said")) == expected
+    assert names((one, "receive"), (other, "receive"), (other, "send")) == expected
+    assert names((other, "receive"), (one, "receive"), (one, "send")) == expected

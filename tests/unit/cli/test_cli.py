@@ -158,9 +158,9 @@ def test_contracts_are_shown_as_tables(folder: Path) -> None:
         "scores: object of integer, optional",
         "loose: array of any, optional",
         "why: 'tired' | 'bored'",
-        "hears nothing",
-        "says array of integer",
-        "says anything",
+        "client message nothing",
+        "server message array of integer",
+        "server message anything",
         "mode chat.v1.json application/json in text frames",
     ):
         assert row in lines, told

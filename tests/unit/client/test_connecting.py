@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from tests.support import stable_id
 from typedws import Connection, Contract, FromCookie, FromHeader, InvalidHandshake, InvalidPath
 from typedws._contract.params import read_params
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws._http.path_templates import PathTemplate
 from typedws._http.request import HandshakeRequest
 from typedws._messages.adapter import adapter_for
@@ -36,7 +36,7 @@ chat = Contract("chat", Connection[str, str, Room], modes=("text", "msgpack"))
 plain = Contract("plain", Connection[str, str])
 
 
-def asked(url: str, params: object = None, contract: Any = chat, **options: Any) -> Request:
+def asked(url: str, params: object = None, contract: Any = chat, **options: Any) -> OutgoingRequest:
     return plan_for(url, contract, params, **options).request
 
 

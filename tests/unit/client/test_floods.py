@@ -184,7 +184,7 @@ async def test_a_pong_that_repeats_no_ping_is_no_answer(answer: bytes) -> None:
 # --- the closing handshake ---
 
 
-async def says_nothing(end: ServerEnd) -> None:
+async def is_undeclared(end: ServerEnd) -> None:
     await end.accept()
     await end.until_gone()
 
@@ -236,7 +236,7 @@ async def drips(end: ServerEnd) -> None:
 
 
 STUBBORN: Final[Sequence[Script[None]]] = [
-    says_nothing,
+    is_undeclared,
     does_not_read,
     answers_but_keeps_tcp,
     floods_with_messages,

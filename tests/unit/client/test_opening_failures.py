@@ -36,7 +36,7 @@ class Misbehaviour(Protocol):
     async def __call__(self, end: ServerEnd, /) -> None: ...
 
 
-def says(*answer: bytes, then_leaves: bool = False) -> Misbehaviour:
+def server_messages(*answer: bytes, then_leaves: bool = False) -> Misbehaviour:
     """Read the request and write the answer; then wait for the client to go, or close TCP."""
 
     async def misbehave(end: ServerEnd) -> None:
@@ -114,22 +114,37 @@ def denied(status: str) -> str:
 
 FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]] = [
     # What never comes to an end.
-    ("no answer", says(), ConnectTimeout, TOO_LATE),
-    ("half a status line", says(b"HTTP/1.1 10"), ConnectTimeout, TOO_LATE),
-    ("half the headers", says(ACCEPTED_LINE, b"Upgrade: websocket\r\nConn"), ConnectTimeout, TOO_LATE),
-    ("less of a body than announced", says(b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nx"), ConnectTimeout, TOO_LATE),
-    ("a body without an end", says(b"HTTP/1.1 401 No\r\n\r\nx"), ConnectTimeout, TOO_LATE),
+    ("no answer", server_messages(), ConnectTimeout, TOO_LATE),
+    ("half a status line", server_messages(b"HTTP/1.1 10"), ConnectTimeout, TOO_LATE),
+    ("half the headers", server_messages(ACCEPTED_LINE, b"Upgrade: websocket\r\nConn"), ConnectTimeout, TOO_LATE),
+    (
+        "less of a body than announced",
+        server_messages(b"HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nx"),
+        ConnectTimeout,
+        TOO_LATE,
+    ),
+    ("a body without an end", server_messages(b"HTTP/1.1 401 No\r\n\r\nx"), ConnectTimeout, TOO_LATE),
     (
         "a chunked body without an end",
-        says(b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"),
+        server_messages(b"HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"),
         ConnectTimeout,
         TOO_LATE,
     ),
     # What ends too early.
     ("TCP closed at once", closes_at_once, ServerUnreachable, TOO_EARLY),
-    ("TCP closed after the request", says(then_leaves=True), ServerUnreachable, TOO_EARLY),
-    ("TCP closed within the status line", says(b"HTTP/1.1 10", then_leaves=True), ServerUnreachable, TOO_EARLY),
-    ("TCP closed within the headers", says(ACCEPTED_LINE, b"Upg", then_leaves=True), ServerUnreachable, TOO_EARLY),
+    ("TCP closed after the request", server_messages(then_leaves=True), ServerUnreachable, TOO_EARLY),
+    (
+        "TCP closed within the status line",
+        server_messages(b"HTTP/1.1 10", then_leaves=True),
+        ServerUnreachable,
+        TOO_EARLY,
+    ),
+    (
+        "TCP closed within the headers",
+        server_messages(ACCEPTED_LINE, b"Upg", then_leaves=True),
+        ServerUnreachable,
+        TOO_EARLY,
+    ),
     ("TCP reset at once", resets_at_once, ServerUnreachable, TOO_EARLY),
     ("TCP reset after the request", resets_after_the_request, ServerUnreachable, TOO_EARLY),
     ("TCP reset within the answer", resets_within_the_answer, ServerUnreachable, TOO_EARLY),
@@ -137,7 +152,7 @@ FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]]
     ("an endless status line", never_stops(b"HTTP/1.1 ", b"1" * 65536), InvalidResponse, TOO_LARGE),
     ("an endless header", never_stops(ACCEPTED_LINE + b"X-Long: ", b"x" * 65536), InvalidResponse, TOO_LARGE),
     ("endless headers", never_stops(ACCEPTED_LINE, b"X-More: x\r\n" * 5000), InvalidResponse, TOO_LARGE),
-    ("a long header", says(ACCEPTED_LINE, b"X-Long: ", b"x" * 9000, b"\r\n"), InvalidResponse, TOO_LARGE),
+    ("a long header", server_messages(ACCEPTED_LINE, b"X-Long: ", b"x" * 9000, b"\r\n"), InvalidResponse, TOO_LARGE),
     (
         "100 MB, announced",
         never_stops(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n", b"x" * 65536),
@@ -159,33 +174,35 @@ FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]]
     ),
     # What is no HTTP/1.1.
     ("the banner of SSH", greets_first, InvalidResponse, NO_HTTP),
-    ("rubbish", says(bytes(range(256))), InvalidResponse, NO_HTTP),
-    ("lines without CR", says(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"), InvalidResponse, NO_HTTP),
-    ("HTTP/1.0", says(b"HTTP/1.0 101 Switching Protocols\r\n\r\n"), InvalidResponse, NO_HTTP),
+    ("rubbish", server_messages(bytes(range(256))), InvalidResponse, NO_HTTP),
+    ("lines without CR", server_messages(b"HTTP/1.1 200 OK\nContent-Length: 0\n\n"), InvalidResponse, NO_HTTP),
+    ("HTTP/1.0", server_messages(b"HTTP/1.0 101 Switching Protocols\r\n\r\n"), InvalidResponse, NO_HTTP),
     (
         "HTTP/2",
-        says(b"\0\0\x12\4\0\0\0\0\0\0\3\0\0\0\x64\0\4\0\1\0\0\0\5\0\1\0\0\0\0\7\1\0\0\0\0\0HTTP/2 only\r\n"),
+        server_messages(b"\0\0\x12\4\0\0\0\0\0\0\3\0\0\0\x64\0\4\0\1\0\0\0\5\0\1\0\0\0\0\7\1\0\0\0\0\0HTTP/2 only\r\n"),
         InvalidResponse,
         NO_HTTP,
     ),
-    ("a status that is none", says(b"HTTP/1.1 099 What\r\n\r\n"), InvalidResponse, NO_HTTP),
-    ("a header that is none", says(ACCEPTED_LINE, b"no colon\r\n\r\n"), InvalidResponse, NO_HTTP),
+    ("a status that is none", server_messages(b"HTTP/1.1 099 What\r\n\r\n"), InvalidResponse, NO_HTTP),
+    ("a header that is none", server_messages(ACCEPTED_LINE, b"no colon\r\n\r\n"), InvalidResponse, NO_HTTP),
     (
         "two lengths",
-        says(b"HTTP/1.1 400 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+        server_messages(b"HTTP/1.1 400 No\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
         InvalidResponse,
         NO_HTTP,
     ),
     # Another answer.
     (
         "301",
-        says(b"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"),
+        server_messages(
+            b"HTTP/1.1 301 Moved Permanently\r\nLocation: ws://elsewhere.example/\r\nContent-Length: 0\r\n\r\n"
+        ),
         ConnectionDenied,
         denied("301 (Moved Permanently)"),
     ),
     (
         "401 with a problem document",
-        says(
+        server_messages(
             b"HTTP/1.1 401 Unauthorized\r\nContent-Type: application/problem+json\r\n"
             b"Content-Length: %d\r\n\r\n" % len(PROBLEM) + PROBLEM
         ),
@@ -194,27 +211,27 @@ FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]]
     ),
     (
         "401 with text",
-        says(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"),
+        server_messages(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno"),
         ConnectionDenied,
         denied("401 (Unauthorized)"),
     ),
-    ("200", says(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), ConnectionDenied, denied("200 (OK)")),
+    ("200", server_messages(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), ConnectionDenied, denied("200 (OK)")),
     (
         "404 without a body",
-        says(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
+        server_messages(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"),
         ConnectionDenied,
         denied("404 (Not Found)"),
     ),
-    ("204", says(b"HTTP/1.1 204 No Content\r\n\r\n"), ConnectionDenied, denied("204 (No Content)")),
+    ("204", server_messages(b"HTTP/1.1 204 No Content\r\n\r\n"), ConnectionDenied, denied("204 (No Content)")),
     (
         "503 with Retry-After",
-        says(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"),
+        server_messages(b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"),
         ConnectionDenied,
         denied("503 (Service Unavailable)"),
     ),
     (
         "400 in chunks",
-        says(
+        server_messages(
             b"HTTP/1.1 400 Bad Request\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"2\r\nab\r\n",
             b"1\r\nc\r\n",
@@ -225,13 +242,13 @@ FAILURES: Final[Sequence[tuple[str, Misbehaviour, type[ConnectionFailed], str]]]
     ),
     (
         "400 up to the end of TCP",
-        says(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ab", b"c", then_leaves=True),
+        server_messages(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"ab", b"c", then_leaves=True),
         ConnectionDenied,
         denied("400 (Bad Request)"),
     ),
     (
         "an unregistered status",
-        says(b"HTTP/1.1 499 Whatever\r\nContent-Length: 0\r\n\r\n"),
+        server_messages(b"HTTP/1.1 499 Whatever\r\nContent-Length: 0\r\n\r\n"),
         ConnectionDenied,
         denied("499"),
     ),
@@ -378,7 +395,7 @@ def wrapped(status: str, headers: bytes, body: bytes) -> bytes:
 async def test_a_denial_has_all_that_the_server_said(
     answer: bytes, status: int, header: tuple[str, str], body: bytes, problem: ProblemDocument | None
 ) -> None:
-    async with scripted(says(answer)) as server:
+    async with scripted(server_messages(answer)) as server:
         with pytest.raises(ConnectionDenied) as caught:
             await connect(server.url).__aenter__()
     denial = caught.value

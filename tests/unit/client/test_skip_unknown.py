@@ -1,4 +1,4 @@
-"""`TolerantConnection`: a client older than its server passes over what it does not know, and nothing else."""
+"""`SkipUnknownConnection`: a client older than its server passes over what it does not know, and nothing else."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
@@ -10,7 +10,7 @@ from tests.support import binary, disconnect, scope, text, wire
 from typedws import Connection, Contract, InvalidMessage, WebSocketDisconnect
 from typedws._http.headers import Headers
 from typedws.client import Accepted
-from typedws.client.skip_unknown import TolerantConnection
+from typedws.client.skip_unknown import SkipUnknownConnection
 
 pytestmark = pytest.mark.anyio
 
@@ -43,13 +43,13 @@ JOINED = '{"type":"joined","room":"lobby"}'
 TYPING = '{"type":"typing"}'
 
 
-def client(form: Any, *events: Any) -> TolerantConnection[Any, Any]:
+def client(form: Any, *events: Any) -> SkipUnknownConnection[Any, Any]:
     receive, send, _ = wire(*events, disconnect())
     contract: Contract[Any, Any, Any] = Contract("chat", Connection[Any, form])
-    return TolerantConnection(scope(), receive, send, Accepted(None, Headers()), contract)
+    return SkipUnknownConnection(scope(), receive, send, Accepted(None, Headers()), contract)
 
 
-def by_calls(ws: TolerantConnection[Any, Any]) -> AsyncIterator[Any]:
+def by_calls(ws: SkipUnknownConnection[Any, Any]) -> AsyncIterator[Any]:
     async def calls() -> AsyncIterator[Any]:
         while True:
             try:
@@ -60,8 +60,8 @@ def by_calls(ws: TolerantConnection[Any, Any]) -> AsyncIterator[Any]:
     return calls()
 
 
-Way = Callable[[TolerantConnection[Any, Any]], AsyncIterator[Any]]
-WAYS: dict[str, Way] = {"async for": aiter, "iter_models": TolerantConnection.iter_models, "receive_model": by_calls}
+Way = Callable[[SkipUnknownConnection[Any, Any]], AsyncIterator[Any]]
+WAYS: dict[str, Way] = {"async for": aiter, "iter_models": SkipUnknownConnection.iter_models, "receive_model": by_calls}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -113,6 +113,6 @@ async def test_a_narrower_type_is_asked_for_among_those_that_are_known() -> None
 
 async def test_without_a_contract_nothing_is_unknown() -> None:
     receive, send, _ = wire(text(TYPING))
-    ws = TolerantConnection[Any, Any](scope(), receive, send, Accepted(None, Headers()), None)
+    ws = SkipUnknownConnection[Any, Any](scope(), receive, send, Accepted(None, Headers()), None)
     with pytest.raises(InvalidMessage):
         await ws.receive_model(Union)

@@ -111,7 +111,7 @@ async def speaks_http(end: ServerEnd) -> None:
     await end.until_gone()
 
 
-async def says_nothing(end: ServerEnd) -> None:
+async def is_undeclared(end: ServerEnd) -> None:
     await end.until_gone()
 
 
@@ -142,7 +142,7 @@ TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer
     [
         (speaks_http, TLSHandshakeFailed, NOT_TRUSTED, "wrong version number"),
         (refuses, TLSHandshakeFailed, NOT_TRUSTED, "handshake failure"),
-        (says_nothing, ConnectTimeout, TOO_LATE, ""),
+        (is_undeclared, ConnectTimeout, TOO_LATE, ""),
         (leaves, ServerUnreachable, UNREACHABLE, "the end of the connection"),
         (resets, ServerUnreachable, UNREACHABLE, ""),  # a reset, or an end: as it is met
     ],

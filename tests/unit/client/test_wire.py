@@ -13,7 +13,7 @@ from websockets.http11 import Request as HTTPRequest
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from typedws._http.outgoing_request import Request
+from typedws._http.outgoing_request import OutgoingRequest
 from typedws.client import InvalidResponse
 from typedws.client.wire import Wire
 
@@ -53,7 +53,7 @@ class Server:
 
 
 def opened(*subprotocols: str, is_compressing: bool = False) -> tuple[Wire, Server]:
-    wire = Wire(Request.of("ws://h/chat?x=1", {"X-Own": "1"}, subprotocols), LIMIT, is_compressing)
+    wire = Wire(OutgoingRequest.of("ws://h/chat?x=1", {"X-Own": "1"}, subprotocols), LIMIT, is_compressing)
     server = Server(wire, *subprotocols, is_compressing=is_compressing)
     assert wire.accepted() is None
     server.accept()
@@ -96,7 +96,7 @@ def test_it_asks_as_a_client_does() -> None:
 
 def test_the_caller_s_own_fields_stand_in_for_those_of_every_handshake() -> None:
     headers = [("Host", "other"), ("User-Agent", "mine"), ("X-Two", "1"), ("x-two", "2"), ("Cookie", "caf\xe9=1")]
-    request = Request.of("wss://ann:pass@h:444/", headers, ())
+    request = OutgoingRequest.of("wss://ann:pass@h:444/", headers, ())
     asked = Wire(request, LIMIT, is_compressing=True).asked
     assert [value for name, value in asked if name in {b"host", b"user-agent"}] == [b"other", b"mine"]
     assert [value for name, value in asked if name == b"x-two"] == [b"1", b"2"]

@@ -83,7 +83,7 @@ def test_a_contract_says_all_that_a_client_must_know() -> None:
         "description": "For all.",
         "error": {"$ref": "#/$defs/ErrorReply"},
         "fingerprint": chat.fingerprint,
-        "hears": {
+        "clientMessages": {
             "discriminator": {"mapping": {"join": "#/$defs/Join", "say": "#/$defs/Say"}, "propertyName": "type"},
             "oneOf": [{"$ref": "#/$defs/Join"}, {"$ref": "#/$defs/Say"}],
         },
@@ -110,7 +110,7 @@ def test_a_contract_says_all_that_a_client_must_know() -> None:
             "headers": {"type": "object", "properties": {"x-tenant": {"type": "string"}}, "required": ["x-tenant"]},
             "cookies": {"type": "object", "properties": {"session": {"default": "", "type": "string"}}},
         },
-        "says": {
+        "serverMessages": {
             "discriminator": {"mapping": {"error": "#/$defs/ErrorReply", "say": "#/$defs/Say"}, "propertyName": "type"},
             "oneOf": [{"$ref": "#/$defs/Say"}, {"$ref": "#/$defs/ErrorReply"}],
         },
@@ -125,7 +125,7 @@ def test_definitions_of_a_contract_are_those_that_it_refers_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "hears", "says"),
+    ("connection", "client_messages", "server_messages"),
     [
         (Connection[Never, str], False, {"type": "string"}),
         (Connection[str, Never], {"type": "string"}, False),
@@ -133,9 +133,9 @@ def test_definitions_of_a_contract_are_those_that_it_refers_to() -> None:
         (Connection[list[Join], None], {"type": "array", "items": {"$ref": "#/$defs/Join"}}, {"type": "null"}),
     ],
 )
-def test_a_direction_may_be_of_any_type_or_none(connection: Any, hears: Any, says: Any) -> None:
+def test_a_direction_may_be_of_any_type_or_none(connection: Any, client_messages: Any, server_messages: Any) -> None:
     document = contract_document(Contract("chat", connection))
-    assert (document["hears"], document["says"]) == (hears, says)
+    assert (document["clientMessages"], document["serverMessages"]) == (client_messages, server_messages)
 
 
 def test_what_an_annotation_agrees_on_has_a_mode_and_no_subprotocol() -> None:

@@ -19,10 +19,10 @@ from typedws._schema.generator import Direction
 from typedws.schema.examples import examples_of
 
 
-def examples(form: Any, direction: Direction = "heard") -> list[Any]:
+def examples(form: Any, direction: Direction = "receive") -> list[Any]:
     definitions = Definitions()
     adapter = adapter_for(form)
-    return examples_of(adapter, direction, definitions.add(adapter, "heard"), definitions.resolved)
+    return examples_of(adapter, direction, definitions.add(adapter, "receive"), definitions.resolved)
 
 
 class Colour(Enum):
@@ -131,8 +131,8 @@ def test_examples_are_small_and_look_like_one(name: str) -> None:
 
 
 def test_what_is_said_is_shown_as_it_goes_out() -> None:
-    assert examples(Doubled, "heard") == [{"in": 1}]
-    assert examples(Doubled, "said") == [{"out": 1}]
+    assert examples(Doubled, "receive") == [{"in": 1}]
+    assert examples(Doubled, "send") == [{"out": 1}]
 
 
 @pytest.mark.parametrize("case", CASES, ids=stable_id)

@@ -8,7 +8,7 @@ import pytest
 from examples import auth_chat, chat, fastapi_chat, first_message, price_feed, upload
 from tests.unit.testing.rows import end_of
 from typedws import ErrorReply
-from typedws.testing import Connecting, TestConnection, advance_clock, connect, settle
+from typedws.testing import TestConnecting, TestConnection, advance_clock, connect, settle
 
 pytestmark = pytest.mark.anyio
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 BEARER: Final = {"Authorization": "Bearer token-of-ann"}
 MARKED: Final = ("bearer", "token-of-bob")
-Chatting = Connecting[auth_chat.ServerMessage, auth_chat.ClientMessage]
+Chatting = TestConnecting[auth_chat.ServerMessage, auth_chat.ClientMessage]
 
 
 def chatting_as_ann(*subprotocols: str) -> Chatting:
@@ -75,7 +75,7 @@ async def test_auth_chat_knows_its_rooms() -> None:
 # --- chat ---
 
 
-def entering(name: str) -> Connecting[chat.ServerMessage, chat.ClientMessage]:
+def entering(name: str) -> TestConnecting[chat.ServerMessage, chat.ClientMessage]:
     return connect(chat.app, f"/chat/lobby?name={name}&token=sesame", chat.chat.contract)
 
 
@@ -100,7 +100,7 @@ async def test_chat_denies_who_does_not_know_the_word() -> None:
 # --- fastapi_chat ---
 
 
-def entering_fastapi(token: str) -> Connecting[fastapi_chat.Said, fastapi_chat.Say]:
+def entering_fastapi(token: str) -> TestConnecting[fastapi_chat.Said, fastapi_chat.Say]:
     return connect(fastapi_chat.app, f"/chat/garden?token={token}", fastapi_chat.chat)
 
 
@@ -121,7 +121,7 @@ async def test_fastapi_chat_denies_a_stranger() -> None:
 # --- first_message ---
 
 
-def greeting() -> Connecting[first_message.ServerMessage, first_message.ClientMessage]:
+def greeting() -> TestConnecting[first_message.ServerMessage, first_message.ClientMessage]:
     return connect(first_message.app, "/chat", first_message.talk.contract)
 
 
@@ -226,7 +226,7 @@ DIGEST: Final = sha256(FILE).hexdigest()
 Uploading = TestConnection[upload.ServerMessage, upload.ClientMessage]
 
 
-def uploading() -> Connecting[upload.ServerMessage, upload.ClientMessage]:
+def uploading() -> TestConnecting[upload.ServerMessage, upload.ClientMessage]:
     return connect(upload.app, "/upload", upload.upload.contract)
 
 

@@ -48,7 +48,7 @@ from tests.e2e.echoes import (
 )
 from tests.e2e.serving import Handler
 from typedws import Connection, Contract, Endpoint, WebSocketDisconnect, endpoint
-from typedws.testing import Connecting, TestConnection, connect
+from typedws.testing import TestConnecting, TestConnection, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -186,7 +186,7 @@ KINDS: Final[Mapping[str, tuple[Any, list[Any]]]] = {
 }
 
 
-def echoing_kind(form: Any, mode: str) -> Connecting[Any, Any]:
+def echoing_kind(form: Any, mode: str) -> TestConnecting[Any, Any]:
     contract = Contract("echo", Connection[form, form], modes=MODES)
 
     async def handler(ws: Any) -> None:
