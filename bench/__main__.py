@@ -1,8 +1,10 @@
-"""The whole suite, one benchmark after the other: ``python -m bench [--quick] [--json] [NAME ...]``
+"""Run the whole benchmark suite, one benchmark after the other.
 
-Under 15 minutes on two cores. Each prints its tables, ratios first, of two runs in fresh processes beside each other,
-and with ``--json`` writes them to ``bench/results/``, with the versions of all that took part. ``--quick`` is one run
-of less, under 2 minutes. Leave the machine alone meanwhile.
+``python -m bench [--quick] [--json] [NAME ...]``
+
+The suite takes under 15 minutes on two cores. Each benchmark prints its tables, ratios first, with two runs in fresh
+processes side by side. ``--json`` also writes them to ``bench/results/``, with the versions of all packages that took
+part. ``--quick`` makes one shorter run, under 2 minutes. Leave the machine idle meanwhile.
 """
 
 import argparse
@@ -24,6 +26,7 @@ def main() -> None:
     failed: list[str] = []
     for name in options.names:
         start = time.perf_counter()
+        # bench.client has no --runs: its processes are new in every round anyway.
         runs = ["--runs", "1"] if options.quick and name != "client" else []
         code = subprocess.run([sys.executable, "-m", f"bench.{name}", *flags, *runs]).returncode
         failed += [name] if code else []

@@ -1,12 +1,15 @@
-"""The Autobahn suite against our client: every case, on asyncio and on trio. ``python -m bench.autobahn``
+"""Run every case of the Autobahn test suite against our client, on asyncio and on trio.
 
-The fuzzing server of ``autobahntestsuite`` 0.8.2 (the last release that can be run) needs Python 2.7. It is installed
-into a virtual environment of its own on the first run. Where that cannot be, one sentence says so, and the exit status
-is 2; it is 1 where the suite found a failure.
+``python -m bench.autobahn``
 
-Each case is a connection on which the client echoes what it receives, text and binary, until the server ends it.
-Sections 12 and 13 are about compression and run with it only; all others run without it and with it on offer.
-``--json`` writes verdicts by section, and each one that is not OK by its case, to ``bench/results/autobahn.json``.
+The fuzzing server of ``autobahntestsuite`` 0.8.2 (the last release that can be run) needs Python 2.7. The first run
+installs it into a virtual environment of its own. If that is impossible, the program prints one sentence and exits
+with status 2. It exits with status 1 if the suite found a failure.
+
+Each case is one connection: the client echoes what it receives, text and binary, until the server closes it.
+Sections 12 and 13 are about compression and run with compression only. All other sections run without it and with it
+on offer. ``--json`` writes the results by section, and each result other than OK by case, to
+``bench/results/autobahn.json``.
 """
 
 import argparse
@@ -34,30 +37,30 @@ from typedws.client import Compression, connect
 
 SUITE: Final = "0.8.2"
 PASSED: Final = ("OK", "NON-STRICT", "INFORMATIONAL", "UNIMPLEMENTED")
-"""Verdicts that are no failure, as the suite itself colours them."""
+"""Results that are not failures, by the colours of the suite's own report."""
 OF_COMPRESSION: Final = ("12", "13")
 CASE_TIMEOUT: Final = 120
-"""Seconds that one case may take: the largest echo 16 MB in fragments of 64 bytes, with a server in Python 2.7."""
+"""Seconds that one case may take: the largest ones echo 16 MB in fragments of 64 bytes, with a server in Python 2.7."""
 RESULTS: Final = Path(__file__).parent / "results" / "autobahn.json"
 
 
-class NotHere(Exception):
-    """The suite cannot be had on this machine."""
+class SuiteUnavailable(Exception):
+    """The suite cannot run on this machine."""
 
 
 # --- the suite ---
 
 
 def suite(directory: Path, python2: str) -> Path:
-    """Give the suite's command, and install it where it is not yet."""
+    """Return the path of the suite's command, and install the suite first if necessary."""
     wstest = directory / "bin" / "wstest"
     if wstest.exists():
         return wstest
     if shutil.which(python2) is None:
-        raise NotHere(f"there is no {python2} on this machine: name one with --python2")
-    found = run([python2, "-c", "import sys; sys.stdout.write(sys.executable)"], f"{python2} does not run")
+        raise SuiteUnavailable(f"there is no {python2} on this machine: name one with --python2")
+    executable = run([python2, "-c", "import sys; sys.stdout.write(sys.executable)"], f"{python2} does not run")
     run(
-        [sys.executable, "-m", "virtualenv", "--quiet", "--python", found, str(directory)],
+        [sys.executable, "-m", "virtualenv", "--quiet", "--python", executable, str(directory)],
         'virtualenv makes no environment for Python 2.7: pip install "virtualenv<20.22"',
     )
     install = [str(directory / "bin" / "pip"), "install", "--quiet", f"autobahntestsuite=={SUITE}"]
@@ -65,24 +68,25 @@ def suite(directory: Path, python2: str) -> Path:
     return wstest
 
 
-def run(command: list[str], otherwise: str) -> str:
+def run(command: list[str], message: str) -> str:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise NotHere(otherwise)
+        raise SuiteUnavailable(message)
     return result.stdout
 
 
 @contextlib.contextmanager
 def fuzzing_server(wstest: Path, cases: list[str], directory: Path) -> Iterator[str]:
-    """Run the server, which writes its reports into the directory; give its URL."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
+    """Run the fuzzing server, which writes its reports into the directory. Yield its URL."""
+    # The spec needs a port number, so take one that is free now.
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
     url = f"ws://127.0.0.1:{port}"
-    spec = directory / "spec.json"
-    asked = {"url": url, "outdir": str(directory), "cases": cases, "exclude-cases": [], "exclude-agent-cases": {}}
-    spec.write_text(json.dumps(asked))
+    spec_path = directory / "spec.json"
+    spec = {"url": url, "outdir": str(directory), "cases": cases, "exclude-cases": [], "exclude-agent-cases": {}}
+    spec_path.write_text(json.dumps(spec))
     with (directory / "log").open("w") as log:
-        command = [str(wstest), "--mode", "fuzzingserver", "--spec", str(spec), "--webport", "0"]
+        command = [str(wstest), "--mode", "fuzzingserver", "--spec", str(spec_path), "--webport", "0"]
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=directory)
         try:
             wait_for(port, process)
@@ -99,7 +103,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return
         time.sleep(0.1)
-    raise NotHere("the fuzzing server does not start")
+    raise SuiteUnavailable("the fuzzing server does not start")
 
 
 # --- our client ---
@@ -107,7 +111,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @dataclass(frozen=True)
 class Agent:
-    """One way in which our client runs."""
+    """One configuration of our client: its event loop and its compression."""
 
     backend: str
     compression: Compression | None
@@ -116,7 +120,7 @@ class Agent:
     def name(self) -> str:
         return f"typedws-{self.backend}-{self.compression or 'plain'}"
 
-    def takes(self, case: str) -> bool:
+    def runs(self, case: str) -> bool:
         return self.compression is not None or case.split(".")[0] not in OF_COMPRESSION
 
 
@@ -126,29 +130,29 @@ AGENTS: Final = {
 }
 
 
-async def ask(url: str) -> Any:
+async def fetch(url: str) -> Any:
     async with connect(url) as ws:
         return await ws.receive_json()
 
 
-async def tell(url: str) -> None:
-    """Ask for what is answered by a close alone."""
+async def wait_for_close(url: str) -> None:
+    """Connect to a URL at which the server only closes."""
     with contextlib.suppress(WebSocketDisconnect):
         async with connect(url, close_timeout=60) as ws:
             await ws.receive_text()
 
 
 async def all_cases(url: str) -> dict[int, str]:
-    """Give the number and the name of each case."""
-    count = await ask(f"{url}/getCaseCount")
-    return {number: (await ask(f"{url}/getCaseInfo?case={number}"))["id"] for number in range(1, count + 1)}
+    """Return the name of each case by its number."""
+    count = await fetch(f"{url}/getCaseCount")
+    return {number: (await fetch(f"{url}/getCaseInfo?case={number}"))["id"] for number in range(1, count + 1)}
 
 
 async def echo(url: str, compression: Compression | None) -> None:
     with contextlib.suppress(WebSocketDisconnect):
         async with connect(url, max_message_size=None, compression=compression, open_timeout=30) as ws:
             while True:
-                frame = await ws._receive_frame("a frame")  # noqa: SLF001 - which kind comes is the server's choice
+                frame = await ws._receive_frame("a frame")  # noqa: SLF001 - the server chooses the kind of frame
                 if isinstance(frame, str):
                     await ws.send_text(frame)
                 else:
@@ -156,7 +160,7 @@ async def echo(url: str, compression: Compression | None) -> None:
 
 
 async def drive(url: str, agent: Agent, cases: dict[int, str]) -> dict[str, str]:
-    """Run all cases of an agent, and give what went wrong on our side, by case."""
+    """Run all cases of an agent, and return the errors on our side by case."""
     errors: dict[str, str] = {}
     for number, case in cases.items():
         try:
@@ -164,30 +168,30 @@ async def drive(url: str, agent: Agent, cases: dict[int, str]) -> dict[str, str]
                 await echo(f"{url}/runCase?case={number}&agent={agent.name}", agent.compression)
         except Exception as error:
             errors[case] = type(error).__name__
-    await tell(f"{url}/updateReports?agent={agent.name}")
+    await wait_for_close(f"{url}/updateReports?agent={agent.name}")
     return errors
 
 
-# --- the verdicts ---
+# --- the results ---
 
 
-def verdicts(index: dict[str, dict[str, str]], errors: dict[str, str]) -> dict[str, Any]:
-    """Sum up what the suite says of an agent: of its behaviour, and of how it closed."""
+def summarize(index: dict[str, dict[str, str]], errors: dict[str, str]) -> dict[str, Any]:
+    """Summarize the suite's results for one agent: its behaviour, and how it closed."""
     sections: dict[str, Counter[str]] = {}
-    others: dict[str, str] = {}
+    not_ok: dict[str, str] = {}
     failed: list[str] = []
-    for case, said in sorted(index.items(), key=lambda item: order(item[0])):
-        behaviour, close = said["behavior"], said["behaviorClose"]
+    for case, result in sorted(index.items(), key=lambda item: order(item[0])):
+        behaviour, close = result["behavior"], result["behaviorClose"]
         sections.setdefault(case.split(".")[0], Counter())[behaviour] += 1
         if behaviour != "OK" or close not in ("OK", "INFORMATIONAL"):
-            others[case] = behaviour if close in PASSED else f"{behaviour}, close {close}"
+            not_ok[case] = behaviour if close in PASSED else f"{behaviour}, close {close}"
         if behaviour not in PASSED or close not in PASSED:
             failed.append(case)
     return {
         "cases": len(index),
         "verdicts": dict(sum(sections.values(), Counter[str]())),
         "sections": {name: dict(counts) for name, counts in sections.items()},
-        "other than OK": others,
+        "other than OK": not_ok,
         "failed": failed,
         "errors of the client": errors,
     }
@@ -203,7 +207,7 @@ def versions() -> dict[str, str]:
 
 
 def record(runs: dict[str, Any]) -> None:
-    """Write what was found, beside what is recorded of other agents with the same versions."""
+    """Write the results, and keep those of other agents that were recorded with the same versions."""
     about = {"versions": versions()}
     recorded = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     if recorded.get("versions") == about["versions"]:
@@ -228,32 +232,32 @@ def main() -> int:
             with fuzzing_server(wstest, options.cases, directory) as url:
                 cases = anyio.run(all_cases, url)
                 for agent in map(AGENTS.__getitem__, options.agents):
-                    taken = {number: case for number, case in cases.items() if agent.takes(case)}
-                    errors = anyio.run(drive, url, agent, taken, backend=agent.backend)
+                    own_cases = {number: case for number, case in cases.items() if agent.runs(case)}
+                    errors = anyio.run(drive, url, agent, own_cases, backend=agent.backend)
                     index = json.loads((directory / "index.json").read_text())
-                    missing = {case: {"behavior": "MISSING", "behaviorClose": "MISSING"} for case in taken.values()}
-                    runs[agent.name] = verdicts(missing | index.get(agent.name, {}), errors)
+                    missing = {case: {"behavior": "MISSING", "behaviorClose": "MISSING"} for case in own_cases.values()}
+                    runs[agent.name] = summarize(missing | index.get(agent.name, {}), errors)
                     show(agent, runs[agent.name])
                     if options.json:
                         record(runs)
-        except NotHere as error:
+        except SuiteUnavailable as error:
             print(f"The Autobahn suite cannot be run: {error}.")
             return 2
     return int(any(each["failed"] or each["errors of the client"] for each in runs.values()))
 
 
 def show(agent: Agent, run: dict[str, Any]) -> None:
-    print(f"{agent.name}: {run['cases']} cases, {told(run['verdicts'])}", flush=True)
+    print(f"{agent.name}: {run['cases']} cases, {listed(run['verdicts'])}", flush=True)
     for section, counts in run["sections"].items():
-        print(f"  section {section + ':':4s}{told(counts)}")
-    for case, verdict in run["other than OK"].items():
-        print(f"  {case + ':':9s}{verdict}{'  FAILURE' if case in run['failed'] else ''}")
+        print(f"  section {section + ':':4s}{listed(counts)}")
+    for case, result in run["other than OK"].items():
+        print(f"  {case + ':':9s}{result}{'  FAILURE' if case in run['failed'] else ''}")
     for case, error in run["errors of the client"].items():
         print(f"  {case + ':':9s}our client raised {error}")
 
 
-def told(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+def listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {result}" for result, count in counts.items())
 
 
 if __name__ == "__main__":

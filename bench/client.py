@@ -1,14 +1,16 @@
-"""Clients against one echo server: typedws, ``websockets``, picows, httpx-ws, trio-websocket.
+"""Compare clients against one echo server: typedws, ``websockets``, picows, httpx-ws and trio-websocket.
 
-``python -m bench.client``. The server has a process of its own, and so has each client, so that none pays for another's
-garbage, timers or imports, and the processor time of a process is that of one client. The processes are new in every
-round, as the layout of a process is worth a few percent; in a round, clients take turns with each workload, in another
-order every time. Printed are medians over the rounds, and as ratios the medians (and quartiles) of what each client did
-in a round as a multiple of what ``websockets`` did on asyncio in the same round: by the clock, and by processor time,
-which suffers less from what else runs on the machine. Above 1 is faster.
+``python -m bench.client``
 
-All receive exactly what they sent, in order, which is checked with each message. asyncio is that of the standard
-library. picows' client is about as fast as the server: what it shows by the clock is the least that it can do.
+The server has a process of its own, and so has each client. So no client pays for another's garbage, timers or
+imports, and the CPU time of a process is that of one client. The processes are new in every round, because the layout
+of a process is worth a few percent. In a round, the clients take turns with each workload, in a different order every
+time. The tables show medians over the rounds. Ratios are medians (and quartiles) of the speed of a client in a round,
+as a multiple of the speed of ``websockets`` on asyncio in the same round: by wall time, and by CPU time, which depends
+less on what else runs on the machine. Above 1 is faster.
+
+Every client receives exactly what it sent, in order; each message is checked. asyncio is the event loop of the
+standard library. The client of picows is about as fast as the server, so by wall time it shows a lower bound.
 """
 
 import argparse
@@ -30,16 +32,16 @@ RESULTS: Final = Path(__file__).parent / "results" / "client.json"
 PACKAGES: Final = "typedws websockets picows httpx-ws trio-websocket wsproto anyio trio pydantic uvloop".split()
 
 Round = dict[str, dict[str, dict[str, float]]]
-"""By workload and contestant, what one turn cost."""
+"""The cost of one turn, by workload and contestant."""
 
 
 def one_round(url: str, names: list[str], counts: dict[str, int]) -> Round:
-    """Let each contestant take its turn with each workload."""
+    """Run each contestant once with each workload, and return the costs."""
     result: Round = {}
     with contextlib.ExitStack() as stack:
         children = {name: stack.enter_context(process("bench.clients", name, url)) for name in names}
         for child in children.values():
-            answer(child)
+            answer(child)  # a child prints "ready" first
         for workload, count in counts.items():
             taking_part = [name for name in names if takes_part(name, workload)]
             random.shuffle(taking_part)
@@ -51,11 +53,11 @@ def one_round(url: str, names: list[str], counts: dict[str, int]) -> Round:
 def takes_part(name: str, workload: str) -> bool:
     if WORKLOADS[workload].is_typed:
         return CONTESTANTS[name].models is not None
-    return name != "websockets, in bytes"  # which is the same but for models
+    return name != "websockets, in bytes"  # the reference itself, except with models
 
 
 def summary(rounds: list[Round], workload: str, count: int) -> dict[str, dict[str, Any]]:
-    """Give what a table shows of a workload, by contestant."""
+    """Return the rows of a workload's table, by contestant."""
     turns = [each[workload] for each in rounds]
     result: dict[str, dict[str, Any]] = {}
     for name in turns[0]:

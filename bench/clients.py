@@ -1,7 +1,7 @@
-"""The clients that `bench.client` compares, each as its documentation would have it used, and what they are to do.
+"""The clients that `bench.client` compares, each used as its documentation shows, and their workloads.
 
-Run as a process, it is one of them, and takes its turns from the standard input. Compression is off for all; limits of
-size are those of each library, which all suffice; all else is by default, keepalive included.
+Run as a process, this module is one client, and reads its turns from the standard input. Compression is off for all.
+Size limits are the defaults of each library, which all suffice. Everything else is default too, keepalive included.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ WARM_UP: Final = 200
 """Messages on each connection before the measured ones."""
 
 
-# --- the messages: all different, so that one lost or out of its turn is noticed ---
+# --- the messages: all different, so that a lost or reordered one is noticed ---
 
 
 def small(number: int) -> str:
-    """Give a message of 57 bytes, one of which is no ASCII, as in `bench.floor`."""
+    """Return a message of 57 bytes with one non-ASCII character, as in `bench.floor`."""
     return f'{{"type":"say","room":"lobby","text":"hi wörld","n":{1000 + number % 9000}}}'
 
 
 def large(number: int) -> str:
-    """Give a message of 10,000 bytes."""
+    """Return a message of 10,000 bytes."""
     head, tail = '{"type":"say","room":"lobby","text":"', f'","n":{1000 + number % 9000}}}'
     return head + "x" * (10_000 - len(head) - len(tail)) + tail
 
@@ -51,18 +51,18 @@ def model(number: int) -> Say:
     return Say.model_validate_json(small(number))
 
 
-# --- what is to be done ---
+# --- what the clients do ---
 
 
 class Client(Protocol):
-    """A client that is connected."""
+    """A connected client."""
 
     async def stream(self, messages: Sequence[Any]) -> None:
-        """Send all, and meanwhile receive all."""
+        """Send all messages, and receive all of them meanwhile."""
         ...
 
     async def ping_pong(self, messages: Sequence[Any], depth: int) -> list[float]:
-        """Send one for each that comes back, with so many on their way. Give the time at which each came back."""
+        """Send a message for each that comes back, with ``depth`` in flight. Return the time of each reply."""
         ...
 
 
@@ -72,7 +72,7 @@ def check(received: object, sent: object) -> None:
 
 
 class Texts:
-    """Text by two coroutine functions, the library's own: nothing is put around them."""
+    """Text messages through the library's own two coroutine functions, without a wrapper around them."""
 
     def __init__(self, send: Callable[[str], Awaitable[None]], receive: Callable[[], Awaitable[Any]]) -> None:
         self._send = send
@@ -84,7 +84,7 @@ class Texts:
             tasks.start_soon(self._send_all, messages)
             for message in messages:
                 received = await receive()
-                if received != message:
+                if received != message:  # compared inline: a call for each message would count as the client's cost
                     check(received, message)
 
     async def _send_all(self, messages: Sequence[str]) -> None:
@@ -94,21 +94,21 @@ class Texts:
 
     async def ping_pong(self, messages: Sequence[str], depth: int) -> list[float]:
         send, receive, now, times = self._send, self._receive, time.perf_counter, list[float]()
-        ahead = iter(messages)
+        remaining = iter(messages)
         for _ in range(depth):
-            await send(next(ahead))
+            await send(next(remaining))
         for message in messages:
             received = await receive()
             times.append(now())
             if received != message:
                 check(received, message)
-            if (following := next(ahead, None)) is not None:
+            if (following := next(remaining, None)) is not None:
                 await send(following)
         return times
 
 
 class Typed:
-    """Models by typedws: ``send_model``, and ``async for``."""
+    """Models through typedws: ``send_model`` and ``async for``."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
@@ -132,11 +132,11 @@ class Typed:
 
 
 class TypedByHand(Typed):
-    """Models by ``websockets`` and pydantic: ``model_dump_json``, and ``validate_json`` of the same union."""
+    """Models through ``websockets`` and pydantic: ``model_dump_json``, and ``validate_json`` of the same union."""
 
     async def stream(self, messages: Sequence[Say]) -> None:
         receive = self._connection.recv
-        validate: Any = ADAPTER.validate_json  # whose messages need not have a number
+        validate: Any = ADAPTER.validate_json  # Any: a Leave has no number
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._send_all, messages)
             for sent in messages:
@@ -150,7 +150,7 @@ class TypedByHand(Typed):
 
 
 class TypedByBytes(Typed):
-    """The same as fast as it can be written: no text between the frame and pydantic-core."""
+    """The same, as fast as it can be written: no str between the frame and pydantic-core."""
 
     async def stream(self, messages: Sequence[Say]) -> None:
         receive, validate = self._connection.recv, ADAPTER.validator.validate_json
@@ -167,7 +167,7 @@ class TypedByBytes(Typed):
 
 
 class Callbacks(picows.WSListener):
-    """Text by picows, which calls for each frame, and sends without waiting unless it is told to pause."""
+    """Text through picows, which calls a method for each frame, and sends without waiting unless it asks to pause."""
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         self._transport = transport
@@ -188,9 +188,9 @@ class Callbacks(picows.WSListener):
         if received != sent:
             check(received, sent)
         self._received += 1
-        if self._ahead is not None:
+        if self._remaining is not None:
             self._times.append(time.perf_counter())
-            if (following := next(self._ahead, None)) is not None:
+            if (following := next(self._remaining, None)) is not None:
                 transport.send(picows.WSMsgType.TEXT, following.encode())
         if self._received == len(self._messages):
             self._done.set()
@@ -198,7 +198,7 @@ class Callbacks(picows.WSListener):
     def _begin(self, messages: Sequence[str]) -> None:
         self._messages = messages
         self._received = 0
-        self._ahead: Iterator[str] | None = None
+        self._remaining: Iterator[str] | None = None
         self._times: list[float] = []
         self._done.clear()
 
@@ -213,9 +213,9 @@ class Callbacks(picows.WSListener):
 
     async def ping_pong(self, messages: Sequence[str], depth: int) -> list[float]:
         self._begin(messages)
-        self._ahead = ahead = iter(messages)
+        self._remaining = remaining = iter(messages)
         for _ in range(depth):
-            self._transport.send(picows.WSMsgType.TEXT, next(ahead).encode())
+            self._transport.send(picows.WSMsgType.TEXT, next(remaining).encode())
         await self._done.wait()
         return self._times
 
@@ -295,7 +295,7 @@ Opening = Callable[[str], contextlib.AbstractAsyncContextManager[Client]]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A client on an event loop: how it is opened for text, and for models if it takes part in that."""
+    """A client on an event loop: how to open it for text, and for models if it takes part in that."""
 
     backend: str
     texts: Opening
@@ -317,7 +317,7 @@ CONTESTANTS: Final[dict[str, Contestant]] = {
 
 @dataclass(frozen=True)
 class Workload:
-    """What a client is given to do; ``depth`` is how many messages are on their way, ``None`` for any number."""
+    """What a client does. ``depth`` is the number of messages in flight, ``None`` for any number."""
 
     title: str
     message: Callable[[int], Any]
@@ -339,7 +339,7 @@ WORKLOADS: Final[dict[str, Workload]] = {
 
 
 async def turn(url: str, contestant: Contestant, workload: Workload, count: int) -> dict[str, float]:
-    """Open a connection, and give what the workload cost: seconds, those of the processor, microseconds of a trip."""
+    """Open a connection, and return what the workload cost: wall and CPU seconds, and microseconds of a round trip."""
     messages = [workload.message(number) for number in range(count)]
     opening = contestant.models if workload.is_typed else contestant.texts
     assert opening is not None

@@ -1,7 +1,8 @@
-"""The server that `bench.client` talks to: it echoes each message, and prints its port. ``python -m bench.echoing``
+"""The server that `bench.client` measures clients against: it echoes each message, and prints its port.
 
-By default it is picows' own under uvloop, several times as fast as any client but picows', so that it is the clients
-that are measured. ``--server uvicorn`` is a bare ASGI application on uvicorn, for a look at a more usual one.
+``python -m bench.echoing``. By default it is the server of picows under uvloop. It is several times as fast as any
+client except that of picows, so that the clients are measured. ``--server uvicorn`` runs a bare ASGI application on
+uvicorn, to compare with a more common server.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import uvloop
 
 class Echo(picows.WSListener):
     def pause_writing(self) -> None:
-        """Keep what a client does not read yet: all clients read."""
+        """Go on writing into the buffer: all clients read."""
 
     def resume_writing(self) -> None: ...
 

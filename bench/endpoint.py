@@ -1,7 +1,7 @@
-"""What policies cost a message: an echo in process, endpoints against the bare class. ``python -m bench.endpoint``
+"""Measure what policies cost per message: an in-process echo, endpoints against the bare class.
 
-Each echoes the 57-byte message of `bench.floor`, as in `bench.inprocess`. The first ratio is the one that the project
-holds itself to, 1.10 at most; the others are for information.
+``python -m bench.endpoint``. Each application echoes the 57-byte message of `bench.floor`, as in `bench.inprocess`.
+The project limits the ratio of the default policies to 1.10. The other ratios are for information.
 """
 
 import asyncio
@@ -33,32 +33,32 @@ async def echo_with_errors(ws: Connection[Messages, Answers]) -> None:
 
 
 REFERENCE: Final = "bare"
-NOTHING: Final = Policy(handshake_timeout=None, send_timeout=None)
-WAYS: Final[dict[str, Application]] = {
+NO_TIMEOUTS: Final = Policy(handshake_timeout=None, send_timeout=None)
+APPLICATIONS: Final[dict[str, Application]] = {
     REFERENCE: bare(Task()),
     "default policies": endpoint(echo),
-    "no timeouts": endpoint(echo, policy=NOTHING),
+    "no timeouts": endpoint(echo, policy=NO_TIMEOUTS),
     "idle_timeout": endpoint(echo, policy=Policy(idle_timeout=60)),
     "max_message_size": endpoint(echo, policy=Policy(max_message_size=1 << 16)),
     "on_invalid=reply": endpoint(echo_with_errors, policy=Policy(on_invalid="reply")),
 }
 
 
-async def costs_of(ways: dict[str, Any], rounds: int, messages: int) -> dict[str, list[float]]:
-    """Let each way take its turn in every round, and give the costs."""
+async def costs_of(applications: dict[str, Any], rounds: int, messages: int) -> dict[str, list[float]]:
+    """Run each application once in every round, and return its costs in microseconds per message."""
     talk = Talk("text", FRAME, messages, messages)
-    costs: dict[str, list[float]] = {name: [] for name in ways}
-    names = list(ways)
+    costs: dict[str, list[float]] = {name: [] for name in applications}
+    names = list(applications)
     keep_out_of_collections()
     for _ in range(rounds):
         random.shuffle(names)
         for name in names:
-            costs[name].append(await turn(ways[name], talk, FRAME))
+            costs[name].append(await turn(applications[name], talk, FRAME))
     return costs
 
 
 def measure(scale: Scale) -> Iterator[Table]:
-    costs = asyncio.run(costs_of(WAYS, scale.rounds(25), scale.count(10_000)))
+    costs = asyncio.run(costs_of(APPLICATIONS, scale.rounds(25), scale.count(10_000)))
     yield table("echo, by policy", "us", costs, REFERENCE)
 
 

@@ -1,13 +1,14 @@
-"""A `Group` against bare sends, a loop, and what tutorials do: one message to 1,000 and to 10,000 connections.
+"""Compare a `Group` with bare sends, a loop, and the code of tutorials: one message to 1,000 and to 10,000 connections.
 
-In process, a ``send`` is either a stub that counts, which is the worst case for whatever is around it, or that of
-uvicorn's own protocol, which makes frames and writes them to a transport that only counts: all that a server does but
-for the kernel. The last table is on uvicorn over real sockets. Compared with bare sends, of one event that was encoded
-before, are `Group.send`, until all have been written; a loop with ``send_model``; the tutorials' ``ConnectionManager``
-on the classic class, which encodes for each connection and awaits one after the other; and the same by ``gather``.
+In process, a ``send`` is either a stub that counts, which is the worst case for the code around it, or the ``send`` of
+uvicorn's own protocol, which makes frames and writes them to a transport that only counts: all the work of a server
+except that of the kernel. The last table is on uvicorn over real sockets. The reference is bare sends of one event that
+was encoded before. Compared with it are `Group.send`, until every member has the message; a loop with ``send_model``;
+the ``ConnectionManager`` of tutorials on the classic class, which encodes for each connection and awaits one after the
+other; and the same with ``gather``.
 
-With one slow member in a hundred, whose ``send`` does not return, only those that read count. There the last three are
-missing: they would wait for the slow ones for ever. The bare sends leave the slow ones out.
+With one slow member in a hundred, whose ``send`` does not return, only the members that read count. The last three
+contestants are missing there: they would wait for the slow members for ever. The bare sends leave out the slow members.
 """
 
 import asyncio
@@ -30,17 +31,17 @@ from bench.report import Scale, Table, main, table
 from typedws import Group, WebSocket
 
 Messages = Annotated[Say | Leave, Field(discriminator="type")]
-Way: TypeAlias = Callable[[], Awaitable[object]]
+Broadcast: TypeAlias = Callable[[], Awaitable[object]]
 
 MESSAGE: Final = Say(room="lobby", text="hello wörld", n=5)
 EVENT: Final = {"type": "websocket.send", "text": FRAME}
 REFERENCE: Final = "bare sends"
 SLOW: Final = 100
-"""With slow members, each of so many is one."""
+"""In the tables with slow members, one in this many is slow."""
 
 
 class Connected:
-    """A connection, in each form that a way to say something to it takes."""
+    """A connection, in the form that each contestant sends to."""
 
     def __init__(self, scope: Any, receive: Any, send: Any) -> None:
         self.send: Callable[[Any], Awaitable[None]] = send
@@ -48,13 +49,13 @@ class Connected:
         self.classic = ClassicWebSocket(scope, receive, send)
 
     async def accept(self) -> None:
-        """Accept as typedws, and let the classic class believe that it did."""
+        """Accept through typedws, and put the classic class into the same state."""
         await self.typed.accept()
         self.classic.client_state = self.classic.application_state = WebSocketState.CONNECTED
 
 
 class ConnectionManager:
-    """The one of tutorials."""
+    """The class that tutorials show."""
 
     def __init__(self) -> None:
         self.active_connections: list[ClassicWebSocket] = []
@@ -69,8 +70,8 @@ class ConnectionManager:
         )
 
 
-def ways_of(connections: list[Connected], group: Group[Say | Leave]) -> dict[str, Way]:
-    """Give all ways to say the message to all connections, which have joined the group."""
+def broadcasts_to(connections: list[Connected], group: Group[Say | Leave]) -> dict[str, Broadcast]:
+    """Return the contestants: each sends the message to all connections, which are members of the group."""
     manager = ConnectionManager()
     manager.active_connections = [each.classic for each in connections]
 
@@ -79,7 +80,7 @@ def ways_of(connections: list[Connected], group: Group[Say | Leave]) -> dict[str
             await each.typed.send_model(MESSAGE)
 
     return {
-        REFERENCE: bare(connections),
+        REFERENCE: bare_sends(connections),
         "Group": lambda: group.send(MESSAGE),
         "a loop, send_model": loop,
         "ConnectionManager": lambda: manager.broadcast(MESSAGE),
@@ -87,16 +88,16 @@ def ways_of(connections: list[Connected], group: Group[Say | Leave]) -> dict[str
     }
 
 
-def bare(connections: list[Connected]) -> Way:
-    async def say() -> None:
+def bare_sends(connections: list[Connected]) -> Broadcast:
+    async def broadcast() -> None:
         for each in connections:
             await each.send(EVENT)
 
-    return say
+    return broadcast
 
 
 async def join(connection: Connected, groups: list[Group[Say | Leave]], has_joined: Callable[[], object]) -> None:
-    """Do what a handler does: accept, join, stay."""
+    """Do what a handler does: accept, join, and stay."""
     await connection.accept()
     async with contextlib.AsyncExitStack() as stack:
         for group in groups:
@@ -109,7 +110,7 @@ async def join(connection: Connected, groups: list[Group[Say | Leave]], has_join
 
 
 class Counter:
-    """How many messages were written to all that read."""
+    """A counter that a task can wait for."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -118,12 +119,12 @@ class Counter:
         self.count += 1
 
     async def until(self, count: int) -> None:
-        while self.count < count:  # noqa: ASYNC110 - an event would cost what is measured
+        while self.count < count:  # noqa: ASYNC110 - an event would add to the measured cost
             await asyncio.sleep(0)
 
 
 class Stub:
-    """A server that does nothing but count; a slow one takes the accept, and nothing else."""
+    """A server that only counts messages. A slow one takes the accept, and never returns from a later ``send``."""
 
     def __init__(self, counter: Counter, *, is_slow: bool) -> None:
         self._counter = counter
@@ -141,7 +142,7 @@ class Stub:
 
 
 class Transport(asyncio.Transport):
-    """Where uvicorn writes to: counts what comes."""
+    """The transport that uvicorn writes to. It counts the writes."""
 
     def __init__(self, counter: Counter) -> None:
         super().__init__()
@@ -154,11 +155,11 @@ class Transport(asyncio.Transport):
         return False
 
     def close(self) -> None:
-        """Stay, as long as the measuring does."""
+        """Do nothing: the connection lasts as long as the measurement."""
 
 
 Serve = Callable[[int, int, list[Group[Say | Leave]]], Awaitable[tuple[Counter, list[Connected]]]]
-"""Connects so many, of which so many are slow, and lets them join; gives those that read."""
+"""Connects a number of members, some of them slow, and joins them to groups. Returns the members that read."""
 
 
 async def on_stubs(members: int, slow: int, groups: list[Group[Say | Leave]]) -> tuple[Counter, list[Connected]]:
@@ -195,6 +196,7 @@ async def on_uvicorn(members: int, slow: int, groups: list[Group[Say | Leave]]) 
     return counter, connections[slow:]
 
 
+# The event loop itself keeps only weak references to its tasks.
 _TASKS: Final = set[asyncio.Task[None]]()
 
 
@@ -203,12 +205,12 @@ def keep(task: asyncio.Task[None]) -> None:
     task.add_done_callback(_TASKS.discard)
 
 
-async def cost(counter: Counter, say: Way, messages: int, members: int) -> float:
-    """Say a number of messages, and give the microseconds of each for each member."""
+async def cost(counter: Counter, broadcast: Broadcast, messages: int, members: int) -> float:
+    """Broadcast a number of messages, and return the microseconds per message and member."""
     counter.count = 0
     start = time.perf_counter()
     for number in range(messages):
-        await say()
+        await broadcast()
         await counter.until((number + 1) * members)
     return (time.perf_counter() - start) / messages / members * 1e6
 
@@ -216,30 +218,30 @@ async def cost(counter: Counter, say: Way, messages: int, members: int) -> float
 async def all_fast(serve: Serve, members: int, messages: int, rounds: int) -> dict[str, list[float]]:
     group: Group[Say | Leave] = Group()
     counter, connections = await serve(members, 0, [group])
-    return await costs_of(ways_of(connections, group), counter, messages, members, rounds)
+    return await costs_of(broadcasts_to(connections, group), counter, messages, members, rounds)
 
 
 async def some_slow(serve: Serve, members: int, messages: int, rounds: int) -> dict[str, list[float]]:
-    feed: Group[Say | Leave] = Group(on_overflow="drop_oldest")
-    patient: Group[Say | Leave] = Group(max_pending=1_000_000)
-    counter, connections = await serve(members, members // SLOW, [feed, patient])
-    ways: dict[str, Way] = {
-        REFERENCE: bare(connections),
-        "Group, drop_oldest": lambda: feed.send(MESSAGE),
-        "Group, close": lambda: patient.send(MESSAGE),
+    dropping: Group[Say | Leave] = Group(on_overflow="drop_oldest")
+    closing: Group[Say | Leave] = Group(max_pending=1_000_000)  # so many that no slow member is closed meanwhile
+    counter, connections = await serve(members, members // SLOW, [dropping, closing])
+    broadcasts: dict[str, Broadcast] = {
+        REFERENCE: bare_sends(connections),
+        "Group, drop_oldest": lambda: dropping.send(MESSAGE),
+        "Group, close": lambda: closing.send(MESSAGE),
     }
-    return await costs_of(ways, counter, messages, len(connections), rounds)
+    return await costs_of(broadcasts, counter, messages, len(connections), rounds)
 
 
 async def costs_of(
-    ways: dict[str, Way], counter: Counter, messages: int, members: int, rounds: int
+    broadcasts: dict[str, Broadcast], counter: Counter, messages: int, members: int, rounds: int
 ) -> dict[str, list[float]]:
-    costs: dict[str, list[float]] = {name: [] for name in ways}
-    for say in ways.values():
-        await cost(counter, say, 1, members)
+    costs: dict[str, list[float]] = {name: [] for name in broadcasts}
+    for broadcast in broadcasts.values():
+        await cost(counter, broadcast, 1, members)  # a warm-up
     for _ in range(rounds):
-        for name, say in ways.items():
-            costs[name].append(await cost(counter, say, messages, members))
+        for name, broadcast in broadcasts.items():
+            costs[name].append(await cost(counter, broadcast, messages, members))
     return costs
 
 
@@ -251,7 +253,7 @@ def in_process(scale: Scale) -> Iterator[Table]:
             costs = asyncio.run(all_fast(serve, members, messages, rounds))
             yield table(f"{members:,} members, {server}", "us a delivery", costs, REFERENCE)
             if members > 1_000 and serve is on_stubs:
-                continue  # where a send is real, it takes long enough
+                continue  # nothing new here, and the table with a real send takes long enough
             costs = asyncio.run(some_slow(serve, members, messages, rounds))
             yield table(f"{members:,} members, {server}, 1 in {SLOW} is slow", "us a delivery", costs, REFERENCE)
 
@@ -263,23 +265,23 @@ present: Final = list[Connected]()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """Let all join that come to ``/``; whoever comes to ``/say`` names the way to say something to them."""
+    """Join clients of ``/`` to the group. A client of ``/say`` names the broadcast that sends to them."""
     if scope["path"] == "/":
         present.append(connection := Connected(scope, receive, send))
         await join(connection, [lobby], lambda: None)
         return
-    ways = ways_of(present, lobby)
+    broadcasts = broadcasts_to(present, lobby)
     await receive()
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
         if event["text"] == "cpu":
             await send({"type": "websocket.send", "text": str(time.process_time())})
         else:
-            await ways[event["text"]]()
+            await broadcasts[event["text"]]()
 
 
 class Audience:
-    """The clients of a server, and how much they have heard."""
+    """The clients of a server, and the control connection that starts broadcasts."""
 
     def __init__(self, stack: contextlib.ExitStack, port: int, count: int) -> None:
         self.count = count
@@ -290,21 +292,21 @@ class Audience:
             self._selector.register(client, selectors.EVENT_READ, client.recv)
         self._control = stack.enter_context(sockets.connected(port, "/say"))
 
-    def hear(self, way: str, messages: int) -> tuple[float, float]:
-        """Have so many messages said, one after the other.
+    def receive(self, name: str, messages: int) -> tuple[float, float]:
+        """Start a number of broadcasts, one after the other, and receive each on every client.
 
-        Gives the microseconds of the server's processor that each took for each client, and the milliseconds until the
+        Return the server's CPU microseconds per broadcast and client, and the milliseconds of a broadcast until the
         last client had it.
         """
         cpu, start = self.cpu(), time.perf_counter()
         for _ in range(messages):
-            sockets.say(self._control, way)
+            sockets.say(self._control, name)
             missing = self.count * len(sockets.framed(FRAME))
             while missing:
                 events = self._selector.select(30)
                 assert events, f"{missing} bytes are missing"
                 for key, _ in events:
-                    missing -= len(key.data(4096))
+                    missing -= len(key.data(4096))  # the client's recv
         taken = time.perf_counter() - start
         return (self.cpu() - cpu) / messages / self.count * 1e6, taken / messages * 1e3
 
@@ -320,12 +322,12 @@ def over_sockets(scale: Scale) -> Table:
     times: dict[str, list[float]] = {}
     with sockets.serving("bench.group:application") as (_, port), contextlib.ExitStack() as stack:
         audience = Audience(stack, port, members)
-        names = list(ways_of([], lobby))
+        names = list(broadcasts_to([], lobby))
         for name in names:
-            audience.hear(name, 1)
+            audience.receive(name, 1)
         for _ in range(rounds):
             for name in names:
-                cpu, taken = audience.hear(name, messages)
+                cpu, taken = audience.receive(name, messages)
                 costs.setdefault(name, []).append(cpu)
                 times.setdefault(name, []).append(taken)
     more = {name: {"ms until the last has it": median(values)} for name, values in times.items()}

@@ -1,12 +1,14 @@
-"""What one connection with no message, or one, costs: typedws against the routes of Starlette and FastAPI, interleaved.
+"""Measure what a connection with no message, or with one, costs: typedws against routes of Starlette and FastAPI.
 
-A connection is: connect, accept, the handler returns, close, in process with stubbed callables. The small ones have no
-parameters; the others validate one path parameter and two of the query: typedws and Starlette's handler by the same
-model, FastAPI by the parameters of its function. The work is not the same: the request has an ``Origin``, which only
-typedws checks, and only typedws sets up timeouts; its endpoint alone, unlike all the others, routes nothing.
-The last table has no parameters, and one message that is echoed: what the first one costs beyond those that follow it.
-"Starlette, checked" is a handler that does by hand what an endpoint does before it runs: compares ``Origin`` and
-``Host``, bounds the time. Costs are those of the processor: who else is at work on the machine does not count.
+The contestants run interleaved. A connection is: connect, accept, the handler returns, close, in process with stubbed
+callables. The first table has no parameters. The second validates one path parameter and two query parameters: typedws
+and Starlette's handler with the same model, FastAPI with the parameters of its function. The work is not the same: the
+request has an ``Origin``, which only typedws checks, and only typedws sets up timeouts. An endpoint on its own does no
+routing, unlike the apps. The last table has no parameters, and one message that is echoed: it shows what the first
+message costs beyond those that follow it.
+
+"Starlette, checked" is a handler that does by hand what an endpoint does before it runs the handler: it compares
+``Origin`` and ``Host``, and bounds the time. Costs are CPU time, so that other work on the machine does not count.
 """
 
 import asyncio
@@ -52,7 +54,7 @@ REQUEST: Final = {
     "extensions": {"websocket.http.response": {}},
 }
 ROUTED: Final = {**REQUEST, "path_params": {"room": "lobby"}}
-"""The request as a framework's router hands it to an endpoint alone."""
+"""The request as a framework's router passes it to an endpoint on its own."""
 
 
 # --- typedws ---
@@ -207,7 +209,7 @@ WITH_ECHO: Final[dict[str, tuple[Any, Any]]] = {
 
 
 async def connection(candidate: Any, scope: Any, messages: int) -> None:
-    """Run one connection, and see to it that it was accepted, echoed so many messages, and was closed normally."""
+    """Run one connection. Check that it was accepted, echoed this many messages, and was closed normally."""
     sent: list[Any] = []
     echoed = [{"type": "websocket.receive", "text": FRAME}] * messages
     events = iter([{"type": "websocket.connect"}, *echoed, {"type": "websocket.disconnect", "code": 1000}])
@@ -225,24 +227,26 @@ async def connection(candidate: Any, scope: Any, messages: int) -> None:
 
 
 async def cost(candidate: Any, scope: Any, count: int, messages: int) -> float:
-    """Give microseconds of the processor a connection."""
+    """Return the CPU microseconds per connection."""
     started = time.process_time()
     for _ in range(count):
         await connection(candidate, scope, messages)
     return (time.process_time() - started) / count * 1e6
 
 
-async def compare(title: str, ways: dict[str, tuple[Any, Any]], rounds: int, count: int, messages: int = 0) -> Table:
-    costs: dict[str, list[float]] = {name: [] for name in ways}
+async def compare(
+    title: str, contestants: dict[str, tuple[Any, Any]], rounds: int, count: int, messages: int = 0
+) -> Table:
+    costs: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
-        for name, way in ways.items():
-            costs[name].append(await cost(*way, count, messages))
+        for name, contestant in contestants.items():
+            costs[name].append(await cost(*contestant, count, messages))
     more = {name: {**of_others(costs, name), "a second": 1e6 / median(values)} for name, values in costs.items()}
     return table(title, "us", costs, "FastAPI, app", more=more)
 
 
 def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
-    """Give what one costs as a multiple of what Starlette's routes do."""
+    """Return the cost of one contestant as a multiple of the cost of each Starlette route."""
     return {
         f"of {other}": median(a / b for a, b in zip(costs[name], costs[other], strict=True))
         for other in ("Starlette, app", "Starlette, checked")
@@ -251,8 +255,8 @@ def of_others(costs: dict[str, list[float]], name: str) -> dict[str, float]:
 
 
 def measure(scale: Scale) -> Iterator[Table]:
-    for title, ways in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
-        yield asyncio.run(compare(f"a handshake and a close, {title}", ways, scale.rounds(15), scale.count(500)))
+    for title, contestants in (("without parameters", SMALL), ("with parameters", WITH_PARAMS)):
+        yield asyncio.run(compare(f"a handshake and a close, {title}", contestants, scale.rounds(15), scale.count(500)))
     title = "a handshake, one message echoed, and a close"
     yield asyncio.run(compare(title, WITH_ECHO, scale.rounds(15), scale.count(500), messages=1))
 

@@ -1,8 +1,8 @@
-"""`Headers` and `QueryParams` side by side with multidict and with the classic classes. Decides nothing.
+"""Compare `Headers` and `QueryParams` with multidict and with the classic classes. For information only.
 
-multidict takes part twice: ``eager`` decodes all at once into a proxy, ``lazy`` is what this package would ship if it
-stood on multidict: a small class that keeps the raw bytes and builds the same proxy on first use. Memory is what an
-instance adds to the raw bytes, which the scope holds in any case.
+multidict takes part twice. ``eager`` decodes everything at once into a proxy. ``lazy`` is what this package would ship
+if it were built on multidict: a small class that keeps the raw bytes and builds the same proxy on first use. Memory is
+what an instance adds to the raw bytes, which the scope holds in any case.
 """
 
 import sys
@@ -22,7 +22,7 @@ from typedws._http.query import QueryParams
 
 
 class Texts(Protocol):
-    """What all candidates can do."""
+    """The methods that all candidates have."""
 
     def get(self, key: str, /) -> str | None: ...
 
@@ -56,7 +56,7 @@ RAW = [
 ]
 QUERY = b"room=lobby&token=eyJhbGciOiJIUzI1NiJ9.e30.abc&since=2026-11-01T00%3A00%3A00Z&tag=a+b"
 
-# Eight that are there, of which one is written in mixed case, and two that are not.
+# Eight names that are present, one of them in mixed case, and two that are absent.
 HEADER_NAMES = ["origin", "host", "cookie", "Sec-WebSocket-Protocol", "authorization"]
 MORE_HEADER_NAMES = ["user-agent", "upgrade", "connection", "accept-language", "x-forwarded-for"]
 PARAMETER_NAMES = ["token", "room", "since", "tag", "limit"] * 2

@@ -1,9 +1,9 @@
-"""What ``import typedws`` costs, in fresh interpreters, as a multiple of importing what it stands on.
+"""Measure what ``import typedws`` costs in fresh interpreters, as a multiple of importing its dependencies.
 
-That is ``from pydantic import BaseModel, TypeAdapter`` with anyio and orjson. All contestants take turns in each round,
-each in an interpreter of its own, which measures the processor time of the imports alone, of compiled modules. The last
-table tells which modules typedws loads on top, by their own cost as ``-X importtime`` tells it (which measures itself
-too), and which of our modules asked for one that is not ours.
+These are ``from pydantic import BaseModel, TypeAdapter`` with anyio and orjson. All contestants take turns in each
+round. Each runs in an interpreter of its own, which measures the CPU time of the imports alone, from compiled modules.
+The last table lists the modules that typedws loads in addition, by their own cost as ``-X importtime`` reports it
+(which includes its own overhead), and which of our modules imports one that is not ours.
 """
 
 import os
@@ -24,7 +24,7 @@ class Model(BaseModel):
 TypeAdapter(Model)
 anyio.run(anyio.sleep, 0)
 """
-"""pydantic and anyio import half of themselves when first used, which typedws does when it is imported."""
+"""pydantic and anyio import half of their modules on first use, and importing typedws uses them."""
 
 CONTESTANTS: Final = {
     REFERENCE: "from pydantic import BaseModel, TypeAdapter; import anyio, orjson",
@@ -48,18 +48,19 @@ MARK: Final = "---"
 
 
 def child(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # With that variable the bytecode would not be kept, and every import would compile again.
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True, env=environment)
 
 
 def cost(statement: str) -> list[float]:
-    """Give milliseconds by the clock and of the processor, and the number of modules."""
+    """Return the milliseconds of wall time and of CPU time, and the number of modules."""
     return [float(figure) for figure in child("-c", CHILD.format(statement=statement)).stdout.split()]
 
 
 def compared(title: str, statements: dict[str, str], reference: str, rounds: int) -> Table:
     figures: dict[str, list[list[float]]] = {name: [] for name in statements}
-    child("-c", "\n".join(statements.values()))  # so that all is compiled
+    child("-c", "\n".join(statements.values()))  # so that all modules are compiled
     for _ in range(rounds):
         for name, statement in statements.items():
             figures[name].append(cost(statement))
@@ -71,20 +72,20 @@ def compared(title: str, statements: dict[str, str], reference: str, rounds: int
     return table(title, "cpu ms", costs, reference, more=more)
 
 
-def added() -> Iterator[tuple[str, float, float, str]]:
-    """Give the modules that typedws loads after the reference: name, own and whole cost in us, and who asked."""
+def added_modules() -> Iterator[tuple[str, float, float, str]]:
+    """Yield the modules that typedws loads after the reference: name, own and whole cost in us, and our importer."""
     mark = f"import sys; print({MARK!r}, file=sys.stderr, flush=True)"
     code = f"{CONTESTANTS[REFERENCE]}; {mark}; {CONTESTANTS['typedws']}"
     lines = child("-X", "importtime", "-c", code).stderr.partition(f"{MARK}\n")[2].splitlines()
-    above: list[tuple[int, str]] = []
-    for line in reversed(lines):  # who imports comes after what is imported, which is indented further
+    importers: list[tuple[int, str]] = []
+    for line in reversed(lines):  # an importer comes after its imports, which are indented further
         own, whole, name = line.removeprefix("import time:").split("|")
         depth = len(name) - len(name.lstrip())
-        while above and above[-1][0] >= depth:
-            above.pop()
-        asked = next((each for _, each in reversed(above) if is_ours(each)), "")
-        above.append((depth, name.strip()))
-        yield name.strip(), float(own), float(whole), asked
+        while importers and importers[-1][0] >= depth:
+            importers.pop()
+        importer = next((each for _, each in reversed(importers) if is_ours(each)), "")
+        importers.append((depth, name.strip()))
+        yield name.strip(), float(own), float(whole), importer
 
 
 def is_ours(module: str) -> bool:
@@ -96,10 +97,10 @@ def additions(count: int) -> Table:
     whole: dict[str, list[float]] = {}
     marks: dict[str, str] = {}
     for _ in range(count):
-        for name, self_cost, whole_cost, asked in added():
+        for name, self_cost, whole_cost, importer in added_modules():
             own.setdefault(name, []).append(self_cost)
             whole.setdefault(name, []).append(whole_cost)
-            marks[name] = "" if is_ours(name) else f"for {asked}"
+            marks[name] = "" if is_ours(name) else f"for {importer}"
     rows = {
         name: Row(None, None, round(median(own[name])), marks[name], {"with its imports": round(median(whole[name]))})
         for name in sorted(own, key=lambda name: -median(own[name]))

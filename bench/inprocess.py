@@ -1,16 +1,18 @@
-"""All contestants in one process, over stubbed callables, beside each other. ``python -m bench.inprocess``
+"""Compare all contestants in one process, over stubbed callables.
 
-Each is an ASGI application that echoes, receives or sends messages on one connection, with nothing below it: what a
-server and a network would cost on top is the same for all. Costs are microseconds a message; ratios are to ``raw``, the
-floor, in the same round. In a round the contestants take turns, in another order every time; one that is slow says
-fewer messages in its turn.
+``python -m bench.inprocess``
 
-The stubs never wait, as if the next message were always there: a library that hands messages from one task to another
-gets them by the thousand, which is kind to it. The connection ends when the last answer has come.
+Each is an ASGI application that echoes, receives or sends messages on one connection, with nothing below it: the cost
+of a server and a network on top is the same for all. Costs are microseconds per message. Ratios are to ``raw``, the
+floor, in the same round. In a round the contestants take turns, in a different order every time. A slow contestant
+gets fewer messages in its turn.
 
-Before anything is measured, each contestant is checked: the messages that it says are those it should, and it is told
-an invalid one. One that answers it with itself does not validate, and its rows say so. An endpoint begins to watch its
-sends after the first second of a connection, which these do not last.
+The stubs never wait, as if the next message were always there. A library that passes messages from one task to another
+gets them by the thousand, which is to its advantage. The connection ends when the last answer has come.
+
+Before the measurement, each contestant is checked: it must send the right messages, and it receives an invalid one. A
+contestant that echoes the invalid message does not validate, and its rows say so. An endpoint begins to watch its
+sends after the first second of a connection; these connections do not last that long.
 """
 
 import argparse
@@ -42,8 +44,8 @@ TASKS: Final = {
 }
 MESSAGES: Final[dict[Size, int]] = {"small": 10_000, "big": 400}
 ROUNDS: Final = 21
-LONGEST_TURN: Final = 0.025  # seconds, of a contestant that says fewer messages for it
-TIMEOUT: Final = 5.0  # seconds, of what is checked
+LONGEST_TURN: Final = 0.025  # seconds; a slow contestant gets fewer messages to stay within it
+TIMEOUT: Final = 5.0  # seconds that a check may take
 
 
 # --- the stubs ---
@@ -51,12 +53,12 @@ TIMEOUT: Final = 5.0  # seconds, of what is checked
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """What is said to an application, how often, and how many answers it owes."""
+    """The frame that an application receives, how often, and how many answers it must send."""
 
     mode: Mode
     frame: Frame
-    said: int
-    owed: int
+    incoming: int
+    expected: int
 
     @property
     def key(self) -> str:
@@ -64,15 +66,15 @@ class Talk:
 
 
 def talk_of(contestant: Contestant, task: Task, messages: int) -> Talk:
-    """Give what an application that was made for ``messages`` messages hears."""
+    """Return what an application that was made for ``messages`` messages receives."""
     frame = PACKERS[task.mode](contestant.wrap(plain(task.size)))
-    said = 0 if task.workload == "send" else messages
-    return Talk(task.mode, frame, said, 1 if task.workload == "receive" else messages)
+    incoming = 0 if task.workload == "send" else messages
+    return Talk(task.mode, frame, incoming, 1 if task.workload == "receive" else messages)
 
 
-def receiver(talk: Talk, over: asyncio.Event) -> Callable[[], Any]:
-    """Make a ``receive`` that says all there is to say, and disconnects when it is over."""
-    key, frame, last = talk.key, talk.frame, talk.said + 1
+def receiver(talk: Talk, done: asyncio.Event) -> Callable[[], Any]:
+    """Make a ``receive`` that delivers all messages, waits until the answers have come, and then disconnects."""
+    key, frame, last = talk.key, talk.frame, talk.incoming + 1
     calls = 0
 
     async def receive() -> dict[str, Any]:
@@ -82,49 +84,49 @@ def receiver(talk: Talk, over: asyncio.Event) -> Callable[[], Any]:
             return {"type": "websocket.connect"}
         if calls <= last:
             return {"type": "websocket.receive", key: frame}
-        await over.wait()
+        await done.wait()
         return {"type": "websocket.disconnect", "code": 1000}
 
     return receive
 
 
 async def turn(application: Application, talk: Talk, answer: Frame) -> float:
-    """Let an application do its task once, each message being answered as expected: microseconds a message."""
-    over = asyncio.Event()
-    key, owed, right = talk.key, talk.owed, 0
+    """Run an application's task once, check all of its answers, and return the microseconds per message."""
+    done = asyncio.Event()
+    key, expected, correct = talk.key, talk.expected, 0
 
     async def send(event: dict[str, Any]) -> None:
-        nonlocal right
+        nonlocal correct
         if event["type"] == "websocket.send":
-            right += event[key] == answer
-            if right == owed:
-                over.set()
+            correct += event[key] == answer
+            if correct == expected:
+                done.set()
 
-    receive = receiver(talk, over)
+    receive = receiver(talk, done)
     gc.collect()
     start = time.perf_counter()
     await application(scope(), receive, send)
     cost = time.perf_counter() - start
-    if right != owed:
-        raise AssertionError(f"{application} answered {right} of {owed} times as expected")
-    return cost / max(talk.said, owed) * 1e6
+    if correct != expected:
+        raise AssertionError(f"{application} answered {correct} of {expected} times as expected")
+    return cost / max(talk.incoming, expected) * 1e6
 
 
 async def answers(application: Application, talk: Talk) -> list[Frame]:
-    """Let an application do its task once, and give what it said, whatever that is, and however it ended."""
-    over = asyncio.Event()
-    said: list[Frame] = []
+    """Run an application's task once, and return whatever it sent, however it ended."""
+    done = asyncio.Event()
+    sent: list[Frame] = []
 
     async def send(event: dict[str, Any]) -> None:
         if event["type"] == "websocket.send":
-            said.append(event[talk.key])
-        if len(said) == talk.owed or event["type"] == "websocket.close":
-            over.set()
+            sent.append(event[talk.key])
+        if len(sent) == talk.expected or event["type"] == "websocket.close":
+            done.set()
 
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(TIMEOUT):
-            await application(scope(), receiver(talk, over), send)
-    return said
+            await application(scope(), receiver(talk, done), send)
+    return sent
 
 
 def scope() -> dict[str, Any]:
@@ -133,7 +135,7 @@ def scope() -> dict[str, Any]:
 
 @contextlib.asynccontextmanager
 async def running(contestant: Contestant, task: Task) -> AsyncGenerator[Application]:
-    """Make the application of a task, and run its lifespan around it where it has one."""
+    """Make the application of a task, and run its lifespan around the block if it has one."""
     application = contestant.make(task)
     if not contestant.has_lifespan:
         yield application
@@ -165,37 +167,37 @@ async def running(contestant: Contestant, task: Task) -> AsyncGenerator[Applicat
 
 
 async def check(contestant: Contestant, task: Task) -> tuple[Frame, bool]:
-    """Check that a contestant does its task, and give its answer to each message, and whether it validates."""
+    """Check that a contestant does its task. Return its answer to each message, and whether it validates."""
     task = replace(task, count=2)
     talk = talk_of(contestant, task, task.count)
     with quiet():
         async with running(contestant, task) as application:
-            said = await answers(application, talk)
+            sent = await answers(application, talk)
         does_validate = task.workload == "send" or await refuses(contestant, replace(task, count=1))
-    right = contestant.wrap(plain(task.size))
-    contents = [content_of(frame, task.mode) for frame in said]
-    if contents != [right] * talk.owed:
-        raise AssertionError(f"{contestant.name}, {task}: expected {talk.owed} times {right}, got {contents}")
+    content = contestant.wrap(plain(task.size))
+    contents = [content_of(frame, task.mode) for frame in sent]
+    if contents != [content] * talk.expected:
+        raise AssertionError(f"{contestant.name}, {task}: expected {talk.expected} times {content}, got {contents}")
     if task.workload != "send" and does_validate is not contestant.does_validate:
         raise AssertionError(f"{contestant.name}, {task}: does_validate is {does_validate}")
-    return said[0], does_validate
+    return sent[0], does_validate
 
 
 async def refuses(contestant: Contestant, task: Task) -> bool:
-    """Whether a contestant does anything but answer an invalid message with itself."""
+    """Whether a contestant does anything other than answer an invalid message with itself."""
     wrong = contestant.wrap(invalid(task.size))
     talk = replace(talk_of(contestant, task, 1), frame=PACKERS[task.mode](wrong))
-    said: list[Frame] = []
-    # Many let the exception of a failed validation through.
+    sent: list[Frame] = []
+    # Many libraries let the exception of a failed validation through.
     with contextlib.suppress(Exception):
         async with running(contestant, task) as application:
-            said = await answers(application, talk)
-    return wrong not in [content_of(frame, task.mode) for frame in said]
+            sent = await answers(application, talk)
+    return wrong not in [content_of(frame, task.mode) for frame in sent]
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keep what libraries log and print of an invalid message from the terminal."""
+    """Keep what libraries log and print about an invalid message off the terminal."""
     logging.disable()
     try:
         with contextlib.redirect_stderr(io.StringIO()):
@@ -208,7 +210,7 @@ def quiet() -> Iterator[None]:
 
 
 async def compare(title: str, task: Task, taking_part: dict[str, Contestant], rounds: int, messages: int) -> Table:
-    """Check all contestants that take a task, and let each take its turn in every round."""
+    """Check all contestants that take part in a task, and run each once in every round."""
     turns: dict[str, tuple[Application, Talk, Frame]] = {}
     marks: dict[str, str] = {}
     keep_out_of_collections()
@@ -216,7 +218,7 @@ async def compare(title: str, task: Task, taking_part: dict[str, Contestant], ro
         for name, contestant in taking_part.items():
             answer, does_validate = await check(contestant, task)
             marks[name] = ", ".join(filter(None, (contestant.mark, "" if does_validate else "does not validate")))
-            count = await fitting(contestant, task, answer, messages)
+            count = await fitting_count(contestant, task, answer, messages)
             application = await stack.enter_async_context(running(contestant, replace(task, count=count)))
             turns[name] = application, talk_of(contestant, task, count), answer
         keep_out_of_collections()
@@ -231,13 +233,13 @@ async def compare(title: str, task: Task, taking_part: dict[str, Contestant], ro
 
 
 def keep_out_of_collections() -> None:
-    """Let the collector pass over what is there, so that nobody pays for what others have imported."""
+    """Exclude existing objects from garbage collection: no contestant must pay for what others have imported."""
     gc.collect()
     gc.freeze()
 
 
-async def fitting(contestant: Contestant, task: Task, answer: Frame, messages: int) -> int:
-    """Give how many messages a contestant says in a turn: all, or as many as it can in time, but a tenth at least."""
+async def fitting_count(contestant: Contestant, task: Task, answer: Frame, messages: int) -> int:
+    """Return how many messages a contestant gets in a turn: all, or as many as fit in time, but at least a tenth."""
     few = max(messages // 10, 1)
     async with running(contestant, replace(task, count=few)) as application:
         cost = await turn(application, talk_of(contestant, task, few), answer)
@@ -246,10 +248,10 @@ async def fitting(contestant: Contestant, task: Task, answer: Frame, messages: i
 
 def measure(scale: Scale) -> Iterator[Table]:
     only = scale.options.only
-    everybody = contestants({*only, REFERENCE} if only else ())
+    chosen = contestants({*only, REFERENCE} if only else ())
     for title, task in TASKS.items():
         if set(scale.options.tasks) <= set(title.split()):
-            taking_part = {name: each for name, each in everybody.items() if each.takes(task)}
+            taking_part = {name: each for name, each in chosen.items() if each.takes(task)}
             messages = scale.count(MESSAGES[task.size])
             yield asyncio.run(compare(title, task, taking_part, scale.rounds(ROUNDS), messages))
 

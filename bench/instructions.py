@@ -1,12 +1,14 @@
-"""Instructions that a message costs in process, as valgrind counts them. ``python -m bench.instructions``
+"""Count the instructions that a message costs in process, with valgrind.
 
-The applications and the stubs of `bench.inprocess`, for ``raw`` and typedws. Time depends on the machine and on what
-else it does; a count of instructions is the same to some per mille, so that a change of a percent can be seen. It says
-nothing of caches and branches. Each application does a task with few and with many messages, and the difference of the
-counts divided by that of the messages is what one costs: start and handshake cancel out. The collector of garbage is
-off meanwhile, as one collection more or less would be seen.
+``python -m bench.instructions``
 
-Needs valgrind, which a package of that name brings in most systems.
+It runs the applications and stubs of `bench.inprocess`, for ``raw`` and typedws. Time depends on the machine and on
+its other load. A count of instructions is the same within a few per mille, so that a change of one percent is visible.
+It says nothing about caches and branches. Each application does a task with few and with many messages. The difference
+of the counts, divided by the difference in messages, is the cost of one message: startup and handshake cancel out. The
+garbage collector is off meanwhile, because one collection more or less would show.
+
+It needs valgrind, which most systems have in a package of that name.
 """
 
 import asyncio
@@ -30,7 +32,7 @@ TITLES: Final = ("echo small text", "receive small text", "send small text", "ec
 QUICK_TITLES: Final = TITLES[:1]
 MESSAGES: Final[dict[Size, tuple[int, int]]] = {"small": (200, 1_200), "big": (5, 25)}
 MARK: Final = "getppid"
-"""A function that nobody else calls: at each call, valgrind writes down what it counted since the last."""
+"""A function that no other code calls: at each call, valgrind writes the counts since the last one."""
 
 
 def measure(scale: Scale) -> Iterator[Table]:
@@ -40,21 +42,22 @@ def measure(scale: Scale) -> Iterator[Table]:
         few, many = MESSAGES[TASKS[title].size]
         costs: dict[str, list[float]] = {}
         for name in contestants(LIBRARIES):
-            next(totals)  # what came before
+            next(totals)  # what came before the first run
             first, second = next(totals), next(totals)
             costs[name] = [(second - first) / (many - few)]
         yield table(title, "instructions", costs, REFERENCE)
 
 
 def _totals(titles: tuple[str, ...]) -> list[int]:
-    """Let valgrind run `talk`, and give its counts between the marks."""
+    """Run `talk` under valgrind, and return its counts between the marks."""
     if shutil.which("valgrind") is None:
         raise SystemExit("valgrind is not installed")
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory) / "out"
         valgrind = ["valgrind", "--quiet", "--tool=callgrind", f"--callgrind-out-file={out}", f"--dump-before={MARK}"]
-        talking = [sys.executable, "-c", "import sys, bench.instructions as b; b.talk(*sys.argv[1:])", *titles]
-        subprocess.run([*valgrind, *talking], env={**os.environ, "PYTHONHASHSEED": "0"}, check=True)
+        command = [sys.executable, "-c", "import sys, bench.instructions as b; b.talk(*sys.argv[1:])", *titles]
+        # With random hashes, counts would differ from run to run.
+        subprocess.run([*valgrind, *command], env={**os.environ, "PYTHONHASHSEED": "0"}, check=True)
         marks = len(titles) * len(contestants(LIBRARIES)) * 3
         return [_total(out.with_name(f"{out.name}.{number + 1}")) for number in range(marks)]
 
@@ -65,7 +68,7 @@ def _total(path: Path) -> int:
 
 
 def talk(*titles: str) -> None:
-    """Let each application do each task, with marks in between."""
+    """Run each application on each task, with marks in between."""
     for title in titles:
         for name in contestants(LIBRARIES):
             asyncio.run(_talk(title, name))
@@ -76,6 +79,7 @@ async def _talk(title: str, name: str) -> None:
     answer, _ = await check(contestant, task)
     few, many = (replace(task, count=count) for count in MESSAGES[task.size])
     async with running(contestant, few) as first, running(contestant, many) as second:
+        # A warm-up, so that the caches are filled before the first mark.
         await turn(first, talk_of(contestant, few, few.count), answer)
         keep_out_of_collections()
         gc.disable()

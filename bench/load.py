@@ -1,11 +1,13 @@
-"""The load: connections that each keep some messages on their way, and check each echo. ``python -m bench.load``
+"""The load generator: connections that each keep some messages in flight, and check each echo.
 
-One process under uvloop, without a WebSocket library. What is said is one frame, masked beforehand. A contestant's echo
-of it is checked once as JSON; from then on, what each connection receives has to be that frame again and again, to the
-byte. So an echo costs this process a comparison and a time stamp, far less than it costs any server, and the answers
-that come in one read are followed by as many messages in one write.
+``python -m bench.load``
 
-An `Order` is a line of JSON on the standard input, and a list of `Result` the line that answers it.
+It is one process under uvloop, without a WebSocket library. Every message is the same frame, masked beforehand. The
+first echo of a contestant is checked as JSON. From then on, each connection must receive that frame again and again,
+byte for byte. So an echo costs this process a comparison and a time stamp, far less than it costs any server, and the
+answers that come in one read are followed by as many messages in one write.
+
+An `Order` is a line of JSON on the standard input. The answer is one line, a list of `Result`.
 """
 
 import asyncio
@@ -27,8 +29,8 @@ from bench.processes import allow_many_files, pin
 
 __all__ = ["Order", "Result"]
 
-TIMEOUT: Final = 30.0  # seconds, of what should take a moment
-TICK: Final = 0.01  # seconds between looks at whether a turn is over
+TIMEOUT: Final = 30.0  # seconds, for waits that should take a moment
+TICK: Final = 0.01  # seconds between checks whether a turn is over
 HANDSHAKE: Final = (
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -37,11 +39,11 @@ HANDSHAKE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be said, on how many connections, for how long; ``depths`` come one after another."""
+    """What to send, on how many connections, and for how long. ``depths`` are measured one after another."""
 
     port: int
     pid: int
-    """The process whose time is taken, with those that it has started."""
+    """The process whose CPU time is measured, together with that of its child processes."""
     content: Any
     connections: int
     depths: list[int]
@@ -51,7 +53,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was counted at one depth; microseconds, and shares of a core."""
+    """The figures of one depth: microseconds, and shares of a core."""
 
     per_second: float
     median: float
@@ -59,14 +61,14 @@ class Result:
     """The round trip that one message in a hundred exceeds."""
     load_share: float
     failed: int
-    """Connections that were not opened, or did not last."""
+    """Connections that did not open, or did not last."""
     server_share: float | None
     server_cost: float | None
-    """For a message; like the server's share, known on Linux alone."""
+    """Per message. Like the server's share, it is known on Linux only."""
 
 
 def masked(opcode: int, payload: bytes) -> bytes:
-    """Give a client's frame."""
+    """Return a client's frame."""
     length, mask = len(payload), os.urandom(4)
     head = bytes([0x80 | opcode, 0x80 | length]) if length < 126 else bytes([0x80 | opcode, 0xFE]) + _short(length)
     return head + mask + bytes(byte ^ mask[place % 4] for place, byte in enumerate(payload))
@@ -80,13 +82,13 @@ CLOSE: Final = masked(0x8, _short(1000))
 
 
 async def learn(port: int, content: Any) -> tuple[bytes, bytes]:
-    """Give the frame that says some content, and the frame that echoes it, which is checked."""
-    said = masked(0x1, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
+    """Check one echo. Return the frame that sends the content, and the frame that echoes it."""
+    message = masked(0x1, json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode())
     async with asyncio.timeout(TIMEOUT):
         reader, writer = await _connected(port)
         writer.write(HANDSHAKE)
         _check_accepted(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(said)
+        writer.write(message)
         head = await reader.readexactly(2)
         longer = await reader.readexactly(2) if head[1] == 126 else b""
         payload = await reader.readexactly(int.from_bytes(longer, "big") if longer else head[1])
@@ -95,7 +97,7 @@ async def learn(port: int, content: Any) -> tuple[bytes, bytes]:
         writer.write(CLOSE)
         await reader.read()
         writer.close()
-    return said, head + longer + payload
+    return message, head + longer + payload
 
 
 async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -103,7 +105,7 @@ async def _connected(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWri
         try:
             return await asyncio.open_connection("127.0.0.1", port)
         except ConnectionRefusedError:
-            await asyncio.sleep(TICK)  # a server that has not begun to listen
+            await asyncio.sleep(TICK)  # the server does not listen yet
 
 
 def _check_accepted(response: bytes) -> None:
@@ -112,11 +114,11 @@ def _check_accepted(response: bytes) -> None:
 
 
 class Load:
-    """What the connections of an order have in common."""
+    """The state that the connections of an order share."""
 
-    def __init__(self, said: bytes, echo: bytes) -> None:
-        self.said, self.echo = said, echo
-        self.saying = False
+    def __init__(self, message: bytes, echo: bytes) -> None:
+        self.message, self.echo = message, echo
+        self.is_sending = False
         self.closing = False
         self.count = 0
         self.trips: list[float] = []
@@ -125,16 +127,17 @@ class Load:
         self.connections: set[Connection] = set()
 
     def begin(self, depth: int) -> None:
-        """Let each connection say ``depth`` messages, and one more for each echo."""
+        """Make each connection send ``depth`` messages, and then one more for each echo."""
+        # A read has at most ``depth`` echoes, and may begin in the middle of one.
         self.expected = self.echo * (depth + 1)
-        self.messages = [self.said * count for count in range(depth + 1)]
-        self.saying = True
+        self.messages = [self.message * count for count in range(depth + 1)]
+        self.is_sending = True
         for each in self.connections:
-            each.say(depth, time.perf_counter())
+            each.send(depth, time.perf_counter())
 
 
 class Connection(asyncio.Protocol):
-    """A client. It is ``opened`` after its handshake; ``sent`` are the times of the messages that are on their way."""
+    """A client. ``opened`` is done after the handshake; ``sent`` has the send times of the messages in flight."""
 
     def __init__(self, load: Load) -> None:
         loop = asyncio.get_running_loop()
@@ -142,7 +145,7 @@ class Connection(asyncio.Protocol):
         self.opened = loop.create_future()
         self.closed = loop.create_future()
         self.sent: deque[float] = deque()
-        self._place = 0
+        self._offset = 0  # within the current echo
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -154,23 +157,23 @@ class Connection(asyncio.Protocol):
         if not self.opened.done():
             self._open(data)
             return
-        end = self._place + len(data)
-        if load.expected[self._place : end] != data:
+        end = self._offset + len(data)
+        if load.expected[self._offset : end] != data:
             if not load.closing:
                 load.wrong = data
                 self._transport.abort()
             return
-        count, self._place = divmod(end, len(load.echo))
+        count, self._offset = divmod(end, len(load.echo))
         if not count:
             return
         now, trips, sent = time.perf_counter(), load.trips, self.sent
         for _ in range(count):
             trips.append(now - sent.popleft())
         load.count += count
-        if load.saying:
-            self.say(count, now)
+        if load.is_sending:
+            self.send(count, now)
 
-    def say(self, count: int, now: float) -> None:
+    def send(self, count: int, now: float) -> None:
         self._transport.write(self.load.messages[count])
         self.sent.extend((now,) * count)
 
@@ -201,7 +204,7 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(load: Load, port: int) -> None:
-    """Open a connection, or count that it has failed."""
+    """Open a connection, or count it as failed."""
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(TIMEOUT):
@@ -213,10 +216,10 @@ async def connect(load: Load, port: int) -> None:
 
 async def turn(order: Order) -> list[Result]:
     """Connect, measure at each depth, and close."""
-    said, echo = await learn(order.port, order.content)
-    load = Load(said, echo)
+    message, echo = await learn(order.port, order.content)
+    load = Load(message, echo)
     await asyncio.gather(*(connect(load, order.port) for _ in range(order.connections)))
-    processes = family(order.pid)
+    processes = with_children(order.pid)
     results = [await measure(load, depth, order, processes) for depth in order.depths]
     load.closing = True
     for each in load.connections:
@@ -230,19 +233,19 @@ async def turn(order: Order) -> list[Result]:
 
 
 async def measure(load: Load, depth: int, order: Order, processes: list[int]) -> Result:
-    """Keep ``depth`` messages of each connection on their way, and count, once all could have been answered once.
+    """Keep ``depth`` messages of each connection in flight, and count after as many echoes as messages are in flight.
 
-    A turn lasts until its time is over and all could have been answered twice.
+    A turn lasts until its time is over and twice as many echoes have come.
     """
-    on_their_way = depth * len(load.connections)
+    in_flight = depth * len(load.connections)
     load.begin(depth)
-    await counted(load, on_their_way, order.warm_up)
+    await counted(load, in_flight, order.warm_up)
     load.count, load.trips = 0, []
     began = clocks(processes)
-    await counted(load, 2 * on_their_way, order.seconds)
+    await counted(load, 2 * in_flight, order.seconds)
     ended = clocks(processes)
     count, trips = load.count, sorted(load.trips)
-    load.saying = False
+    load.is_sending = False
     await until(load, lambda: not any(each.sent for each in load.connections))
     wall, own, theirs = (after - before for before, after in zip(began, ended, strict=True))
     return Result(
@@ -257,13 +260,14 @@ async def measure(load: Load, depth: int, order: Order, processes: list[int]) ->
 
 
 async def counted(load: Load, count: int, seconds: float) -> None:
-    """Wait for so long, and until so many messages have been answered."""
+    """Wait this many seconds, and until this many messages have been answered."""
     await asyncio.sleep(seconds)
     await until(load, lambda: load.count >= count)
 
 
 async def until(load: Load, is_over: Callable[[], bool]) -> None:
     deadline = time.perf_counter() + TIMEOUT
+    # A wrong echo is reported even if the turn is over.
     while not is_over() or load.wrong is not None:
         if load.wrong is not None:
             raise AssertionError(f"expected {load.echo!r} again and again, got {load.wrong!r}")
@@ -273,17 +277,17 @@ async def until(load: Load, is_over: Callable[[], bool]) -> None:
 
 
 def clocks(processes: list[int]) -> tuple[float, float, float]:
-    """Give the time, and the processor's that this process has taken, and others."""
+    """Return the wall time, the CPU time of this process, and the CPU time of the other processes."""
     return time.perf_counter(), time.process_time(), sum(map(processor_time, processes))
 
 
 def processor_time(pid: int) -> float:
-    """Give the seconds that all threads of another process have computed, to the nanosecond, as Linux alone does."""
-    return time.clock_gettime(~pid << 3 | 2)  # as clock_getcpuclockid(3) names its clock
+    """Return the CPU seconds of all threads of another process, to the nanosecond. Linux only."""
+    return time.clock_gettime(~pid << 3 | 2)  # the clock that clock_getcpuclockid(3) returns
 
 
-def family(pid: int) -> list[int]:
-    """Give a process and those that it has started; none where their time cannot be told."""
+def with_children(pid: int) -> list[int]:
+    """Return a process and its child processes, or an empty list where their CPU time cannot be read."""
     if sys.platform != "linux":
         return []
     started = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -297,7 +301,7 @@ def main() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         gc.collect()
-        gc.disable()
+        gc.disable()  # a collection in the middle of a turn would delay the answers
         results = uvloop.run(turn(Order(**json.loads(line))))
         gc.enable()
         print(json.dumps([asdict(each) for each in results]), flush=True)

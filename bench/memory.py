@@ -1,9 +1,10 @@
-"""What a connection occupies: in process by tracemalloc, and on uvicorn by what is private to its process.
+"""Measure the memory of a connection: in process with tracemalloc, and on uvicorn as private memory of its process.
 
-In process, it is counted after the accept; after a header, the query and the cookies were read too; and after a message
-was received and sent on top. What a server makes, as the scope with its headers and the queue, is there beforehand and
-does not count. The class alone is kept by nobody's task. An application has a task that waits for the next message, of
-which everything counts: tasks, coroutines, futures, the last message; what raw ASGI has of these is subtracted.
+In process, there are three stages: after the accept; after a header, the query and the cookies were read too; and
+after a message was received and sent as well. What a server makes, such as the scope with its headers and the queue,
+exists beforehand and does not count. The table of the class alone has no tasks. An application has a task that waits
+for the next message, and everything in it counts: tasks, coroutines, futures, the last message. What raw ASGI has of
+these is subtracted.
 """
 
 import asyncio
@@ -40,7 +41,7 @@ STAGES: Final = ("after the accept", "after headers", "after a message")
 
 
 class Wire:
-    """One connection as a server has it, which made all of this beforehand."""
+    """One connection as a server makes it. All of this exists before the measurement."""
 
     def __init__(self) -> None:
         self.scope = {
@@ -67,7 +68,7 @@ class Wire:
     async def _send(self, event: Any) -> None:
         self.sent += 1
 
-    def say(self) -> None:
+    def deliver(self) -> None:
         self.events.put_nowait({"type": "websocket.receive", "text": str(FRAME.encode(), "utf-8")})
 
 
@@ -80,7 +81,7 @@ async def typed(wire: Wire, stage: int) -> object:
     if stage > 0:
         _ = ws.headers["user-agent"], ws.query_params, ws.cookies
     if stage > 1:
-        wire.say()
+        wire.deliver()
         async for message in ws:
             await ws.send_model(message)
             break
@@ -93,7 +94,7 @@ async def classic(wire: Wire, stage: int) -> object:
     if stage > 0:
         _ = ws.headers["user-agent"], ws.query_params, ws.cookies
     if stage > 1:
-        wire.say()
+        wire.deliver()
         message = ADAPTER.validate_json(await ws.receive_text())
         await ws.send_text(message.model_dump_json())
     return ws
@@ -102,11 +103,11 @@ async def classic(wire: Wire, stage: int) -> object:
 CLASSES: Final = {"typedws": typed, "classic": classic}
 
 
-# --- applications, whose tasks wait ---
+# --- applications whose tasks wait ---
 
 
-class Ways:
-    """One application for each contestant, all of which read headers, or none."""
+class Applications:
+    """One application for each contestant. All of them read headers, or none does."""
 
     def __init__(self, *, reads: bool) -> None:
         async def raw(scope: Any, receive: Any, send: Any) -> None:
@@ -120,7 +121,7 @@ class Ways:
                     break
                 message = ADAPTER.validator.validate_json(event["text"])
                 await send({"type": "websocket.send", "text": message.model_dump_json()})
-                del event  # the reference keeps the least that it can: the message, as all do
+                del event  # so that the reference keeps as little as possible: the message, as all the others do
 
         async def echo(ws: Connection[Messages, Messages]) -> None:
             if reads:
@@ -163,10 +164,10 @@ class Ways:
 
 
 WATCHED: Final = ("typedws, endpoint", "typedws, App")
-"""Those with a clock that begins to watch a connection within its first second."""
+"""The contestants with a timer that begins to watch a connection within its first second."""
 
-READING: Final = Ways(reads=True).applications
-NOT_READING: Final = Ways(reads=False).applications
+READING: Final = Applications(reads=True).applications
+NOT_READING: Final = Applications(reads=False).applications
 
 raw_on_server = READING["raw ASGI"]
 typed_on_server = READING["typedws, endpoint"]
@@ -179,7 +180,7 @@ fastapi_on_server = READING["FastAPI, route"]
 
 @contextlib.contextmanager
 def traced(count: int) -> Iterator[Callable[[], float]]:
-    """Give what tells the bytes that each of so many connections occupies that are made in the block."""
+    """Yield a function that returns the bytes per connection, for ``count`` connections made in the block."""
 
     def size() -> float:
         gc.collect()
@@ -195,6 +196,7 @@ def traced(count: int) -> Iterator[Callable[[], float]]:
 
 async def class_size(name: str, stage: int, count: int) -> float:
     wires = [Wire() for _ in range(count)]
+    # The list, and one connection that fills the caches, are made before the measurement.
     kept: list[object] = [await CLASSES[name](Wire(), stage)] * count
     with traced(count) as size:
         for index, wire in enumerate(wires):
@@ -209,17 +211,18 @@ async def application_sizes(name: str, count: int) -> list[float]:
 
 
 async def sizes_in_tasks(application: Application, count: int, pauses: list[float]) -> list[float]:
-    """Let an application run as a server does: give what it occupies after the accept, and after each message."""
+    """Run an application as a server does. Return its memory after the accept, and after each message."""
 
     async def run(wire: Wire) -> None:
         await application(wire.scope, wire.receive, wire.send)
 
     first, *wires = [Wire() for _ in range(count + 1)]
     tasks: list[asyncio.Task[None] | None] = [None] * (count + 1)
+    # One connection fills the caches before the measurement.
     tasks[count] = asyncio.create_task(run(first))
     for sent in range(len(pauses)):
         await until([first], sent + 1)
-        first.say()
+        first.deliver()
     sizes: list[float] = []
     with traced(count) as size:
         for index, wire in enumerate(wires):
@@ -229,7 +232,7 @@ async def sizes_in_tasks(application: Application, count: int, pauses: list[floa
             await asyncio.sleep(pause)
             sizes.append(size())
             for wire in wires:
-                wire.say()
+                wire.deliver()
     for task in tasks:
         assert task is not None
         task.cancel()
@@ -239,7 +242,7 @@ async def sizes_in_tasks(application: Application, count: int, pauses: list[floa
 
 
 async def until(wires: list[Wire], sent: int) -> None:
-    """Let all tasks run until they wait, and see to it that each has sent so much."""
+    """Run all tasks until they wait, and check that each has sent this many events."""
     for _ in range(10):
         await asyncio.sleep(0)
     assert all(wire.sent == sent for wire in wires)
@@ -254,7 +257,7 @@ async def applications(count: int) -> Table:
     sizes = {name: await application_sizes(name, count) for name in READING}
     raw = sizes["raw ASGI"]
     rows = {
-        name: row([size - least for size, least in zip(at_stages, raw, strict=True)], at_stages[2])
+        name: row([size - baseline for size, baseline in zip(at_stages, raw, strict=True)], at_stages[2])
         for name, at_stages in sizes.items()
     }
     return Table("an application whose task waits, beyond what raw ASGI occupies", f"bytes, {STAGES[2]}", None, rows)
@@ -278,17 +281,17 @@ ON_SERVER: Final = {
 
 
 def private_kilobytes(process: int) -> float:
-    """Give what is in memory of a process, and in no other's."""
+    """Return the memory of a process that it shares with no other process."""
     lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     return sum(float(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 def on_servers(count: int) -> dict[str, float]:
-    """Give the kilobytes that each connection occupies which has echoed one message, and is idle."""
+    """Return the kilobytes per connection, for connections that have echoed one message and are idle."""
     with contextlib.ExitStack() as stack:
         servers = {name: stack.enter_context(sockets.serving(f"bench.memory:{app}")) for name, app in ON_SERVER.items()}
         for _, port in servers.values():
-            clients(stack, port, count // 10)  # so that what is made for the first ones is there
+            clients(stack, port, count // 10)  # what a server makes for its first connections does not count
         before = settled(servers)
         for _, port in servers.values():
             clients(stack, port, count)
@@ -304,7 +307,7 @@ def clients(stack: contextlib.ExitStack, port: int, count: int) -> None:
 
 
 def settled(servers: dict[str, tuple[int, int]]) -> dict[str, float]:
-    time.sleep(1.2)  # as long as for those in WATCHED
+    time.sleep(1.2)  # until the timers of those in WATCHED have begun
     return {name: private_kilobytes(process) for name, (process, _) in servers.items()}
 
 

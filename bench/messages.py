@@ -1,8 +1,8 @@
-"""The messages that benchmarks exchange, and their frames: nothing is sent here.
+"""The messages that the benchmarks exchange, and their frames. Nothing is sent here.
 
-Small is the 57-byte `bench.floor.Say`, a member of a tagged union of two. Big is an `Order` of 60 items, some 7 KB of
-JSON, a member of another. Both exist as pydantic models and, for msgspec, as structs. ``invalid`` is wrong in one value
-only, deep inside where there is a deep inside.
+The small message is the 57-byte `bench.floor.Say`, a member of a tagged union of two. The big one is an `Order` of 60
+items, about 7 KB of JSON, a member of another such union. Both exist as pydantic models and, for msgspec, as structs.
+An ``invalid`` message has one wrong value, which in the big message is deeply nested.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,16 +114,16 @@ MODELS: Final[Mapping[Size, BaseModel]] = {
         items=[_item(number) for number in range(60)],
     ),
 }
-"""What is said."""
+"""The messages that are sent."""
 
 
 def plain(size: Size) -> Any:
-    """Give the content of a message as JSON has it."""
+    """Return the content of a message as JSON values."""
     return MODELS[size].model_dump(mode="json")
 
 
 def invalid(size: Size) -> Any:
-    """Give the content of a message with one value of a type that it must not have."""
+    """Return the content of a message with one value of a wrong type."""
     content = deepcopy(plain(size))
     if size == "small":
         content["n"] = "five"
@@ -140,7 +140,7 @@ PACKERS: Final[Mapping[Mode, Callable[[Any], Frame]]] = {
 
 
 def content_of(frame: Frame, mode: Mode) -> Any:
-    """Parse a frame into what JSON has; MessagePack's own timestamps, which not everybody uses, are its texts too."""
+    """Parse a frame into JSON values. MessagePack's own timestamps, which not every library uses, become text too."""
     if mode == "msgpack":
         assert isinstance(frame, bytes)
         return to_jsonable_python(msgspec.msgpack.decode(frame))

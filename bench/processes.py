@@ -1,4 +1,4 @@
-"""The processes that a benchmark starts: spoken to by lines, kept to one core, and gone when it is."""
+"""The processes that a benchmark starts: they exchange lines with it, stay on one core, and end with it."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ __all__ = ["allow_many_files", "answer", "end_with_parent", "pin", "process", "t
 
 @contextlib.contextmanager
 def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run one of our modules in a session of its own, which is ended as a whole."""
+    """Run one of our modules in a session of its own, and kill the whole session after the block."""
     command = [sys.executable, "-m", *arguments]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -27,12 +27,12 @@ def process(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         child.communicate()
 
 
-def answer(child: subprocess.Popen[str], asked: object = None) -> str:
-    """Say a line of JSON to a process, if anything, and give the line that it says."""
+def answer(child: subprocess.Popen[str], request: object = None) -> str:
+    """Send a line of JSON to a process, unless ``request`` is ``None``, and return the next line that it prints."""
     assert child.stdin is not None
     assert child.stdout is not None
-    if asked is not None:
-        print(json.dumps(asked), file=child.stdin, flush=True)
+    if request is not None:
+        print(json.dumps(request), file=child.stdin, flush=True)
     line = child.stdout.readline()
     if not line:
         raise RuntimeError(f"{child.args!r} has failed")
@@ -40,10 +40,10 @@ def answer(child: subprocess.Popen[str], asked: object = None) -> str:
 
 
 def end_with_parent() -> None:
-    """End the session of this process when its standard input ends: whoever started it is gone, however it ended."""
+    """Kill the session of this process when its standard input ends: the parent process has ended, however it did."""
 
     def wait() -> None:
-        while os.read(0, 1 << 10):  # sys.stdin's lock would be held in a child that is forked
+        while os.read(0, 1 << 10):  # not sys.stdin: a forked child would inherit its lock, held
             pass
         os.killpg(0, signal.SIGKILL)
 
@@ -51,7 +51,7 @@ def end_with_parent() -> None:
 
 
 def two_cores() -> tuple[int, int] | None:
-    """Give two cores that are not one physical core's, where there is a choice; ``None`` where none can be had."""
+    """Return two cores, of different physical cores if possible, or ``None`` if there are not two to choose."""
     if sys.platform != "linux" or len(available := sorted(os.sched_getaffinity(0))) < 2:
         return None
     first, *others = available
@@ -66,13 +66,13 @@ def _physical(core: int) -> str:
 
 
 def pin(core: int | None) -> None:
-    """Keep this process, and those that it starts, to one core."""
+    """Keep this process, and the processes that it starts, on one core."""
     if sys.platform == "linux" and core is not None:
         os.sched_setaffinity(0, {core})
 
 
 def allow_many_files() -> None:
-    """Let this process open as many connections as the system allows it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """Allow this process to open as many connections as the system permits."""
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS does not take its own "unlimited"
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))

@@ -1,6 +1,7 @@
-"""The tables of the README's section on speed, drawn from ``bench/results``. ``python -m bench.quoted`` prints them.
+"""The tables of the README's section on speed, made from ``bench/results``.
 
-A test compares them with what the README says. Figures are those of the first of two runs.
+``python -m bench.quoted`` prints them. A test compares them with the README. Figures are those of the first of two
+runs.
 """
 
 import json
@@ -44,20 +45,20 @@ HANDSHAKES: Final = {
 
 
 def rows_of(name: str, title: str, version: str = VERSIONS[0]) -> dict[str, Any]:
-    """Give the rows of a table, by name."""
+    """Return the rows of a table, by name."""
     runs: list[list[dict[str, Any]]] = json.loads((RESULTS / version / f"{name}.json").read_text())["runs"]
     rows: dict[str, Any] = next(each for each in runs[0] if each["title"] == title)["rows"]
     return rows
 
 
 def by_version(name: str, title: str, rows: dict[str, str], heading: str) -> str:
-    found = [rows_of(name, title, version) for version in VERSIONS]
-    return drawn([heading, *(f"Python {version}" for version in VERSIONS)], rows, found)
+    columns = [rows_of(name, title, version) for version in VERSIONS]
+    return markdown_table([heading, *(f"Python {version}" for version in VERSIONS)], rows, columns)
 
 
-def drawn(heading: list[str], rows: dict[str, str], columns: list[dict[str, Any]]) -> str:
+def markdown_table(heading: list[str], rows: dict[str, str], columns: list[dict[str, Any]]) -> str:
     lines = [heading, ["---"] * len(heading)]
-    lines += [[said, *(f"{column[name]['ratio']:.2f}" for column in columns)] for name, said in rows.items()]
+    lines += [[label, *(f"{column[name]['ratio']:.2f}" for column in columns)] for name, label in rows.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -65,7 +66,7 @@ def tables() -> list[str]:
     served = [rows_of("served", SERVED.format(title)) for title in LOADS]
     return [
         by_version("inprocess", "echo small text", ECHO, "a multiple of the floor"),
-        drawn(["messages a second, of raw ASGI's", *LOADS.values()], ON_UVICORN, served),
+        markdown_table(["messages a second, of raw ASGI's", *LOADS.values()], ON_UVICORN, served),
         by_version("handshake", "a handshake and a close, with parameters", HANDSHAKES, "a multiple of FastAPI's"),
     ]
 

@@ -1,9 +1,9 @@
-"""What benchmarks have in common: rounds, two runs in fresh processes, a table on the terminal, JSON in ``results/``.
+"""What the benchmarks share: rounds, two runs in fresh processes, tables on the terminal, and JSON in ``results/``.
 
-A benchmark is a function from a `Scale` to tables; `main` makes a command of it. Each run has a process of its own, as
-the layout of a process is worth a few percent; two runs stand beside each other, so that a figure which they do not
-agree on is not believed. A ratio is the median, over the rounds of a run, of what a row cost in a round divided by what
-the reference cost in the same round; or of what it did, where a table says that more is better.
+A benchmark is a function from a `Scale` to tables; `main` makes a command of it. Each run has a process of its own,
+because the layout of a process is worth a few percent. Tables show two runs side by side: do not trust a figure on
+which they disagree. A ratio is the median, over the rounds of a run, of the cost of a row divided by the cost of the
+reference in the same round. Where a table says that more is better, rates take the place of costs.
 """
 
 import argparse
@@ -32,13 +32,13 @@ PACKAGES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is measured: of everything, or a first look."""
+    """How much to measure: everything, or a first look."""
 
     is_quick: bool = False
     exact_rounds: int | None = None
-    """How many rounds were asked for, if that was said."""
+    """The number of rounds given on the command line, if any."""
     options: argparse.Namespace = field(default_factory=argparse.Namespace)
-    """What a benchmark's own arguments say."""
+    """The benchmark's own arguments."""
 
     def rounds(self, usual: int) -> int:
         if self.exact_rounds is not None:
@@ -51,7 +51,7 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one contestant cost, as a multiple of the reference first."""
+    """What one contestant cost; ``ratio`` is a multiple of the reference."""
 
     ratio: float | None
     quartiles: tuple[float, float] | None
@@ -62,14 +62,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The contestants of one workload, one row each; ``columns`` are those of ``more``."""
+    """The contestants of one workload, one row each; ``more`` of a row holds further columns."""
 
     title: str
     unit: str
     reference: str | None
     rows: dict[str, Row]
     shown: int | None = None
-    """How many rows a terminal shows, where that is not all."""
+    """How many rows to show on a terminal, if not all."""
     higher_is_better: bool = False
 
 
@@ -83,12 +83,12 @@ def table(
     more: dict[str, dict[str, float]] | None = None,
     higher_is_better: bool = False,
 ) -> Table:
-    """Sum up what contestants cost in each of some rounds; figures at the same place are of the same round.
+    """Summarize the costs of contestants over some rounds; values at the same index are of the same round.
 
-    :param reference: the row that the others are a multiple of; ``None`` where there is nothing to compare
-    :param marks: remarks on rows, such as that one does not validate
-    :param more: further figures of rows, by the name of a column
-    :param higher_is_better: the costs are no costs, but what was done in a second
+    :param reference: the row that the others are a multiple of, or ``None`` if there is nothing to compare
+    :param marks: remarks on rows, such as "does not validate"
+    :param more: further figures of rows, by column name
+    :param higher_is_better: the values are not costs but rates per second
     """
     rows: dict[str, Row] = {}
     for name, values in costs.items():
@@ -104,7 +104,7 @@ def table(
 
 
 def stacked(title: str, tables: Mapping[str, Table]) -> Table:
-    """Put tables of one unit and one reference into one, whose rows are called after both."""
+    """Combine tables of one unit and one reference into one, whose rows are named after the row and its table."""
     first = next(iter(tables.values()))
     rows = {f"{name}, {key}": row for name, each in tables.items() for key, row in each.rows.items()}
     return Table(title, first.unit, first.reference, rows)
@@ -123,9 +123,9 @@ Measure = Callable[[Scale], Iterable[Table]]
 
 
 def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
-    """Run a benchmark as the command ``python -m module``, whose docstring says what it measures.
+    """Run a benchmark as the command ``python -m module``, with the docstring of the module as its help.
 
-    :param declare: adds arguments of the benchmark's own, which it finds in ``Scale.options``
+    :param declare: adds arguments of the benchmark's own, which end up in ``Scale.options``
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds of fewer messages, for a first look")
@@ -143,8 +143,8 @@ def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentPars
     runs = [_run(module, sys.argv[1:]) for _ in range(options.runs)]
     console = Console(width=None if sys.stdout.isatty() else 170, highlight=False)
     console.print(f"[bold]{module}[/], {machine()}, {options.runs} runs")
-    for beside in zip(*runs, strict=True):
-        console.print(_grid(beside))
+    for same_table in zip(*runs, strict=True):
+        console.print(_grid(same_table))
     if options.json:
         path = RESULTS / ".".join(platform.python_version_tuple()[:2]) / f"{module.rpartition('.')[2]}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -166,7 +166,7 @@ def machine() -> str:
 
 
 def about() -> dict[str, Any]:
-    """Give what a result depends on: versions, and the class of the machine."""
+    """Return what a result depends on: the versions, and the kind of machine."""
     versions: dict[str, str] = {}
     for package in PACKAGES:
         try:
@@ -183,23 +183,23 @@ def about() -> dict[str, Any]:
     }
 
 
-def _grid(beside: Sequence[dict[str, Any]]) -> Grid:
-    """Draw one table, with what each run says beside what the others say."""
-    first = beside[0]
+def _grid(runs: Sequence[dict[str, Any]]) -> Grid:
+    """Draw one table, with the figures of all runs side by side."""
+    first = runs[0]
     more = list(dict.fromkeys(key for row in first["rows"].values() for key in row["more"]))
     title = f"{first['title']} (more is better)" if first["higher_is_better"] else first["title"]
     grid = Grid(title=title, title_justify="left", title_style="bold")
     grid.add_column("")
     if first["reference"] is not None:
-        for number in range(len(beside)):
+        for number in range(len(runs)):
             grid.add_column("ratio" if not number else "again", justify="right", style="bold")
         grid.add_column("quartiles", justify="right", style="dim")
-    for _ in beside:
+    for _ in runs:
         grid.add_column(first["unit"], justify="right")
     for key in more:
         grid.add_column(key, justify="right")
     for name, row in islice(first["rows"].items(), first["shown"]):
-        rows = [each["rows"][name] for each in beside]
+        rows = [each["rows"][name] for each in runs]
         cells = [f"{name} ({row['mark']})" if row["mark"] else name]
         if first["reference"] is not None:
             cells += [f"{each['ratio']:.2f}" for each in rows]

@@ -1,23 +1,26 @@
-"""All contestants on real servers: what is left of their differences end to end. ``python -m bench.served``
+"""Compare all contestants on real servers: what is left of their differences end to end.
 
-Each application has a server process of its own, kept to one core, and echoes what one process sends it, kept to
-another: `bench.load`, which says the next message as soon as it has an echo, on 10 or on 1,000 connections, with 1 or
-with 8 messages of each on their way. All connections are open before anything counts, and each echo is checked. Small
-messages have 57 bytes and big ones 7 KB, in text; nothing is compressed.
+``python -m bench.served``
 
-A ratio is the throughput of a contestant divided by that of ``raw``, the same validation and serialisation by hand on
-the same server, in the same round: above 1 is faster. ``server us`` is the processor time of the server for a message,
-of all its threads and processes, and the ratio of it is ``raw``'s divided by the contestant's: it suffers less from
-what else runs on the machine than the clock does. ``server`` and ``load`` are how busy the two were, in percent of a
-core; where the load was near its limit and the server was not, the row says so, and is a lower bound; where neither
-was, something else ran on the machine, and messages a second are not to be believed. The limits: ``no parsing`` is an
-ASGI application that sends back what it hears unread; picows is a server with an interface of its own, not ASGI's,
-which is called for each frame, and validates and serialises as ``raw`` does.
+Each application has a server process of its own, kept on one core, and echoes what one other process sends, kept on
+another core: `bench.load`. It sends the next message as soon as it has an echo, on 10 or on 1,000 connections, with 1
+or with 8 messages in flight on each. All connections are open before the measurement, and each echo is checked. Small
+messages have 57 bytes and big ones 7 KB, as text; nothing is compressed.
 
-Servers are new in every round, as the layout of a process is worth a few percent; in a round, contestants take turns
-with each load, in another order every time, while the other servers are idle. Connections are new in every turn, and
-few last for the second after which an endpoint begins to watch its sends: `bench.endpoint` says what that costs.
-``--quick`` does without the thousand connections.
+A ratio is the throughput of a contestant divided by that of ``raw``, which does the same validation and serialization
+by hand on the same server, in the same round: above 1 is faster. ``server us`` is the CPU time of the server per
+message, of all its threads and processes. Its ratio is that of ``raw`` divided by that of the contestant, and depends
+less on what else runs on the machine than wall time does. ``server`` and ``load`` show how busy the two were, in
+percent of a core. If the load was near its limit and the server was not, the row says so, and is a lower bound. If
+neither was, something else ran on the machine: do not trust the messages per second.
+
+Some rows are limits. ``no parsing`` is an ASGI application that sends messages back unread. picows is a server that
+does not speak ASGI: its own interface is called for each frame, and it validates and serializes as ``raw`` does.
+
+Servers are new in every round, because the layout of a process is worth a few percent. In a round, contestants take
+turns with each load, in a different order every time, while the other servers are idle. Connections are new in every
+turn. Few of them last for the second after which an endpoint begins to watch its sends; `bench.endpoint` shows what
+that costs. ``--quick`` leaves out the 1,000 connections.
 """
 
 import argparse
@@ -41,7 +44,7 @@ from bench.serving import ServerName, Serving
 REFERENCE: Final = "raw"
 ENDPOINT: Final = "typedws endpoint"
 LEFT_OUT: Final = ("msgspec",)
-"""Who does not use pydantic is compared in process."""
+"""Libraries without pydantic are compared in process only."""
 ROUNDS: Final = 3
 SECONDS: Final = 0.25
 BUSY: Final = 0.9
@@ -54,7 +57,7 @@ TITLES: Final[dict[ServerName, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row: who is served, and by whom if not by the stage's server."""
+    """A row: the contestant, and its server if that is not the stage's."""
 
     library: str
     contestant: str
@@ -68,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Servers that are up together, and the loads that they get: connections and depths."""
+    """Servers that run together, and their loads: depths by number of connections."""
 
     server: ServerName
     size: Size
@@ -81,12 +84,12 @@ class Stage:
 
 
 Results = dict[str, list[Result]]
-"""What was measured under one load, by row, a result for each round."""
+"""The results under one load: by row, one for each round."""
 
 
 def compared(title: str, rows: dict[str, Entry], results: Results) -> Table:
     rates = {name: [each.per_second for each in results[name]] for name in rows}
-    marks = {name: _slow_if_contains(entry, results[name]) for name, entry in rows.items()}
+    marks = {name: _mark(entry, results[name]) for name, entry in rows.items()}
     more = {name: _more(results[name], results[REFERENCE]) for name in rows}
     return table(title, "messages/s", rates, REFERENCE, marks=marks, more=more, higher_is_better=True)
 
@@ -107,7 +110,7 @@ def _more(results: Sequence[Result], references: Sequence[Result]) -> dict[str, 
     return {name: median(values) for name, values in figures.items() if values}
 
 
-def _slow_if_contains(entry: Entry, results: Sequence[Result]) -> str:
+def _mark(entry: Entry, results: Sequence[Result]) -> str:
     load = median(each.load_share for each in results)
     server = median(each.server_share or 0 for each in results)
     failed = sum(each.failed for each in results)
@@ -120,7 +123,7 @@ def _slow_if_contains(entry: Entry, results: Sequence[Result]) -> str:
 
 
 def entries(only: Sequence[str]) -> dict[str, Entry]:
-    """Give the rows of the contestants, the reference first."""
+    """Return the rows of the contestants, the reference first."""
     chosen = contestants({*only, REFERENCE}) if only else contestants()
     by_library = {name: library for library in LIBRARIES for name in contestants([library])}
     return {
@@ -157,14 +160,14 @@ def stages(scale: Scale) -> list[Stage]:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a run has throughout: the process that makes the load, the core of the servers, how long a turn takes."""
+    """What a whole run shares: the load process, the core of the servers, and the seconds of a turn."""
 
     load: subprocess.Popen[str]
     core: int | None
     seconds: float
 
     def round(self, stage: Stage) -> Iterator[tuple[tuple[int, int], str, Result]]:
-        """Start the servers of a stage, and let each take its turn: the load, the row and the result."""
+        """Start the servers of a stage, and measure each under each load. Yield the load, the row and the result."""
         with contextlib.ExitStack() as stack:
             children: dict[str, subprocess.Popen[str]] = {}
             for name, entry in stage.entries.items():
@@ -172,7 +175,7 @@ class Bench:
                 children[name] = stack.enter_context(process("bench.serving", json.dumps(asdict(serving))))
             ports = {name: int(answer(child)) for name, child in children.items()}
             for name, child in children.items():
-                self._turn(stage, name, child, ports[name], 1, [1], 0)  # so that all have started
+                self._turn(stage, name, child, ports[name], 1, [1], 0)  # waits until the server has started
             for connections, depths in stage.loads.items():
                 for name in random.sample(list(children), len(children)):
                     child = children[name]

@@ -1,10 +1,10 @@
-"""One application on one server, in a process of its own, which prints its port. ``python -m bench.serving``
+"""Run one application on one server, in a process of its own, and print the port.
 
-Its argument is a `Serving`, as JSON. Nothing is compressed, nothing is logged of what goes well, and no server pings.
-Readers of the port may connect at once: the socket listens, or will in a moment (granian's).
+``python -m bench.serving``. Its argument is a `Serving`, as JSON. Nothing is compressed, only problems are logged, and
+no server sends pings. A reader of the port may connect at once: the socket listens, or will in a moment (granian's).
 
-Two applications are no contestants but limits: ``echo`` sends back what it hears unread, and ``picows`` is no ASGI
-application at all, but that server's own interface.
+Two applications are not contestants but limits: ``echo`` sends messages back unread, and ``picows`` is not an ASGI
+application but uses that server's own interface.
 """
 
 import json
@@ -24,12 +24,12 @@ ServerName: TypeAlias = Literal["uvicorn", "hypercorn", "granian", "picows"]
 
 BACKLOG: Final = 4096
 ORDER: Final = "BENCH_SERVING"
-"""Tells the process that granian starts what to serve."""
+"""The environment variable that tells granian's worker process what to serve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """What is served, by whom, and on which core."""
+    """What to serve, on which server, and on which core."""
 
     server: ServerName
     library: str
@@ -38,7 +38,7 @@ class Serving:
     core: int | None
 
     def application(self) -> tuple[Application, bool]:
-        """Make the application; tell whether it has a lifespan."""
+        """Make the application, and return it with whether it has a lifespan."""
         if self.contestant == "echo":
             from bench.floor import nothing
 
@@ -65,7 +65,7 @@ def uvicorn(serving: Serving) -> None:
     )
     listening = listener()
     pin(serving.core)
-    tell_port(listening)
+    print_port(listening)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -79,12 +79,12 @@ def hypercorn(serving: Serving) -> None:
     config = Config.from_mapping(bind=[f"fd://{listening.fileno()}"], backlog=BACKLOG, loglevel="WARNING")
     worker: Any = hypercorn.asyncio
     pin(serving.core)
-    tell_port(listening)
+    print_port(listening)
     uvloop.run(worker.serve(application, config, mode="asgi"))
 
 
 def without_lifespan(application: Application) -> Application:
-    """Keep the lifespan, for which hypercorn always asks, from an application that has none."""
+    """Keep the lifespan scope, which hypercorn always sends, from an application that does not handle it."""
 
     async def none() -> None: ...
 
@@ -99,7 +99,7 @@ def granian(serving: Serving) -> None:
     from granian.log import LogLevels
     from granian.server import MPServer
 
-    # It starts a process, which binds the port again.
+    # granian starts a worker process, which binds the port again.
     bound = socket.socket()
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     bound.bind(("127.0.0.1", 0))
@@ -114,7 +114,7 @@ def granian(serving: Serving) -> None:
         factory=True,
     )
     pin(serving.core)
-    tell_port(bound)
+    print_port(bound)
     server.serve()
 
 
@@ -144,7 +144,7 @@ def picows(serving: Serving) -> None:
 
     async def serve() -> None:
         server = await picows.ws_create_server(lambda _: listen(), sock=listening, backlog=BACKLOG)
-        tell_port(listening)
+        print_port(listening)
         await server.serve_forever()
 
     pin(serving.core)
@@ -155,7 +155,7 @@ def listener() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
 
 
-def tell_port(listening: socket.socket) -> None:
+def print_port(listening: socket.socket) -> None:
     print(listening.getsockname()[1], flush=True)
 
 

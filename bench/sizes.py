@@ -1,9 +1,10 @@
-"""An echo in process as messages grow, and as the union of what may come does.
+"""Measure an in-process echo as messages grow, and as their union grows.
 
-Messages of 100 bytes to 10 MB are one text, or a list of small items; the cost is a multiple of that of the floor, the
-loop by hand of `bench.floor`, at the same size. Unions have 2 to 200 members, told apart by a tag, and each message is
-of another member than the one before; beside the floor, the last column says what each contestant costs as a multiple
-of itself with 2 members. One union of 20 members has no tag: pydantic tries them all, whoever asks it to.
+Messages of 100 bytes to 10 MB are one text, or a list of small items. The cost is a multiple of the cost of the floor,
+the hand-written loop of `bench.floor`, at the same size. Unions have 2 to 200 members, distinguished by a tag, and each
+message is of another member than the one before. For unions, the last column shows the cost of each contestant as a
+multiple of its own cost with 2 members. One union of 20 members has no tag: pydantic tries all of them, for every
+contestant.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ from typedws import WebSocket
 Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 PROSE: Final = "In November, I said: no news is good news (or so they say), and 9 of 10 agreed. "
-"""It has both capitals that NaN and Infinity begin with, which typedws looks for, as most longer texts have."""
+"""It has both capitals that begin NaN and Infinity, for which typedws searches, as most longer texts have."""
 
 
 class Item(BaseModel):
@@ -51,9 +52,9 @@ Messages = Annotated[Text | Items, Field(discriminator="type")]
 
 
 def prose_of(size: int) -> str:
-    """Give a message of so many bytes that is one text."""
-    around = len(Text(text="").model_dump_json())
-    return Text(text=(PROSE * (size // len(PROSE) + 1))[: size - around]).model_dump_json()
+    """Return a message of ``size`` bytes that is one text."""
+    overhead = len(Text(text="").model_dump_json())
+    return Text(text=(PROSE * (size // len(PROSE) + 1))[: size - overhead]).model_dump_json()
 
 
 def small_letters_of(size: int) -> str:
@@ -61,7 +62,7 @@ def small_letters_of(size: int) -> str:
 
 
 def items_of(size: int) -> str:
-    """Give a message of about so many bytes that is a list."""
+    """Return a message of about ``size`` bytes that is a list."""
     item = Item(name="an item", price=12.5, count=3, is_new=True)
     count = round((size - len(Items(items=[]).model_dump_json())) / (len(item.model_dump_json()) + 1))
     return Items(items=[item] * max(count, 1)).model_dump_json()
@@ -108,7 +109,7 @@ def contestants(form: Any) -> dict[str, Application]:
 
 
 async def cost(application: Application, frames: Sequence[str], count: int) -> float:
-    """Let an application echo so many messages, and give the microseconds that each took, from the accept on."""
+    """Run an application that echoes ``count`` messages, and return the microseconds per message after the accept."""
     events = iter([{"type": "websocket.receive", "text": text} for text in islice(cycle(frames), count)])
     expected = islice(cycle(frames), count)
     start = 0.0
@@ -155,7 +156,7 @@ SIZES: Final = {
     "1 MB": (1_000_000, 6),
     "10 MB": (10_000_000, 1),
 }
-"""By name the bytes, and how many messages a contestant echoes in each of its turns."""
+"""By name: the bytes, and how many messages a contestant echoes in each turn."""
 
 
 def growing(title: str, make: Callable[[int], str], scale: Scale) -> Table:
@@ -176,7 +177,7 @@ def growing(title: str, make: Callable[[int], str], scale: Scale) -> Table:
 
 
 def union_of(count: int, *, is_tagged: bool) -> tuple[Any, list[str]]:
-    """Give a union, and a message of each of its members: all alike but for the tag or the name of a field."""
+    """Return a union, and a message of each member. Members differ only in the tag, or in the name of one field."""
     members: list[Any] = []
     frames: list[str] = []
     for number in range(count):
@@ -208,11 +209,11 @@ def unions(scale: Scale) -> Table:
         for name, (_, frames) in prepared.items():
             for contestant, values in costs_of(applications[name], frames, scale.count(4_000), 1).items():
                 all_costs[name].setdefault(contestant, []).extend(values)
-    fewest = all_costs["2 members"]
+    smallest = all_costs["2 members"]
     tables: dict[str, Table] = {}
     for name, costs in all_costs.items():
         more = {
-            contestant: {"of itself with 2": median(a / b for a, b in zip(values, fewest[contestant], strict=True))}
+            contestant: {"of itself with 2": median(a / b for a, b in zip(values, smallest[contestant], strict=True))}
             for contestant, values in costs.items()
         }
         tables[name] = table(title, "us", costs, "floor", more=more)

@@ -1,6 +1,6 @@
-"""Real sockets: an application on uvicorn in a process of its own, and clients that speak just enough of the protocol.
+"""Real sockets: an application on uvicorn in a process of its own, and clients with the minimum of the protocol.
 
-``python -m bench.sockets bench.module:name`` serves it under uvloop, without compression or pings, and tells the port.
+``python -m bench.sockets bench.module:name`` serves it under uvloop, without compression or pings, and prints the port.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ HANDSHAKE: Final = "\r\n".join(
 
 @contextlib.contextmanager
 def serving(application: str) -> Iterator[tuple[int, int]]:
-    """Serve an application, ``module:name``; gives the process and the port."""
+    """Serve an application, given as ``module:name``. Yield the process id and the port."""
     command = [sys.executable, "-m", "bench.sockets", application]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -44,7 +44,7 @@ def serving(application: str) -> Iterator[tuple[int, int]]:
 
 
 def connected(port: int, path: str = "/") -> socket.socket:
-    """Open a WebSocket connection; bounded, as all that is done with it."""
+    """Open a WebSocket connection. This and each later operation on it may take 30 seconds."""
     client = socket.create_connection(("127.0.0.1", port), timeout=30)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.sendall(HANDSHAKE.format(path=path).encode())
@@ -66,13 +66,13 @@ def say(client: socket.socket, text: str) -> None:
 
 
 def framed(text: str) -> bytes:
-    """Give what a server sends for a text of up to 125 bytes."""
+    """Return the frame that a server sends for a text of up to 125 bytes."""
     data = text.encode()
     return bytes((0x81, len(data))) + data
 
 
 def heard(client: socket.socket) -> str:
-    """Give the next text, of up to 125 bytes."""
+    """Receive and return the next text, of up to 125 bytes."""
     head = _exactly(client, 2)
     if head[0] != 0x81:
         raise RuntimeError(f"a frame that begins with {head!r}")
@@ -89,7 +89,7 @@ def _exactly(client: socket.socket, count: int) -> bytes:
 
 
 def configured(application: Any, log_level: str = "warning") -> uvicorn.Config:
-    """Configure uvicorn's usual protocol without what happens now and then: compression, pings, logs."""
+    """Configure uvicorn's usual protocol without irregular work: compression, pings, logs."""
     return uvicorn.Config(
         application,
         loop="uvloop",

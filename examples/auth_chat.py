@@ -1,4 +1,4 @@
-"""A chat that accepts nobody without a token: in the ``Authorization`` header, or as browsers can, as a subprotocol."""
+"""A chat that requires a token, in the ``Authorization`` header or, from browsers, as a subprotocol."""
 
 from typing import Annotated, Literal, TypeAlias, assert_never
 

@@ -1,4 +1,7 @@
-"""Run the chat on uvicorn, talk to it, and leave it running for others. ``python -m examples.demo [--port N]``"""
+"""Run the chat on uvicorn, talk to it, and keep it running for other clients.
+
+``python -m examples.demo [--port N]``
+"""
 
 import argparse
 import asyncio
@@ -17,7 +20,7 @@ from typedws.client import ConnectionDenied, connect
 
 @asynccontextmanager
 async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
-    """Serve the chat while the block runs, and give its URL and the task that serves it."""
+    """Serve the chat while the block runs. Yield its URL and the task that serves it."""
     config = uvicorn.Config(app, port=port, ws="websockets-sansio", log_level="critical")
     server = uvicorn.Server(config)
     listener = config.bind_socket()
@@ -32,7 +35,7 @@ async def serving(port: int) -> AsyncGenerator[tuple[str, asyncio.Task[None]]]:
 
 
 async def converse(url: str) -> None:
-    """Show a conversation: valid messages, one that is not, and a handshake that is denied."""
+    """Show a conversation: valid messages, an invalid one, and a denied handshake."""
     room = f"{url}/chat/{{room}}"
     async with connect(room, chat.contract, params=Room(room="lobby", name="ann", token="sesame")) as ws:
         print(f"ann connects to {url}")
@@ -66,7 +69,7 @@ async def show_answer(ws: Connection[ServerMessage, ClientMessage]) -> None:
 
 
 async def main(port: int) -> None:
-    """Converse; then serve until Ctrl-C, or end where nobody could press it."""
+    """Converse, and then serve until Ctrl-C. Without a terminal, end after the conversation."""
     async with serving(port) as (url, task):
         await converse(url)
         if sys.stdin.isatty() and sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""A chat in FastAPI: users by ``Depends``, before anybody is let in; a database session for each message."""
+"""A chat in FastAPI: ``Depends`` checks the user before the accept, and each message has a database session."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ app = FastAPI()
 
 @contextmanager
 def session() -> Generator[list[tuple[str, str, str]]]:
-    """Give what stands for a session of a database: what is added in the block is kept if the block succeeds."""
+    """Yield a stand-in for a database session: rows that are added in the block are kept if the block succeeds."""
     added: list[tuple[str, str, str]] = []
     yield added
     history.extend(added)
@@ -55,6 +55,6 @@ async def talk(
     room = rooms[ws.params.room]
     async with room.joined(ws):
         async for message in ws:
-            with session() as rows:  # for this message alone: a connection lasts for hours, a session must not
+            with session() as rows:  # one for each message: a connection may last for hours, a session must not
                 rows.append((ws.params.room, user, message.text))
             await room.send(Said(text=message.text, by=user))

@@ -1,4 +1,4 @@
-"""A chat whose first message must be `Auth`, for clients that can show a token nowhere else."""
+"""A chat whose first message must be `Auth`, for clients that cannot send a token in another way."""
 
 from typing import Annotated, Literal, TypeAlias, assert_never
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, PlainSerializer, SecretStr
 
 from typedws import App, ApplicationCloseCode, Connection, Group, InvalidMessage
 
-# Masked in logs and tracebacks, but not in what a client sends: by itself, a SecretStr goes out as "**********".
+# Masked in logs and tracebacks, but not in messages that a client sends: SecretStr itself serializes to "**********".
 Token: TypeAlias = Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
@@ -64,7 +64,7 @@ async def talk(ws: Connection[ClientMessage, ServerMessage]) -> None:
     if name is None:
         await ws.close(ChatClose.WRONG_TOKEN)
         return
-    async with room.joined(ws):  # not before: a stranger hears nothing
+    async with room.joined(ws):  # only now: a client receives nothing before its token is checked
         await room.send(Welcome(name=name))
         async for message in ws.iter_models(AfterAuth):
             match message:

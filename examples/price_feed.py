@@ -1,4 +1,4 @@
-"""A price feed: who reads slowly hears each symbol's newest price, and delays nobody else."""
+"""A price feed: a slow client receives the newest price of each symbol, and does not delay the others."""
 
 import random
 from collections.abc import AsyncGenerator
@@ -49,7 +49,7 @@ app = App(lifespan=lifespan)
 
 
 @app.websocket("/prices")
-async def subscribe(ws: Connection[Never, Tick]) -> None:  # hears nothing: cancelled as soon as its peer leaves
+async def subscribe(ws: Connection[Never, Tick]) -> None:  # receives nothing: cancelled as soon as the peer disconnects
     async with subscribers.joined(ws):
         for tick in list(newest.values()):
             await subscribers.send(tick, to=ws)

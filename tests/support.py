@@ -1,4 +1,4 @@
-"""A scripted ASGI wire: what the client does is a list of events, what the application sends is collected."""
+"""A scripted ASGI server: the client is a list of events, and the sent events are collected."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -17,22 +17,22 @@ CONNECT: Event = {"type": "websocket.connect"}
 
 
 def text(data: str) -> Event:
-    """A text message arrives."""
+    """Return the event of a text message."""
     return {"type": "websocket.receive", "text": data}
 
 
 def binary(data: bytes) -> Event:
-    """A binary message arrives."""
+    """Return the event of a binary message."""
     return {"type": "websocket.receive", "bytes": data}
 
 
 def disconnect(code: int | None = 1000, reason: str | None = "") -> Event:
-    """The client goes."""
+    """Return the event of a client that disconnects."""
     return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
 
 def scope(**overrides: Any) -> Event:
-    """A scope as a server makes it, with the Denial Response extension."""
+    """Return a scope as a server makes it, with the Denial Response extension."""
     return {
         "type": "websocket",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
@@ -53,13 +53,13 @@ def scope(**overrides: Any) -> Event:
 
 
 def wire(*events: Event) -> tuple[Callable[[], Awaitable[Event]], Callable[[Any], Awaitable[None]], list[Event]]:
-    """Give ``receive``, ``send``, and the list of what was sent; after the last event ``receive`` waits for ever."""
-    coming = iter(events)
+    """Return ``receive``, ``send`` and the list of sent events; after the last event ``receive`` waits for ever."""
+    remaining = iter(events)
     sent: list[Event] = []
 
     async def receive() -> Event:
         await anyio.lowlevel.checkpoint()
-        for event in coming:
+        for event in remaining:
             return event
         await anyio.Event().wait()
         raise AssertionError
@@ -72,13 +72,13 @@ def wire(*events: Event) -> tuple[Callable[[], Awaitable[Event]], Callable[[Any]
 
 
 def connecting(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSocket, list[Event]]:
-    """Give a socket whose client connects and then does this, and the list of what is sent."""
+    """Return a socket whose client connects and then does this, and the list of sent events."""
     receive, send, sent = wire(CONNECT, *events)
     return kind(scope(), receive, send, **options), sent
 
 
 async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSocket, list[Event]]:
-    """Give an accepted socket whose client does this, and the list of what is sent after the accept."""
+    """Return an accepted socket whose client does this, and the list of events sent after the accept."""
     ws, sent = connecting(kind, *events, **options)
     await ws.accept()
     sent.clear()
@@ -86,12 +86,12 @@ async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSoc
 
 
 def stable_id(value: object) -> str:
-    """Return the text of a value without addresses: parallel workers must agree on the names of tests."""
+    """Return the text of a value without memory addresses: parallel workers must agree on the names of tests."""
     return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 class Peer:
-    """A client whose events arrive when the test says so, and whose server hands each to one receiver."""
+    """A client whose events arrive when the test sends them, and whose server gives each event to one receiver."""
 
     def __init__(self) -> None:
         self._put, self._get = anyio.create_memory_object_stream[Event](1000)
@@ -119,11 +119,11 @@ class Peer:
         return ws
 
     def waiting(self) -> int:
-        """Count who asks the server for an event, and has none yet."""
+        """Return the number of tasks that wait for an event of the server."""
         return self._get.statistics().tasks_waiting_receive
 
     def breaks(self) -> None:
-        """Let the server's receive raise from now on."""
+        """Make the server's receive raise from now on."""
         self._put.close()
 
     def close(self) -> None:

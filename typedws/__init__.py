@@ -5,8 +5,11 @@ from typedws._contract.params import FromCookie, FromHeader
 from typedws._contract.problem_documents import DenialResponse, ProblemDocument
 from typedws._contract.security_schemes import SecurityScheme
 from typedws._endpoint.endpoints import ContractDecorator, Endpoint, EndpointDecorator, Handler, endpoint
-from typedws._endpoint.policy import Policy
+from typedws._endpoint.handler_signature import HandlerKind
+from typedws._endpoint.origins import Origins
+from typedws._endpoint.policy import OnInvalid, Policy
 from typedws._groups.group import Group, GroupStatistics, Member
+from typedws._groups.outbox import Overflow
 from typedws._protocol.outcomes import Closed, Denied, Outcome
 from typedws._protocol.state import WebSocketState
 from typedws.close_codes import ApplicationCloseCode, CloseCode, truncate_reason
@@ -67,6 +70,7 @@ __all__ = [
     "GroupStatistics",
     "HTTPException",
     "Handler",
+    "HandlerKind",
     "Handshake",
     "InvalidClose",
     "InvalidContract",
@@ -82,7 +86,10 @@ __all__ = [
     "InvalidPolicy",
     "InvalidState",
     "Member",
+    "OnInvalid",
+    "Origins",
     "Outcome",
+    "Overflow",
     "Policy",
     "ProblemDocument",
     "SecurityScheme",

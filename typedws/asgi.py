@@ -1,8 +1,8 @@
-"""The ASGI WebSocket wire format as types: the scope, the events, the callables. No behaviour lives here.
+"""The ASGI WebSocket protocol as types: the scope, the events and the callables. No behaviour.
 
 The dictionaries follow the `WebSocket section of the ASGI specification
 <https://asgi.readthedocs.io/en/latest/specs/www.html#websocket>`_ (spec version 2.5) and its Denial Response
-extension. Text and binary messages are separate variants, so that a checker narrows them by their keys.
+extension. Text and binary messages are separate types, so that a type checker narrows them by their keys.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -31,14 +31,14 @@ __all__ = [
 
 
 class ASGIVersions(TypedDict):
-    """``scope["asgi"]``: which versions the server speaks. A missing ``spec_version`` means ``"2.0"``."""
+    """The versions of ASGI that the server speaks: ``scope["asgi"]``. A missing ``spec_version`` means ``"2.0"``."""
 
     version: str
     spec_version: NotRequired[str]
 
 
 class WebSocketScope(TypedDict):
-    """The connection scope of one WebSocket, alive as long as the socket itself."""
+    """What a server passes to an application about one connection, its *scope*. It lives as long as the connection."""
 
     type: Literal["websocket"]
     asgi: ASGIVersions
@@ -57,13 +57,13 @@ class WebSocketScope(TypedDict):
 
 
 class WebSocketConnectEvent(TypedDict):
-    """The client has opened a connection and waits for the end of the opening handshake."""
+    """The client has opened a connection and waits for the opening handshake to complete."""
 
     type: Literal["websocket.connect"]
 
 
 class TextReceiveEvent(TypedDict):
-    """A text message arrived."""
+    """A text message has arrived."""
 
     type: Literal["websocket.receive"]
     text: str
@@ -71,7 +71,7 @@ class TextReceiveEvent(TypedDict):
 
 
 class BinaryReceiveEvent(TypedDict):
-    """A binary message arrived."""
+    """A binary message has arrived."""
 
     type: Literal["websocket.receive"]
     bytes: bytes
@@ -79,7 +79,7 @@ class BinaryReceiveEvent(TypedDict):
 
 
 class WebSocketDisconnectEvent(TypedDict):
-    """The connection is over. Code 1005 stands for "no code in the close frame"."""
+    """The connection is over. Code 1005 means that the close frame had no code."""
 
     type: Literal["websocket.disconnect"]
     code: NotRequired[int | None]
@@ -87,7 +87,7 @@ class WebSocketDisconnectEvent(TypedDict):
 
 
 class WebSocketAcceptEvent(TypedDict):
-    """Accept the connection. Header names are lower-case and never ``sec-websocket-protocol``."""
+    """Accept the connection. Header names are in lower case, and never ``sec-websocket-protocol``."""
 
     type: Literal["websocket.accept"]
     subprotocol: NotRequired[str | None]
@@ -111,7 +111,7 @@ class BinarySendEvent(TypedDict):
 
 
 class WebSocketCloseEvent(TypedDict):
-    """Close the connection; before the accept, deny it with HTTP status 403."""
+    """Close the connection. Before the accept, deny the handshake with HTTP status 403."""
 
     type: Literal["websocket.close"]
     code: NotRequired[int]
@@ -119,7 +119,7 @@ class WebSocketCloseEvent(TypedDict):
 
 
 class WebSocketResponseStartEvent(TypedDict):
-    """Denial Response extension: the status and headers of the HTTP response that denies the handshake."""
+    """Deny the handshake with an HTTP response of this status and these headers (Denial Response extension)."""
 
     type: Literal["websocket.http.response.start"]
     status: int
@@ -127,7 +127,7 @@ class WebSocketResponseStartEvent(TypedDict):
 
 
 class WebSocketResponseBodyEvent(TypedDict):
-    """Denial Response extension: a part of the body; the last one where ``more_body`` is missing or false."""
+    """Send a part of the denial's body, the last one unless ``more_body`` is true (Denial Response extension)."""
 
     type: Literal["websocket.http.response.body"]
     body: NotRequired[bytes]
@@ -137,7 +137,7 @@ class WebSocketResponseBodyEvent(TypedDict):
 WebSocketReceiveEvent: TypeAlias = (
     WebSocketConnectEvent | TextReceiveEvent | BinaryReceiveEvent | WebSocketDisconnectEvent
 )
-"""What ``receive()`` may give: the events that a server sends to an application."""
+"""What ``receive()`` returns: the events that a server sends to an application."""
 
 WebSocketSendEvent: TypeAlias = (
     WebSocketAcceptEvent
@@ -149,14 +149,14 @@ WebSocketSendEvent: TypeAlias = (
 )
 """What ``send()`` takes: the events that an application sends to a server."""
 
-# TypedDicts and MutableMapping[str, Any] are not assignable to each other either way, and servers and frameworks use
-# both. These loose aliases take, and satisfy, the ones of Starlette, Litestar and uvicorn alike.
+# TypedDict and MutableMapping[str, Any] are not assignable to each other, and servers and frameworks use both. These
+# loose aliases accept the aliases of Starlette, Litestar and uvicorn, and are accepted for them.
 Scope: TypeAlias = Mapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Mapping[str, Any]]]
 Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 class ASGIApp(Protocol):
-    """Any ASGI application or response callable, whichever aliases it was written with."""
+    """Any ASGI application or response callable, whichever type aliases it is annotated with."""
 
     def __call__(self, scope: Any, receive: Any, send: Any, /) -> Awaitable[None]: ...

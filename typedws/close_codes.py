@@ -1,4 +1,4 @@
-"""Close codes: what they are called, what they mean, which an endpoint may send, how long a reason may be.
+"""Close codes: their names and meanings, which of them an endpoint may send, and how long a close reason may be.
 
 Only facts live here (RFC 6455 section 7.4 and the IANA WebSocket Close Code Number Registry); nothing is sent.
 """
@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 MAX_REASON_BYTES: Final = 123
-"""A close frame's payload is at most 125 bytes, two of which are the code (RFC 6455 section 5.5)."""
+"""The limit of a close reason in bytes of UTF-8: a close frame holds 125, two for the code (RFC 6455 section 5.5)."""
 
 
 class CloseCode(IntEnum):
@@ -72,14 +72,14 @@ _NEVER_SENT: Final = frozenset(
 
 
 Reconnect: TypeAlias = Literal["never", "resume", "backoff"]
-"""What a client should do after a close: stay away, come back at once and go on, or come back after a growing pause."""
+"""Whether a client should reconnect after a close: never, at once to resume, or with a backoff (a growing delay)."""
 
 
 class ApplicationCloseCode(IntEnum):
-    """The close codes of an application (4000-4999, RFC 6455 section 7.4.2), to derive from.
+    """The base class for the close codes of an application (4000-4999, RFC 6455 section 7.4.2).
 
-    A member is a code, a description, and whether a client should reconnect. Closing with it sends the description as
-    the reason, unless another is given::
+    A member has a code, a description, and whether a client should reconnect. Closing with a member sends its
+    description as the close reason, unless another reason is passed::
 
         class ChatClose(ApplicationCloseCode):
             KICKED = 4001, "removed by a moderator", "never"
@@ -90,6 +90,7 @@ class ApplicationCloseCode(IntEnum):
     reconnect: Reconnect
 
     def __new__(cls, code: int, description: str = "", reconnect: Reconnect = "never") -> Self:
+        # Without this method, IntEnum would pass all three values to int().
         member = int.__new__(cls, code)
         member._value_ = code
         member.description = description
@@ -98,9 +99,9 @@ class ApplicationCloseCode(IntEnum):
 
 
 def describe(code: int) -> str:
-    """Say what a close code means, in a few words, whether it is registered or not (RFC 6455 section 7.4.2).
+    """Return in a few words what a close code means, whether it is registered or not (RFC 6455 section 7.4.2).
 
-    An `ApplicationCloseCode` says it itself.
+    For an `ApplicationCloseCode` with a description, that is its description.
     """
     if isinstance(code, ApplicationCloseCode) and code.description:
         return code.description
@@ -116,15 +117,16 @@ def describe(code: int) -> str:
 def is_sendable(code: int) -> bool:
     """Whether an endpoint may send ``code`` in a close frame: 1000-1003, 1007-1014 and 3000-4999.
 
-    1004, 1005, 1006 and 1015 are reserved and never sent (RFC 6455 section 7.4.1); the rest of 0-2999 is not defined.
+    1004, 1005, 1006 and 1015 are reserved and never sent (RFC 6455 section 7.4.1); the rest of 0-2999 is undefined.
     """
     return 3000 <= code <= 4999 or (1000 <= code <= 1015 and code not in _NEVER_SENT)
 
 
 def truncate_reason(reason: str) -> str:
-    """Cut a close reason to at most 123 UTF-8 bytes, on a character boundary.
+    """Return a close reason shortened to at most 123 bytes of UTF-8, at the boundary of a character.
 
     A lone surrogate, which no frame can carry, becomes ``?``.
     """
     encoded = reason.encode(errors="replace")
+    # "ignore" drops a last character of which the limit leaves a part.
     return encoded[:MAX_REASON_BYTES].decode(errors="ignore")

@@ -1,43 +1,42 @@
-"""Every exception that typedws raises, and the sentences they read as. No rule is decided here.
+"""All exceptions of typedws, and their sentences. No rule is decided here.
 
 ::
 
     TypedWSError
     ├── WebSocketDisconnect                    the peer is gone
-    │   └── WebSocketDisconnected              used after the end            (RuntimeError too)
-    ├── InvalidInput                           the peer gave what was not declared
-    │   ├── InvalidMessage                     as a message
-    │   └── InvalidParams                      as parameters of the handshake
-    ├── UnknownSubprotocol                     the peer offers none that is spoken
-    ├── InvalidState                           a move in the wrong state     (RuntimeError too)
+    │   └── WebSocketDisconnected              used after the end                 (RuntimeError too)
+    ├── InvalidInput                           the peer sent what was not declared
+    │   ├── InvalidMessage                     a message
+    │   └── InvalidParams                      parameters of the handshake
+    ├── UnknownSubprotocol                     the client offers no supported subprotocol
+    ├── InvalidState                           not allowed in this state          (RuntimeError too)
     │   ├── ConcurrentReceive                  a second task receives
-    │   ├── DenialResponseUnsupported          the server has no such extension
-    │   └── UndeclaredMessageType              no message type declared, none given
-    ├── UnsendableMessage                      what we say cannot be a frame (ValueError too)
-    ├── InvalidHandshake                       accept or deny with a bad field (ValueError too)
-    ├── InvalidClose                           a code or reason not to send  (ValueError too)
-    ├── InvalidMessageType                     pydantic cannot build it      (TypeError too)
-    ├── InvalidDeclaration                     made with a contradiction     (ValueError too)
+    │   ├── DenialResponseUnsupported          the server lacks the extension
+    │   └── UndeclaredMessageType              no message type declared or given
+    ├── UnsendableMessage                      a message that must not be sent    (ValueError too)
+    ├── InvalidHandshake                       a bad field in an accept or denial (ValueError too)
+    ├── InvalidClose                           a bad close code or close reason   (ValueError too)
+    ├── InvalidMessageType                     pydantic cannot build the type     (TypeError too)
+    ├── InvalidDeclaration                     a declaration that contradicts itself (ValueError too)
     │   ├── InvalidContract
-    │   ├── InvalidEndpoint                    a handler that no connection fits
+    │   ├── InvalidEndpoint                    a handler that cannot serve
     │   ├── InvalidGroup
     │   ├── InvalidPath                        a path template, or a value for one
     │   └── InvalidPolicy
-    ├── UnknownMode                            no codec has that name        (RuntimeError too)
+    ├── UnknownMode                            no codec has that name             (RuntimeError too)
     │   └── CodecNotInstalled                  the extra is not installed
-    ├── HTTPException                          a handler's own end, before the accept
-    ├── WebSocketException                     a handler's own end, after it
-    ├── ConnectionFailed                       a client got no connection
-    │   ├── ConnectionDenied                   an HTTP response instead
-    │   ├── ConnectTimeout                     no answer in time             (TimeoutError too)
-    │   ├── InvalidResponse                    an answer that RFC 6455 does not know
+    ├── HTTPException                          raised by a handler to deny
+    ├── WebSocketException                     raised by a handler to close
+    ├── ConnectionFailed                       a client could not connect
+    │   ├── ConnectionDenied                   the server answered with an HTTP response
+    │   ├── ConnectTimeout                     no answer in time                  (TimeoutError too)
+    │   ├── InvalidResponse                    an answer that violates RFC 6455
     │   ├── ServerUnreachable                  no address, no TCP connection, or it broke
     │   └── TLSHandshakeFailed                 not trusted, or no TLS
-    └── ClientNotInstalled                     the extra is not installed    (RuntimeError too)
+    └── ClientNotInstalled                     the extra is not installed         (RuntimeError too)
 
-Facts are fields, and ``str()`` makes one sentence of them: what was expected, what was found, what to do. Some live
-elsewhere: the two that handlers raise in `typedws.exceptions`, `ConnectionDenied` in `typedws.client`. What tests are
-told is in `typedws.testing`.
+Facts are fields, and ``str()`` makes one sentence of them. `ConnectionDenied` is defined in `typedws.client`, the
+exceptions of tests in `typedws.testing`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -78,16 +77,17 @@ __all__ = [
     "UnknownMode",
     "UnknownSubprotocol",
     "UnsendableMessage",
+    "ValidationFailure",
     "WebSocketDisconnect",
     "WebSocketDisconnected",
     "WebSocketException",
 ]
 
 ClosedBy: TypeAlias = Literal["peer", "application", "server", "network"]
-"""Who ended a connection: the other endpoint, this application, its server (a restart), or nobody (it was lost)."""
+"""Which side ended a connection: the peer, this application, its server (a restart), or a failure of the network."""
 
 MessageProblem: TypeAlias = Literal["wrong_frame", "malformed", "invalid", "too_big"]
-"""Why a message was refused: its kind of frame, its syntax, its content, its size."""
+"""Why a message is invalid: its kind of frame, its syntax, its content, or its size."""
 
 
 class TypedWSError(Exception):
@@ -95,10 +95,10 @@ class TypedWSError(Exception):
 
 
 class WebSocketDisconnect(TypedWSError):
-    """The connection is over; there is nothing more to receive, and nobody to send to.
+    """The connection is over: nothing can be received or sent.
 
-    ``code`` is the close code (1005: none was given; 1006: there was no close frame), ``reason`` the close reason or
-    ``""``, ``closed_by`` who ended it.
+    ``code`` is the close code (1005: the close frame had none; 1006: there was no close frame), ``reason`` the close
+    reason or ``""``, ``closed_by`` the side that ended it.
     """
 
     def __init__(self, code: int = 1000, reason: str | None = None, closed_by: ClosedBy | None = None) -> None:
@@ -109,24 +109,24 @@ class WebSocketDisconnect(TypedWSError):
 
     def __str__(self) -> str:
         meaning = describe(self.code)
-        told = f"{int(self.code)} ({meaning})"
+        code = f"{int(self.code)} ({meaning})"
         if self.reason and self.reason != meaning:
-            told += f", reason {self.reason!r}"
+            code += f", reason {self.reason!r}"
         if self.closed_by == "network":
-            return f"the connection was lost: {told}"
-        who = "this" if self.closed_by == "application" else "the"
-        return f"{who} {self.closed_by} closed the connection: {told}"
+            return f"the connection was lost: {code}"
+        article = "this" if self.closed_by == "application" else "the"
+        return f"{article} {self.closed_by} closed the connection: {code}"
 
 
 class WebSocketDisconnected(WebSocketDisconnect, RuntimeError):
-    """A connection was used after its end, whoever ended it; ``except WebSocketDisconnect`` catches it too."""
+    """A connection was used after its end. ``except WebSocketDisconnect`` catches this exception too."""
 
     def __str__(self) -> str:
-        return f"expected an open connection, found one that is over ({super().__str__()}): stop using it"
+        return f"this connection is over and cannot be used: {super().__str__()}"
 
 
 class ErrorDetail(TypedDict):
-    """One failure inside a message, as pydantic tells it (``pydantic_core.ErrorDetails``)."""
+    """One validation error, as pydantic reports it (``pydantic_core.ErrorDetails``)."""
 
     type: str
     loc: tuple[int | str, ...]
@@ -136,10 +136,10 @@ class ErrorDetail(TypedDict):
 
 
 class ValidationFailure(Protocol):
-    """The part of ``pydantic.ValidationError`` that is used here."""
+    """The part of ``pydantic.ValidationError`` that is used here; this module does not import pydantic."""
 
     def errors(self, *, include_url: bool = ..., include_context: bool = ..., include_input: bool = ...) -> list[Any]:
-        """Every failure, as a dictionary."""
+        """Return every validation error as a dictionary."""
         ...
 
 
@@ -153,15 +153,15 @@ _CLOSE_CODES: Final[dict[MessageProblem, CloseCode]] = {
 _MAX_LOCATIONS: Final = 3
 
 
-def _nothing_is_known(_: str) -> bool:
+def _no_name(_: str) -> bool:
     return False
 
 
 class InvalidInput(TypedWSError):
-    """The peer gave something that is not what was declared: see its two kinds.
+    """The peer sent something other than was declared: see `InvalidMessage` and `InvalidParams`.
 
-    ``problem`` says why, ``expected`` and ``found`` what. The text of this exception never repeats what the peer gave;
-    ``errors()`` may.
+    ``problem`` is the kind of error, ``expected`` and ``found`` describe it. ``str()`` never repeats what the peer
+    sent; ``errors()`` may.
     """
 
     def __init__(
@@ -170,7 +170,7 @@ class InvalidInput(TypedWSError):
         expected: str,
         found: str,
         failure: ValidationFailure | None = None,
-        is_known: Callable[[str], bool] = _nothing_is_known,
+        is_known: Callable[[str], bool] = _no_name,
     ) -> None:
         super().__init__(problem, expected, found)
         self.problem: MessageProblem = problem
@@ -180,10 +180,12 @@ class InvalidInput(TypedWSError):
         self._is_known = is_known
 
     def errors(self, *, include_input: bool = False) -> list[ErrorDetail]:
-        """Every failure as pydantic tells it, without the input unless asked for.
+        """Return every validation error as pydantic reports it.
 
         Messages, locations and contexts repeat keys and tags that the peer sent: log them with care, and do not send
-        them back. A message refused before validation has one entry, whose type is the ``problem``.
+        them back. A message that was refused before validation has one entry, whose type is ``problem``.
+
+        :param include_input: whether each entry has the invalid value
         """
         if self._failure is None:
             return [{"type": self.problem, "loc": (), "msg": str(self)}]
@@ -191,9 +193,9 @@ class InvalidInput(TypedWSError):
         return cast(list[ErrorDetail], details)
 
     def locations(self) -> list[tuple[str, str]]:
-        """Every failure as (location, type), with nothing of the peer's in it: what may be sent back.
+        """Return every validation error as (location, type), without anything that the peer sent: safe to send back.
 
-        A location is dotted (``items.3.price``); a key that the declared type does not name is shown as ``*``.
+        A location is dotted (``items.3.price``). A key that the declared type does not name is shown as ``*``.
         """
         if self._failure is None:
             return []
@@ -214,29 +216,29 @@ class InvalidInput(TypedWSError):
 
 
 class InvalidMessage(InvalidInput):
-    """The peer sent a message that is not one of those expected. It was consumed whole; the connection goes on.
+    """The peer sent an invalid message. It was consumed, and the connection stays open.
 
-    ``close_code`` is the close code that would answer it: 1003 for the wrong kind of frame, 1009 for too big, 1007 for
-    the rest (RFC 6455 section 7.4.1).
+    ``close_code`` is the close code that fits: 1003 for the wrong kind of frame, 1009 for a message that is too big,
+    1007 otherwise (RFC 6455 section 7.4.1).
     """
 
     @property
     def close_code(self) -> CloseCode:
-        """The close code that fits."""
+        """The close code that fits, to close the connection with."""
         return _CLOSE_CODES[self.problem]
 
 
 class InvalidParams(InvalidInput):
-    """The path and query parameters of a handshake are not those declared; ``status_code`` is what would answer it."""
+    """The parameters of a handshake fail validation; ``status_code`` is the HTTP status to deny it with."""
 
     status_code = 422
 
 
 class UnknownSubprotocol(TypedWSError):
-    """The client offers subprotocols, and none that is spoken here; ``status_code`` is what would answer it.
+    """The client offers subprotocols, but none that is supported; ``status_code`` is the HTTP status to deny it with.
 
-    A browser fails a connection for which it offered some and none is selected. ``known`` are those spoken here; what
-    was offered is not repeated, for it may carry a token.
+    A browser fails a connection if it offered subprotocols and none is selected. ``known`` are the supported ones. The
+    offer is not repeated: it may contain a token.
     """
 
     status_code = 400
@@ -247,37 +249,44 @@ class UnknownSubprotocol(TypedWSError):
 
     def __str__(self) -> str:
         if not self.known:
-            return "expected no offer of subprotocols, found one: nothing is spoken here but the default"
-        return f"expected an offer of the subprotocol {' or '.join(self.known)}, found only others"
+            return "the client offers subprotocols, but none is supported here"
+        return f"the client offers subprotocols, but not {' or '.join(self.known)}"
 
 
 class _Expectation(TypedWSError):
-    """What was expected, what was found, and perhaps what to do."""
+    """What was expected, what was found, and a hint. ``sentence`` replaces the usual form where it would read badly."""
 
-    def __init__(self, expected: str, found: str, hint: str = "") -> None:
+    def __init__(self, expected: str, found: str, hint: str = "", *, sentence: str | None = None) -> None:
         super().__init__(expected, found, hint)
         self.expected = expected
         self.found = found
         self.hint = hint
+        self._sentence = sentence
 
     def __str__(self) -> str:
+        if self._sentence is not None:
+            return self._sentence
         return f"expected {self.expected}, found {self.found}" + (f": {self.hint}" if self.hint else "")
 
 
 class InvalidState(_Expectation, RuntimeError):
-    """A move that the connection's state does not allow; it changed nothing."""
+    """The state of the connection does not allow this call. Nothing was changed or sent."""
 
 
 class ConcurrentReceive(InvalidState):
-    """A second task receives while another one waits in a ``receive``; the first goes on undisturbed."""
+    """A task called ``receive`` while another one waits in it. The other task is not disturbed."""
 
     def __init__(self) -> None:
-        super().__init__("one task that receives", "a second one", "receive in one task and hand messages on")
+        super().__init__(
+            "one task that receives",
+            "a second one",
+            sentence="another task is already receiving: receive in one task and pass the messages on",
+        )
         self.args: tuple[Any, ...] = ()
 
 
 class DenialResponseUnsupported(InvalidState):
-    """The server lacks the WebSocket Denial Response extension, so that only ``close()`` can deny: a plain 403."""
+    """The server lacks the WebSocket Denial Response extension: only a plain 403 can deny the handshake."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -290,17 +299,16 @@ class DenialResponseUnsupported(InvalidState):
 
 
 class UndeclaredMessageType(InvalidState):
-    """A message type was neither declared on the connection nor given to the call."""
+    """No message type is declared on the connection, and none was given to the call."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "a declared message type", "none", "name one, as in receive_model(Order) or WebSocket[Order, Reply]"
-        )
+        hint = "use receive_model(Order) or WebSocket[Order, Reply]"
+        super().__init__("a declared message type", "none", hint, sentence=f"no message type is declared: {hint}")
         self.args: tuple[Any, ...] = ()
 
 
 class UnsendableMessage(TypedWSError, ValueError):
-    """What the application wants to say cannot be, or must not be, a message; nothing was sent."""
+    """A message has the wrong type, or no frame can or must carry it. Nothing was sent."""
 
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(expected, found)
@@ -312,7 +320,7 @@ class UnsendableMessage(TypedWSError, ValueError):
 
 
 class InvalidHandshake(TypedWSError, ValueError):
-    """An accept or a denial carries a field that must not be sent; nothing was sent."""
+    """A field of an accept, a denial or a client's request must not be sent. Nothing was sent."""
 
     def __init__(self, field: str, expected: str, found: str) -> None:
         super().__init__(field, expected, found)
@@ -325,7 +333,7 @@ class InvalidHandshake(TypedWSError, ValueError):
 
 
 class InvalidClose(TypedWSError, ValueError):
-    """A close code that must not be sent, or a reason that does not fit a close frame; nothing was sent."""
+    """The close code must not be sent, or the close reason does not fit a close frame. Nothing was sent."""
 
     def __init__(self, code: int, reason: str = "") -> None:
         super().__init__(code, reason)
@@ -337,7 +345,7 @@ class InvalidClose(TypedWSError, ValueError):
             size = len(self.reason.encode(errors="surrogatepass"))
             found = f"{size} bytes" if size > MAX_REASON_BYTES else "a lone surrogate"
             limit = f"at most {MAX_REASON_BYTES} bytes of UTF-8"
-            return f"expected a close reason of {limit}, found {found}: truncate_reason() cuts"
+            return f"expected a close reason of {limit}, found {found}: shorten it with truncate_reason()"
         return (
             f"expected a close code that may be sent (1000-1003, 1007-1014, 3000-4999), "
             f"found {self.code!r} ({describe(self.code)})"
@@ -345,7 +353,7 @@ class InvalidClose(TypedWSError, ValueError):
 
 
 class InvalidMessageType(TypedWSError, TypeError):
-    """A message type that pydantic cannot build, or that names types which are not defined yet."""
+    """pydantic cannot build the message type, or the type refers to names that are not defined."""
 
     def __init__(self, found: str, problem: str) -> None:
         super().__init__(found, problem)
@@ -357,31 +365,31 @@ class InvalidMessageType(TypedWSError, TypeError):
 
 
 class InvalidDeclaration(_Expectation, ValueError):
-    """Something that is declared once, before anybody connects, contradicts itself: see its kinds."""
+    """A declaration contradicts itself: see its subclasses. Raised when it is made, before any connection."""
 
 
 class InvalidContract(InvalidDeclaration):
-    """A contract that no connection could keep."""
+    """A contract that no connection could fulfil."""
 
 
 class InvalidEndpoint(InvalidDeclaration):
-    """A handler that cannot serve, or does not agree with its contract or its policy."""
+    """A handler that cannot serve, or that does not agree with its contract or its policy."""
 
 
 class InvalidGroup(InvalidDeclaration):
-    """A group whose outboxes could not work."""
+    """A group with an impossible queue limit or overflow policy."""
 
 
 class InvalidPath(InvalidDeclaration):
-    """A path template that is none, or a value that does not fit into one."""
+    """An invalid path template, or a value that does not fit its parameter."""
 
 
 class InvalidPolicy(InvalidDeclaration):
-    """A policy with a field that means nothing."""
+    """A policy with a value out of its range."""
 
 
 class UnknownMode(TypedWSError, RuntimeError):
-    """A mode that names no codec of the registry."""
+    """No codec of the registry has the name of this mode."""
 
     def __init__(self, mode: str, known: Iterable[str]) -> None:
         self.mode = mode
@@ -394,7 +402,7 @@ class UnknownMode(TypedWSError, RuntimeError):
 
 
 class CodecNotInstalled(UnknownMode):
-    """A mode whose codec stands on an optional library that is not installed."""
+    """The codec of this mode needs an optional library that is not installed."""
 
     def __init__(self, mode: str, extra: str) -> None:
         super().__init__(mode, ())
@@ -406,9 +414,10 @@ class CodecNotInstalled(UnknownMode):
 
 
 class HTTPException(TypedWSError):
-    """Deny the handshake with an HTTP status; after the accept it closes with 1008.
+    """Raised by a handler to deny the handshake with an HTTP status; after the accept it closes with 1008.
 
-    ``detail`` is what the client is told, by default the status's standard phrase.
+    :param detail: the text for the client, by default the standard phrase of the status
+    :param headers: header fields of the response
     """
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
@@ -423,15 +432,16 @@ class HTTPException(TypedWSError):
 
 
 class WebSocketException(TypedWSError):
-    """Close the connection with a code and a reason; before the accept the client is denied with 403.
+    """Raised by a handler to close the connection; before the accept it denies with 403.
 
-    Of an `ApplicationCloseCode` the reason is its description, unless another is given.
+    :param code: a close code that may be sent, such as a member of an `ApplicationCloseCode`
+    :param reason: the close reason, by default the description of the `ApplicationCloseCode`, or none
     """
 
     def __init__(self, code: int, reason: str | None = None) -> None:
         self.code = code
-        told = code.description if isinstance(code, ApplicationCloseCode) else ""
-        self.reason: str = told if reason is None else reason
+        description = code.description if isinstance(code, ApplicationCloseCode) else ""
+        self.reason: str = description if reason is None else reason
         super().__init__(code, self.reason)
 
     def __str__(self) -> str:
@@ -439,15 +449,15 @@ class WebSocketException(TypedWSError):
 
 
 class ConnectionFailed(TypedWSError):
-    """A client got no connection: see its kinds, each a reason of its own."""
+    """A client could not connect: see its subclasses for the reasons."""
 
 
 class ServerUnreachable(_Expectation, ConnectionFailed):
-    """The server's name has no address, nobody listens there, or the connection broke before it answered."""
+    """The server's name has no address, no server listens there, or the connection broke before the answer."""
 
 
 class ConnectTimeout(_Expectation, ConnectionFailed, TimeoutError):
-    """The opening handshake was not over in time."""
+    """The opening handshake did not finish in time."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"an accepted connection within {seconds:g} s", "no answer yet")
@@ -456,15 +466,15 @@ class ConnectTimeout(_Expectation, ConnectionFailed, TimeoutError):
 
 
 class TLSHandshakeFailed(_Expectation, ConnectionFailed):
-    """The server's certificate is not trusted, or it speaks no TLS that we do (close code 1015 stands for it)."""
+    """The TLS handshake failed: the certificate is not trusted, or no TLS version is shared (cf. close code 1015)."""
 
 
 class InvalidResponse(_Expectation, ConnectionFailed):
-    """The server's answer to the opening handshake is none that RFC 6455 section 4.1 lets a client take."""
+    """The server's answer to the opening handshake violates RFC 6455 section 4.1."""
 
 
 class ClientNotInstalled(TypedWSError, RuntimeError):
-    """The client stands on an optional library that is not installed."""
+    """The client needs an optional library that is not installed."""
 
     def __str__(self) -> str:
         return "The client needs an optional library: install typedws[client]"

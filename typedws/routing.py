@@ -1,4 +1,4 @@
-"""`App`: endpoints by path, under one policy, with a lifespan. Middleware and HTTP routes are a framework's matter."""
+"""`App`: an ASGI application that routes to endpoints by path, under one policy, with a lifespan."""
 
 import inspect
 import sys
@@ -15,7 +15,7 @@ from typedws._endpoint.http_responses import answer_document, answer_http
 from typedws._endpoint.lifespan import answer_lifespan
 from typedws._endpoint.policy import Policy
 from typedws._endpoint.runner import Runner
-from typedws._http.path_templates import PathTemplate
+from typedws._http.path_templates import Converter, PathTemplate
 from typedws._http.subprotocols import read_offer
 from typedws.asgi import Receive, Scope, Send
 from typedws.websockets import WebSocket
@@ -23,26 +23,26 @@ from typedws.websockets import WebSocket
 if TYPE_CHECKING:
     from typedws.schema import Channel
 
-__all__ = ["App", "Lifespan", "WebSocketRoute"]
+__all__ = ["App", "Converter", "Lifespan", "PathTemplate", "WebSocketRoute"]
 
 In = TypeVar("In")
 Out = TypeVar("Out")
 Params = TypeVar("Params")
 
 Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Mapping[str, Any] | None]]
-"""Makes a context that is entered when the server starts; what it gives is ``ws.state`` of every connection."""
+"""Makes a context that is entered when the server starts. Its value becomes ``ws.state`` of every connection."""
 
 
 class WebSocketRoute:
-    """A path and what serves it: an `Endpoint`, or a handler of the whole `WebSocket`, as in the classic API.
+    """A path and its handler: an `Endpoint`, or a function of the whole `WebSocket`, as in the classic API.
 
-    A classic handler accepts and closes by itself; how it ends is decided as everywhere. It may say what it hears and
-    says: ``WebSocket[In, Out, Params]``.
+    A classic handler accepts and closes by itself. It may declare its message types: ``WebSocket[In, Out, Params]``.
 
     :param path: a template: ``/chat/{room}``, ``{id:int}``, ``{share:float}``, ``{id:uuid}``, ``{rest:path}``
-    :param security: for documents, how a client proves who it is, by names of your own; one of them is enough
-    :raises InvalidPath: for a template that is none
-    :raises InvalidEndpoint: for a handler that cannot serve
+    :param policy: the endpoint's own policy, in place of the application's
+    :param security: for documents: the security schemes, by names of your own, of which a client needs one
+    :raises InvalidPath: if the template is invalid
+    :raises InvalidEndpoint: if the handler cannot serve
     """
 
     __slots__ = ("endpoint", "path", "security")
@@ -58,7 +58,7 @@ class WebSocketRoute:
         self.path: PathTemplate = PathTemplate(path)
         self.security: Mapping[str, SecurityScheme] = security or {}
         if not isinstance(handler, Endpoint):
-            names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
+            names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - annotations may use the caller's local names
             handler = make_endpoint(handler, None, policy, names, is_classic=True)
         elif policy is not None:
             handler = Endpoint(handler.handler, handler.kind, handler.contract, policy)
@@ -69,23 +69,23 @@ class WebSocketRoute:
 
 
 class App:
-    """An ASGI application of WebSocket endpoints: a table of paths, a policy, a lifespan. Small on purpose.
+    """An ASGI application of WebSocket endpoints: a table of paths, a policy and a lifespan.
 
-    The first route whose path matches serves; where several have the same path, they are versions, of which the
-    subprotocol that the client offers first picks one, and the first serves a client that offers none. An unknown path
-    is denied with 404; a plain HTTP request gets 426 on a path of a WebSocket, else 404.
+    The first route whose path matches is used. Several routes with the same path are versions: the client's preferred
+    subprotocol selects one of them, and a client that offers none gets the first. An unknown path is denied with 404. A
+    plain HTTP request gets 426 on the path of a WebSocket, else 404. For middleware, dependency injection and HTTP
+    routes, mount endpoints in a framework.
 
-    Whoever wants middleware, dependency injection and HTTP routes mounts endpoints in a framework.
-
-    :param routes: what is served; ``@app.websocket`` adds to it
-    :param policy: holds for every endpoint without one of its own; ``max_connections`` counts all of them together
-    :param lifespan: a function of the app that gives an asynchronous context manager
-    :param debug: tell the peer what a handler raised, in the denial's body or the close reason: never in production
-    :param schema_path: a path on which the AsyncAPI document is served over HTTP; by default on none
-    :param title: of the application, in that document
-    :param version: of the application, in that document
-    :param description: of the application, in that document
-    :param servers: URLs that the application is reached at, by names of your own, in that document
+    :param routes: the routes; ``@app.websocket`` adds to them
+    :param policy: the policy of every endpoint without its own; ``max_connections`` counts all of them together
+    :param lifespan: a function that takes the app and returns an asynchronous context manager
+    :param debug: send the text of an unexpected exception to the peer, in the denial's body or the close reason. Never
+        use it in production
+    :param schema_path: the path on which the AsyncAPI document is served over HTTP; by default it is not served
+    :param title: the title of the application in that document
+    :param version: the version of the application in that document
+    :param description: the description of the application in that document
+    :param servers: the URLs of the application in that document, by names of your own
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class App:
 
     @property
     def routes(self) -> tuple[WebSocketRoute, ...]:
-        """What is served, in the order in which it is looked at."""
+        """The routes, in the order in which they are tried."""
         return tuple(route for route, _ in self._routes)
 
     @overload
@@ -141,17 +141,17 @@ class App:
         policy: Policy | None = None,
         security: Mapping[str, SecurityScheme] | None = None,
     ) -> Any:
-        """Serve a handler on a path; the handler becomes an `Endpoint`.
+        """Return a decorator that serves a handler on a path, and makes it an `Endpoint`.
 
-        :param path: a template, as `WebSocketRoute` takes it
-        :param contract: what is agreed on; by default what the handler's annotation says
-        :param policy: the endpoint's own, in place of the application's
-        :param security: for documents, as `WebSocketRoute` takes it; the handler is who checks
-        :raises InvalidPath: for a template that is none
-        :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
-        :raises InvalidContract: for an annotation that contradicts itself
+        :param path: a template, as for `WebSocketRoute`
+        :param contract: by default the handler's annotation is the contract
+        :param policy: the endpoint's own policy, in place of the application's
+        :param security: for documents, as for `WebSocketRoute`; the handler has to check the credentials
+        :raises InvalidPath: if the template is invalid
+        :raises InvalidEndpoint: if the handler cannot serve, or does not agree with the contract
+        :raises InvalidContract: if the annotation contradicts itself
         """
-        names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
+        names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - annotations may use the caller's local names
 
         def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
             endpoint = make_endpoint(handler, contract, policy, names)
@@ -163,11 +163,11 @@ class App:
     def _add(self, route: WebSocketRoute) -> None:
         endpoint = route.endpoint
         admission = self._admission if endpoint.policy is None else Admission(endpoint.policy, debug=self.debug)
-        self._routes.append((route, endpoint.runner(admission)))
+        self._routes.append((route, Runner(endpoint.handler, endpoint.kind, endpoint.contract, admission)))
 
     def asyncapi(self) -> dict[str, Any]:
-        """Make the AsyncAPI 3.1.0 document of what is served, as JSON has it."""
-        from typedws.schema import Info, asyncapi_document  # who does not ask does not pay for the import
+        """Return the AsyncAPI 3.1.0 document of the application, as plain JSON values."""
+        from typedws.schema import Info, asyncapi_document  # imported when used, as it makes the import slower
 
         info = Info(self.title, self.version, self.description, self.servers)
         return asyncapi_document(info, [self._channel(route) for route in self.routes])
@@ -206,7 +206,7 @@ class App:
         from typedws.schema import CONTENT_TYPE, text_of
 
         routes = self.routes
-        if self._schema is None or self._schema[0] != routes:  # one may have been added
+        if self._schema is None or self._schema[0] != routes:  # a route was added since
             self._schema = routes, text_of(self.asyncapi()).encode()
         await answer_document(scope, send, self._schema[1], CONTENT_TYPE)
 
@@ -235,7 +235,7 @@ class App:
 def _version(
     found: Sequence[tuple[WebSocketRoute, Runner, Mapping[str, Any]]], offered: Sequence[str]
 ) -> tuple[WebSocketRoute, Runner, Mapping[str, Any]]:
-    """Give the route whose contract speaks what the client likes best."""
+    """Return the route whose contract supports the client's preferred subprotocol, else the first."""
     for name in read_offer(tuple(offered)).names:
         for each in found:
             if name in each[0].endpoint.contract.subprotocols:
@@ -244,7 +244,7 @@ def _version(
 
 
 def _path_below_mount(scope: Scope) -> str:
-    """Give the path as this application sees it: ASGI's ``path`` includes the ``root_path`` that it is mounted at."""
+    """Return the path below the mount: ASGI's ``path`` includes the ``root_path`` of the mount."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")
     if not root:

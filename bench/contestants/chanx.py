@@ -1,7 +1,7 @@
 """chanx, of fast-channels: a consumer with one handler for each member of the union.
 
-It dictates the shape of messages: the tag is an ``action``, all else is a ``payload``. Each message that it hears is
-handled by a task of its own, and after each that it says the loop gets its turn: both are its defaults.
+It requires a shape of messages: the tag is an ``action``, everything else is a ``payload``. It handles each received
+message in a task of its own, and yields to the event loop after each message that it sends: both are its defaults.
 """
 
 import logging
@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from bench.contestants import Application, Contestant, Task
 from bench.messages import MODELS, Customer, Item
 
-# By default it writes to the standard output.
+# By default structlog writes to the standard output, which carries the results of a benchmark.
 structlog.configure(
     wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
     logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -92,14 +92,14 @@ class BigEchoConsumer(AsyncJsonWebsocketConsumer):
 
 
 class Counting(AsyncJsonWebsocketConsumer):
-    """What consumers that receive have in common."""
+    """The base of consumers that receive."""
 
     count = 1
-    heard = 0
+    received = 0
 
-    async def hear(self, message: BaseMessage) -> None:
-        self.heard += 1
-        if self.heard % self.count == 0:
+    async def count_message(self, message: BaseMessage) -> None:
+        self.received += 1
+        if self.received % self.count == 0:
             await self.send_message(message)
 
 
@@ -107,22 +107,22 @@ class Counting(AsyncJsonWebsocketConsumer):
 class ReceiveConsumer(Counting):
     @ws_handler(output_type=SayMessage)
     async def handle_say(self, message: SayMessage) -> None:
-        await self.hear(message)
+        await self.count_message(message)
 
     @ws_handler(output_type=LeaveMessage)
     async def handle_leave(self, message: LeaveMessage) -> None:
-        await self.hear(message)
+        await self.count_message(message)
 
 
 @channel(name="big_receive")
 class BigReceiveConsumer(Counting):
     @ws_handler(output_type=OrderMessage)
     async def handle_order(self, message: OrderMessage) -> None:
-        await self.hear(message)
+        await self.count_message(message)
 
     @ws_handler(output_type=CancelMessage)
     async def handle_cancel(self, message: CancelMessage) -> None:
-        await self.hear(message)
+        await self.count_message(message)
 
 
 def make(task: Task) -> Application:
@@ -132,7 +132,7 @@ def make(task: Task) -> Application:
         base = BigReceiveConsumer if task.size == "big" else ReceiveConsumer
         return _application(cast(Any, type(base.__name__, (base,), {"count": task.count})))
     class_ = OrderMessage if task.size == "big" else SayMessage
-    said = class_.model_validate(wrap(MODELS[task.size].model_dump()))
+    outgoing = class_.model_validate(wrap(MODELS[task.size].model_dump()))
 
     @channel(name="send")
     class SendConsumer(AsyncJsonWebsocketConsumer):
@@ -140,7 +140,7 @@ def make(task: Task) -> Application:
 
         async def post_authentication(self) -> None:
             for _ in range(task.count):
-                await self.send_message(said)
+                await self.send_message(outgoing)
             await self.close()
 
     return _application(SendConsumer)

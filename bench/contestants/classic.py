@@ -1,4 +1,4 @@
-"""The classic class, Starlette's ``WebSocket``: as most people write it, and as well as it can be done by hand."""
+"""The classic class, Starlette's ``WebSocket``: as most code uses it, and as well as it can be done by hand."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
@@ -13,8 +13,8 @@ Handler: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 
 
 def json_handler(task: Task) -> Handler:
-    """``receive_json`` and models: plain values in between."""
-    validate, said, count = ADAPTERS[task.size].validate_python, MODELS[task.size], task.count
+    """Make a handler that uses ``receive_json`` and ``send_json``, with plain values between them and the models."""
+    validate, outgoing, count = ADAPTERS[task.size].validate_python, MODELS[task.size], task.count
     mode = task.mode
 
     async def echo(websocket: WebSocket) -> None:
@@ -28,12 +28,12 @@ def json_handler(task: Task) -> Handler:
 
     async def receive(websocket: WebSocket) -> None:
         await websocket.accept()
-        heard = 0
+        received = 0
         try:
             while True:
                 message = validate(await websocket.receive_json(mode))
-                heard += 1
-                if heard % count == 0:
+                received += 1
+                if received % count == 0:
                     await websocket.send_json(message.model_dump(mode="json"), mode)
         except WebSocketDisconnect:
             pass
@@ -41,50 +41,50 @@ def json_handler(task: Task) -> Handler:
     async def send(websocket: WebSocket) -> None:
         await websocket.accept()
         for _ in range(count):
-            await websocket.send_json(said.model_dump(mode="json"), mode)
+            await websocket.send_json(outgoing.model_dump(mode="json"), mode)
         await websocket.close()
 
     return {"echo": echo, "receive": receive, "send": send}[task.workload]
 
 
 def frame_handler(task: Task) -> Handler:
-    """``receive_text`` or ``receive_bytes``, and pydantic reads and writes the frames."""
+    """Make a handler that uses ``receive_text`` or ``receive_bytes``; pydantic reads and writes the frames."""
     load, dump = _codec(task)
-    said, count = MODELS[task.size], task.count
+    outgoing, count = MODELS[task.size], task.count
 
-    def ways(websocket: WebSocket) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
+    def methods(websocket: WebSocket) -> tuple[Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]]:
         if task.mode == "text":
             return websocket.receive_text, websocket.send_text
         return websocket.receive_bytes, websocket.send_bytes
 
     async def echo(websocket: WebSocket) -> None:
         await websocket.accept()
-        hear, say = ways(websocket)
+        receive_frame, send_frame = methods(websocket)
         try:
             while True:
-                message = load(await hear())
-                await say(dump(message))
+                message = load(await receive_frame())
+                await send_frame(dump(message))
         except WebSocketDisconnect:
             pass
 
     async def receive(websocket: WebSocket) -> None:
         await websocket.accept()
-        hear, say = ways(websocket)
-        heard = 0
+        receive_frame, send_frame = methods(websocket)
+        received = 0
         try:
             while True:
-                message = load(await hear())
-                heard += 1
-                if heard % count == 0:
-                    await say(dump(message))
+                message = load(await receive_frame())
+                received += 1
+                if received % count == 0:
+                    await send_frame(dump(message))
         except WebSocketDisconnect:
             pass
 
     async def send(websocket: WebSocket) -> None:
         await websocket.accept()
-        _, say = ways(websocket)
+        _, send_frame = methods(websocket)
         for _ in range(count):
-            await say(dump(said))
+            await send_frame(dump(outgoing))
         await websocket.close()
 
     return {"echo": echo, "receive": receive, "send": send}[task.workload]

@@ -1,7 +1,6 @@
-"""Litestar's listeners and streams. A listener parses, and does not validate what its annotation says.
+"""Litestar's listeners and streams. A listener parses, but does not validate against its annotation.
 
-What Litestar has to validate it with, a DTO, takes no unions; so a listener that validates takes text, and does it by
-hand.
+Litestar's means of validation, a DTO, takes no unions. So the listener that validates takes text, and does it by hand.
 """
 
 from collections.abc import AsyncGenerator
@@ -16,7 +15,7 @@ from bench.messages import ADAPTERS, FORMS, MODELS
 
 
 def annotated(task: Task) -> Application:
-    """A listener of the model, as Litestar's documentation has it; what it gets is a dictionary."""
+    """Make a listener annotated with the model, as in Litestar's documentation; it receives a dictionary."""
     mode: Any = task.mode
     count = task.count
 
@@ -24,8 +23,8 @@ def annotated(task: Task) -> Application:
         return data
 
     async def receive(data: Any, socket: WebSocket[Any, Any, Any]) -> None:
-        heard = socket.scope["state"]["heard"] = socket.scope["state"].get("heard", 0) + 1
-        if heard % count == 0:
+        received = socket.scope["state"]["heard"] = socket.scope["state"].get("heard", 0) + 1
+        if received % count == 0:
             await socket.send_json(data, mode)
 
     echo.__annotations__ |= dict.fromkeys(("data", "return"), FORMS[task.size])
@@ -35,7 +34,7 @@ def annotated(task: Task) -> Application:
 
 
 def validating(task: Task) -> Application:
-    """A listener of text or bytes, which pydantic reads and writes."""
+    """Make a listener of text or bytes, which pydantic reads and writes."""
     mode: Any = task.mode
     count, validate = task.count, ADAPTERS[task.size].validate_json
 
@@ -45,8 +44,8 @@ def validating(task: Task) -> Application:
 
     async def receive(data: Any, socket: WebSocket[Any, Any, Any]) -> None:
         message = validate(data)
-        heard = socket.scope["state"]["heard"] = socket.scope["state"].get("heard", 0) + 1
-        if heard % count == 0:
+        received = socket.scope["state"]["heard"] = socket.scope["state"].get("heard", 0) + 1
+        if received % count == 0:
             await socket.send_data(message.model_dump_json(), mode)
 
     function: Any = {"echo": echo, "receive": receive}[task.workload]
@@ -55,13 +54,13 @@ def validating(task: Task) -> Application:
 
 
 def stream(task: Task) -> Application:
-    """A stream of models, which watches for the disconnect beside it, as by default."""
+    """Make a stream of models, which also watches for the disconnect, as it does by default."""
     mode: Any = task.mode
-    said, count = MODELS[task.size], task.count
+    outgoing, count = MODELS[task.size], task.count
 
     async def send() -> AsyncGenerator[BaseModel, None]:
         for _ in range(count):
-            yield said
+            yield outgoing
 
     return Litestar([websocket_stream("/", mode=mode)(send)])
 
@@ -70,8 +69,8 @@ def make(task: Task) -> Application:
     return stream(task) if task.workload == "send" else annotated(task)
 
 
-HEARING: frozenset[Workload] = frozenset({"echo", "receive"})
+RECEIVING: frozenset[Workload] = frozenset({"echo", "receive"})
 CONTESTANTS = (
     Contestant("litestar", make, modes=frozenset({"text", "binary"}), does_validate=False, has_lifespan=True),
-    Contestant("litestar by hand", validating, HEARING, frozenset({"text", "binary"}), has_lifespan=True),
+    Contestant("litestar by hand", validating, RECEIVING, frozenset({"text", "binary"}), has_lifespan=True),
 )

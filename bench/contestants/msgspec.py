@@ -1,4 +1,4 @@
-"""msgspec's structs over the raw callables: what a validator of another kind could do, without pydantic's models."""
+"""msgspec's structs over the raw callables: what another validator can do, without pydantic's models."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def make(task: Task) -> Application:
         decode, encode = msgspec.msgpack.Decoder(form).decode, msgspec.msgpack.Encoder().encode
     else:
         decode, encode = msgspec.json.Decoder(form).decode, msgspec.json.Encoder().encode
-    said = msgspec.convert(MODELS[task.size].model_dump(mode="json"), form)
+    outgoing = msgspec.convert(MODELS[task.size].model_dump(mode="json"), form)
 
     async def echo_text(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -35,35 +35,35 @@ def make(task: Task) -> Application:
     async def receive_text(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        heard = 0
+        received = 0
         while (event := await receive())["type"] == "websocket.receive":
             message = decode(event["text"])
-            heard += 1
-            if heard % count == 0:
+            received += 1
+            if received % count == 0:
                 await send({"type": "websocket.send", "text": encode(message).decode()})
 
     async def receive_bytes(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        heard = 0
+        received = 0
         while (event := await receive())["type"] == "websocket.receive":
             message = decode(event["bytes"])
-            heard += 1
-            if heard % count == 0:
+            received += 1
+            if received % count == 0:
                 await send({"type": "websocket.send", "bytes": encode(message)})
 
     async def send_text(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         for _ in range(count):
-            await send({"type": "websocket.send", "text": encode(said).decode()})
+            await send({"type": "websocket.send", "text": encode(outgoing).decode()})
         await send({"type": "websocket.close"})
 
     async def send_bytes(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
         for _ in range(count):
-            await send({"type": "websocket.send", "bytes": encode(said)})
+            await send({"type": "websocket.send", "bytes": encode(outgoing)})
         await send({"type": "websocket.close"})
 
     text = {"echo": echo_text, "receive": receive_text, "send": send_text}

@@ -1,6 +1,6 @@
 """Quart with quart-schema: ``receive_as`` and ``send_as``.
 
-They take a class, so that what is heard is a ``RootModel`` of the union.
+They take a class, so the type to receive is a ``RootModel`` of the union.
 """
 
 from typing import Any, Final, cast
@@ -14,7 +14,7 @@ from bench.floor import Message
 from bench.messages import MODELS, OrderMessage
 
 websocket: Final = cast(Any, quart.websocket)
-"""Its type does not know what quart-schema adds."""
+"""Its own type lacks the methods that quart-schema adds."""
 
 
 class SmallMessage(RootModel[Message]):
@@ -30,7 +30,7 @@ FORMS: Final[dict[Size, Any]] = {"small": SmallMessage, "big": BigMessage}
 
 def make(task: Task) -> Application:
     form, count = FORMS[task.size], task.count
-    said = MODELS[task.size]
+    outgoing = MODELS[task.size]
     app = quart.Quart(__name__)
     QuartSchema(app)
 
@@ -40,16 +40,16 @@ def make(task: Task) -> Application:
             await websocket.send_as(message.root, type(message.root))
 
     async def receive() -> None:
-        heard = 0
+        received = 0
         while True:
             message = await websocket.receive_as(form)
-            heard += 1
-            if heard % count == 0:
+            received += 1
+            if received % count == 0:
                 await websocket.send_as(message.root, type(message.root))
 
     async def send() -> None:
         for _ in range(count):
-            await websocket.send_as(said, type(said))
+            await websocket.send_as(outgoing, type(outgoing))
 
     app.websocket("/")({"echo": echo, "receive": receive, "send": send}[task.workload])
     return app

@@ -1,7 +1,7 @@
-"""Nothing but the raw callables and pydantic-core: the floor, written by hand for each task.
+"""The floor, written by hand for each task: only the raw callables and pydantic-core.
 
-`bench.floor` is the first of these, and the others are like it: the union's validator, the concrete class's serialiser,
-no checks. MessagePack goes through plain values, by ormsgpack, as pydantic neither reads nor writes it.
+`bench.floor` is the first of these, and the others are like it: the union's validator, the serializer of the concrete
+class, no checks. MessagePack goes through plain values and ormsgpack, because pydantic neither reads nor writes it.
 """
 
 from collections.abc import Callable
@@ -65,39 +65,39 @@ def _receive(task: Task) -> Application:
     validator = ADAPTERS[task.size].validator
     validate, validate_plain = validator.validate_json, validator.validate_python
     count, key = task.count, "text" if task.mode == "text" else "bytes"
-    say = _say(task)
+    answer = _answers(task)
 
     async def json(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        heard = 0
+        received = 0
         while True:
             event = await receive()
             if event["type"] != "websocket.receive":
                 break
             message = validate(event[key])
-            heard += 1
-            if heard % count == 0:
-                await send(say(message))
+            received += 1
+            if received % count == 0:
+                await send(answer(message))
 
     async def msgpack(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
-        heard = 0
+        received = 0
         while True:
             event = await receive()
             if event["type"] != "websocket.receive":
                 break
             message = validate_plain(ormsgpack.unpackb(event["bytes"]))
-            heard += 1
-            if heard % count == 0:
-                await send(say(message))
+            received += 1
+            if received % count == 0:
+                await send(answer(message))
 
     return msgpack if task.mode == "msgpack" else json
 
 
-def _say(task: Task) -> Any:
-    def say(message: Any) -> dict[str, Any]:
+def _answers(task: Task) -> Any:
+    def answer(message: Any) -> dict[str, Any]:
         serializer = message.__pydantic_serializer__
         if task.mode == "text":
             return {"type": "websocket.send", "text": serializer.to_json(message).decode()}
@@ -105,7 +105,7 @@ def _say(task: Task) -> Any:
             return {"type": "websocket.send", "bytes": serializer.to_json(message)}
         return {"type": "websocket.send", "bytes": ormsgpack.packb(serializer.to_python(message, mode="json"))}
 
-    return say
+    return answer
 
 
 def _send(task: Task) -> Application:

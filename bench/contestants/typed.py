@@ -16,7 +16,7 @@ Chat = Connection[Any, Any]
 def bare(task: Task) -> Application:
     form = FORMS[task.size]
     class_ = cast(Any, WebSocket)[form, form]
-    said, count, mode = MODELS[task.size], task.count, task.mode
+    outgoing, count, mode = MODELS[task.size], task.count, task.mode
 
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         websocket = class_(scope, receive, send, mode=mode)
@@ -27,39 +27,39 @@ def bare(task: Task) -> Application:
     async def receive(scope: Any, receive: Any, send: Any) -> None:
         websocket = class_(scope, receive, send, mode=mode)
         await websocket.accept()
-        heard = 0
+        received = 0
         async for message in websocket:
-            heard += 1
-            if heard % count == 0:
+            received += 1
+            if received % count == 0:
                 await websocket.send_model(message)
 
     async def send(scope: Any, receive: Any, send: Any) -> None:
         websocket = class_(scope, receive, send, mode=mode)
         await websocket.accept()
         for _ in range(count):
-            await websocket.send_model(said)
+            await websocket.send_model(outgoing)
         await websocket.close()
 
     return {"echo": echo, "receive": receive, "send": send}[task.workload]
 
 
 def _handler(task: Task) -> Callable[[Chat], Awaitable[None]]:
-    said, count = MODELS[task.size], task.count
+    outgoing, count = MODELS[task.size], task.count
 
     async def echo(ws: Chat) -> None:
         async for message in ws:
             await ws.send_model(message)
 
     async def receive(ws: Chat) -> None:
-        heard = 0
+        received = 0
         async for message in ws:
-            heard += 1
-            if heard % count == 0:
+            received += 1
+            if received % count == 0:
                 await ws.send_model(message)
 
     async def send(ws: Chat) -> None:
         for _ in range(count):
-            await ws.send_model(said)
+            await ws.send_model(outgoing)
 
     handler = {"echo": echo, "receive": receive, "send": send}[task.workload]
     handler.__annotations__["ws"] = cast(Any, Connection)[FORMS[task.size], FORMS[task.size]]

@@ -1,4 +1,4 @@
-"""The messages and the codecs that the conformance suite is made of. Nothing is asserted here."""
+"""The messages and the codecs of the conformance suite. Nothing is asserted here."""
 
 import json
 import math
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class OwnCodec(Codec[str]):
-    """A codec as a user writes it: plain values only, with what the standard library has."""
+    """A codec as a user writes it: plain values only, with the json module of the standard library."""
 
     name = "own"
     kind = "text"
@@ -75,7 +75,7 @@ def _write_json(value: object) -> str:
 
 @dataclass(frozen=True)
 class Subject:
-    """A codec under test; ``write`` makes frames of its format that it might not make itself."""
+    """A codec under test. ``write`` makes frames of its format, even those that the codec refuses to encode."""
 
     name: str
     codec: Codec[Any]
@@ -107,7 +107,7 @@ class SecretPoint(Point):
 
 
 class Lookalike(BaseModel):
-    """Has the fields of `Point`, and is none."""
+    """Has the fields of `Point`, but is not a `Point`."""
 
     x: int
     y: int = 0
@@ -328,7 +328,7 @@ class NamedBird(BaseModel):
 
 
 class Crate(BaseModel):
-    """Has no alias itself."""
+    """Has no alias of its own."""
 
     content: Any
 
@@ -342,7 +342,7 @@ class Nest:
     owner: Bird
 
 
-# --- what goes out otherwise than it is ---
+# --- models with serializers, computed fields and excluded fields ---
 
 
 class Price(BaseModel):

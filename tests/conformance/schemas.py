@@ -1,4 +1,4 @@
-"""The message types that schemas and pydantic are compared on, with messages of each. Nothing is asserted here."""
+"""The message types on which schemas are compared with pydantic, with messages of each. No assertions here."""
 
 import json
 from dataclasses import dataclass
@@ -46,15 +46,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A message type, and messages of it."""
+    """A message type, with a strategy for its messages."""
 
     name: str
     form: Any
     messages: st.SearchStrategy[Any]
     comes_back: bool = True
-    """Whether what goes out may come in."""
+    """Whether a message, as it is sent, may also be received."""
     is_exact: bool = True
-    """Whether JSON Schema can say all that pydantic asks for."""
+    """Whether JSON Schema can express all that pydantic requires."""
 
     def __str__(self) -> str:
         return self.name
@@ -64,11 +64,14 @@ class Case:
         return adapter_for(self.form)
 
     def sent(self, message: object) -> Any:
-        """Give a message as it goes out, as JSON; ``UnsendableMessage`` where it cannot."""
+        """Return a message as it is sent, parsed from JSON.
+
+        :raises UnsendableMessage: if it cannot be sent
+        """
         return json.loads(TextJSON().encode_model(message, self.adapter))
 
     def is_heard(self, value: object) -> bool:
-        """Whether pydantic takes JSON for a message."""
+        """Whether pydantic validates a JSON value as a message."""
         try:
             self.adapter.validator.validate_json(json.dumps(value))
         except ValueError:
@@ -282,8 +285,8 @@ aware = st.datetimes(timezones=zones)
 decimals = st.decimals(allow_nan=False, allow_infinity=False) | st.sampled_from(
     list(map(Decimal, ("1E+5", "-0", "1E-9")))
 )
-joins = st.builds(Join, room=text)
-server_messages = st.builds(Say, text=text)
+join_messages = st.builds(Join, room=text)
+say_messages = st.builds(Say, text=text)
 trees = st.recursive(
     st.builds(Tree, name=text),
     lambda inner: st.builds(Tree, name=text, branches=st.lists(inner, max_size=2)),
@@ -382,16 +385,16 @@ CASES = (
     Case("two aliases", Doubled, st.builds(Doubled, nIn=small), comes_back=False),
     Case("computed fields", Circle, st.builds(Circle, radius=small)),
     Case("recursive", Tree, trees),
-    Case("generic", Box[list[Join]], st.builds(Box[list[Join]], content=st.lists(joins, max_size=2))),
+    Case("generic", Box[list[Join]], st.builds(Box[list[Join]], content=st.lists(join_messages, max_size=2))),
     Case(
         "tagged",
         Tagged,
-        joins
-        | server_messages
+        join_messages
+        | say_messages
         | st.builds(Leave, type=st.sampled_from(["leave", "quit"]))
-        | st.builds(Nested, inner=joins | server_messages, say=server_messages),
+        | st.builds(Nested, inner=join_messages | say_messages, say=say_messages),
     ),
-    Case("tagged by a function", ByFunction, joins | server_messages),
+    Case("tagged by a function", ByFunction, join_messages | say_messages),
     Case(
         "tagged by an alias",
         Annotated[Aliased | Plain, Field(discriminator="kind")],
@@ -406,11 +409,11 @@ CASES = (
         comes_back=False,
         is_exact=False,
     ),
-    Case("a list of models", list[Join], st.lists(joins, max_size=3)),
+    Case("a list of models", list[Join], st.lists(join_messages, max_size=3)),
     Case("a dataclass", Pixel, st.builds(Pixel, x=small, colour=text)),
     Case("a TypedDict", Profile, st.fixed_dictionaries({"name": text}, optional={"age": small})),
     Case("a named tuple", Pair, st.builds(Pair, x=small, y=text)),
-    Case("a tuple", tuple[int, Join], st.tuples(small, joins)),
+    Case("a tuple", tuple[int, Join], st.tuples(small, join_messages)),
     Case("an enum", Colour, st.sampled_from(Colour)),
     Case("text", str, text),
     Case("a number", float, finite),
@@ -424,7 +427,7 @@ CASES = (
 
 
 class Place(BaseModel):
-    """Where somebody is, and who."""
+    """The parameters of every case, from all four sources."""
 
     room: Literal["lobby", "garden"] = Field(description="which room")
     id: int
@@ -440,7 +443,7 @@ class HardClose(ApplicationCloseCode):
 
 
 def hard_app() -> App:
-    """Make an application that serves every case both ways, with all that a contract can say."""
+    """Return an application that serves every case in both directions, with every feature of a contract."""
     app = App(
         title="Everything",
         version="2.0.0",
@@ -450,7 +453,7 @@ def hard_app() -> App:
     )
 
     async def talk(ws: Any) -> None:
-        """Say anything."""
+        """Talk about anything."""
 
     for number, case in enumerate(CASES):
         connection: Any = Connection

@@ -1,4 +1,4 @@
-"""What every codec promises, of a message in any mode: one suite over the four built-in codecs and a user's own."""
+"""The guarantees of every codec for messages in any mode: one suite for the four built-in codecs and a user's own."""
 
 import json
 import math
@@ -104,7 +104,7 @@ Hold = Callable[[Any], Any]
 
 
 def each(cases: Mapping[str, tuple[Any, ...]], modes: str = "") -> list[Any]:
-    """Give the parameters of every case in every mode, or in those named."""
+    """Return the parameters of every case in every mode, or in the modes named."""
     return [
         pytest.param(BY_NAME[mode], *case, id=f"{mode}-{name}")
         for mode in (modes.split() or BY_NAME)
@@ -121,7 +121,7 @@ def adapter(form: Any) -> MessageAdapter[Any]:
 
 
 def encode(subject: Subject, form: Any, message: object) -> Any:
-    """Encode a message; the short way, where there is one and it does not fail, does the same."""
+    """Encode a message, and assert that the fast path agrees if the codec has one and it does not raise."""
     frame: Any = None
     data = None
     with suppress(Exception):
@@ -134,24 +134,24 @@ def encode(subject: Subject, form: Any, message: object) -> Any:
 
 
 def decode(subject: Subject, form: Any, frame: Any) -> Any:
-    """Decode a message; the short way, where there is one and it does not fail, does the same."""
+    """Decode a message, and assert that the fast path agrees if the codec has one and it does not raise."""
     quick: Any = subject.codec.quick_decoder(adapter(form))
-    message = found = nothing = object()
+    message = quick_message = missing = object()
     if quick is not None and not any(mark in frame for mark in quick.unless):
         with suppress(ValueError, RecursionError):
-            found = quick.decode(frame)
+            quick_message = quick.decode(frame)
     try:
         message = subject.codec.decoder(adapter(form))(frame)
         return message
     finally:
-        assert found is nothing or repr(found) == repr(message)
+        assert quick_message is missing or repr(quick_message) == repr(message)
 
 
 def as_bytes(frame: str | bytes) -> bytes:
     return frame.encode() if isinstance(frame, str) else frame
 
 
-def cut(frame: Any, size: int) -> Any:
+def truncated(frame: Any, size: int) -> Any:
     return frame[:size]
 
 
@@ -221,46 +221,46 @@ MESSAGES: dict[str, tuple[Any, Any, Any]] = {
     ("subject", "form", "message", "plain"),
     each(MESSAGES),
 )
-def test_a_message_comes_back_as_it_went_out(subject: Subject, form: Any, message: Any, plain: Any) -> None:
+def test_a_message_is_decoded_as_it_was_encoded(subject: Subject, form: Any, message: Any, plain: Any) -> None:
     back = decode(subject, form, encode(subject, form, message))
     assert back == message
     assert type(back) is type(message)
 
 
 @pytest.mark.parametrize(("subject", "form", "message", "plain"), each(MESSAGES))
-def test_what_goes_out_is_the_same_in_every_mode_and_of_the_declared_type(
+def test_the_encoded_values_are_the_same_in_every_mode_and_of_the_declared_type(
     subject: Subject, form: Any, message: Any, plain: Any
 ) -> None:
     frame = encode(subject, form, message)
     assert subject.codec.decode(frame) == plain
-    assert json.dumps(subject.codec.decode(frame)) == json.dumps(plain)  # in this order, True apart from 1
+    assert json.dumps(subject.codec.decode(frame)) == json.dumps(plain)  # the order counts, and True differs from 1
     assert TypeAdapter[Any](form).validate_json(json.dumps(plain)) == message
 
 
 @pytest.mark.parametrize(("subject", "form", "message", "plain"), each(MESSAGES))
-def test_the_methods_do_what_the_functions_made_once_do(subject: Subject, form: Any, message: Any, plain: Any) -> None:
-    codec, kept = subject.codec, adapter(form)
-    frame = codec.encode_model(message, kept)
-    assert frame == codec.encoder(kept)(message)
-    assert codec.decode_model(frame, kept) == codec.decoder(kept)(frame)
+def test_the_methods_agree_with_the_cached_functions(subject: Subject, form: Any, message: Any, plain: Any) -> None:
+    codec, built = subject.codec, adapter(form)
+    frame = codec.encode_model(message, built)
+    assert frame == codec.encoder(built)(message)
+    assert codec.decode_model(frame, built) == codec.decoder(built)(frame)
     assert type(frame) is (str if codec.kind == "text" else bytes)
 
 
 @every_mode
-def test_functions_are_made_once_for_each_codec_and_type(subject: Subject) -> None:
-    codec, kept = subject.codec, adapter(Point)
-    assert codec.encoder(kept) is codec.encoder(kept)
-    assert codec.decoder(kept) is codec.decoder(kept)
-    assert codec.encoder(kept) is not codec.encoder(adapter(Name))
+def test_functions_are_cached_for_each_codec_and_type(subject: Subject) -> None:
+    codec, built = subject.codec, adapter(Point)
+    assert codec.encoder(built) is codec.encoder(built)
+    assert codec.decoder(built) is codec.decoder(built)
+    assert codec.encoder(built) is not codec.encoder(adapter(Name))
 
 
-def test_codecs_made_for_each_call_are_not_kept_for_ever() -> None:
-    kept = adapter(Point)
+def test_codecs_made_for_each_call_do_not_fill_the_cache() -> None:
+    built = adapter(Point)
     for _ in range(100):
         codec = OwnCodec()
-        assert codec.decoder(kept)(codec.encoder(kept)(Point(x=1))) == Point(x=1)
-    assert 0 < len(kept.encoders) <= 16
-    assert 0 < len(kept.decoders) <= 16
+        assert codec.decoder(built)(codec.encoder(built)(Point(x=1))) == Point(x=1)
+    assert 0 < len(built.encoders) <= 16
+    assert 0 < len(built.decoders) <= 16
 
 
 # --- aliases ---
@@ -284,7 +284,7 @@ ALIASES: dict[str, tuple[Any, Any, Any]] = {
     "by name in a union with by alias": (ByName | Wing, ByName(), {"by_name": 1}),
     "by alias in a union with by name": (ByName | Wing, Wing(), {"wingSpan": 1}),
     "subclass by name in a union with by alias": (ByName | Wing, SubByName(), {"by_name": 1}),
-    # One pass has one flag: where models in a container disagree, all go out by alias.
+    # One serialization has one flag: if the models in a container disagree, all of them are serialized by alias.
     "list of a union of both": (list[ByName | Wing], [ByName(), Wing()], [{"byAlias": 1}, {"wingSpan": 1}]),
     "alias in a field of any type": (Crate, Crate(content=Wing()), {"content": {"wingSpan": 1}}),
 }
@@ -294,7 +294,7 @@ ALIASES: dict[str, tuple[Any, Any, Any]] = {
     ("subject", "form", "message", "plain"),
     each(ALIASES),
 )
-def test_messages_go_out_by_alias_unless_their_model_says_by_name(
+def test_messages_are_encoded_by_alias_unless_configured_by_name(
     subject: Subject, form: Any, message: Any, plain: Any
 ) -> None:
     assert subject.codec.decode(encode(subject, form, message)) == plain
@@ -304,7 +304,7 @@ def test_messages_go_out_by_alias_unless_their_model_says_by_name(
     ("subject", "form", "message"),
     each({name: case[:2] for name, case in ALIASES.items() if name in ("alias", "nested alias", "by name", "union")}),
 )
-def test_aliases_come_back(subject: Subject, form: Any, message: Any) -> None:
+def test_aliases_are_decoded(subject: Subject, form: Any, message: Any) -> None:
     assert decode(subject, form, encode(subject, form, message)) == message
 
 
@@ -341,14 +341,16 @@ LEAKS: dict[str, tuple[Any, Any, Any]] = {
 
 
 @pytest.mark.parametrize(("subject", "form", "message", "plain"), each(LEAKS))
-def test_the_additional_fields_of_a_subclass_stay_here(subject: Subject, form: Any, message: Any, plain: Any) -> None:
+def test_the_additional_fields_of_a_subclass_are_not_sent(
+    subject: Subject, form: Any, message: Any, plain: Any
+) -> None:
     frame = encode(subject, form, message)
     assert subject.codec.decode(frame) == plain
     assert b"hunter2" not in as_bytes(frame)
 
 
 @every_mode
-def test_a_subclass_goes_out_whole_where_its_type_says_so(subject: Subject) -> None:
+def test_a_subclass_is_encoded_whole_with_serialize_as_any(subject: Subject) -> None:
     frame = encode(subject, list[SerializeAsAny[Point]], [SecretPoint(x=1)])
     assert subject.codec.decode(frame) == [{"x": 1, "y": 0, "password": "hunter2"}]
 
@@ -363,8 +365,8 @@ WRONG: dict[str, tuple[Any, Any]] = {
     "None for a model": (Point, None),
     "the class itself": (Point, Point),
     "another parametrisation": (Box[int], Box[str](content="a")),
-    "none of a union": (Point | Name, Lookalike(x=1)),
-    "none of a discriminated union, with its tag": (Chat, FakeSay(text="hi")),
+    "not a member of the union": (Point | Name, Lookalike(x=1)),
+    "not a member of a discriminated union, with its tag": (Chat, FakeSay(text="hi")),
     "another model for an optional one": (Point | None, Lookalike(x=1)),
     "another model for an annotated one": (Annotated[Point, Field(description="a point")], Lookalike(x=1)),
     "another model in a list": (list[Point], [Point(x=1), Lookalike(x=1)]),
@@ -378,7 +380,7 @@ WRONG: dict[str, tuple[Any, Any]] = {
     "a model for a dataclass": (Pixel, Lookalike(x=1)),
     "a TypedDict without a required key": (Profile, {"age": 3}),
     "a model for a TypedDict": (Profile, Name(name="ann")),
-    "a serialiser's wrong argument": (FlatPoint, Name(name="ann")),
+    "a serializer's wrong argument": (FlatPoint, Name(name="ann")),
     "a number for text": (str, 1),
     "text for a number": (int, "1"),
     "None for text": (str, None),
@@ -399,13 +401,13 @@ def test_a_message_of_another_type_is_refused(subject: Subject, form: Any, messa
         subject.codec.encode_model(message, adapter(form))
 
 
-# --- serialisers ---
+# --- serializers ---
 
-SERIALISED: dict[str, tuple[Any, Any, Any]] = {
-    "field serialiser and excluded field": (Price, Price(amount=1), {"amount": "1 EUR"}),
+SERIALIZED: dict[str, tuple[Any, Any, Any]] = {
+    "field serializer and excluded field": (Price, Price(amount=1), {"amount": "1 EUR"}),
     "computed field": (Circle, Circle(radius=2), {"radius": 2, "theArea": 12.0}),
-    "model serialiser": (Short, Short(text="hi"), ["hi"]),
-    "wrapping model serialiser": (Wrapped, Wrapped(text="hi"), {"wrapped": {"text": "hi"}}),
+    "model serializer": (Short, Short(text="hi"), ["hi"]),
+    "wrapping model serializer": (Wrapped, Wrapped(text="hi"), {"wrapped": {"text": "hi"}}),
     "root model": (Names, Names(["a"]), ["a"]),
     "in a union": (Price | Short, Price(amount=1), {"amount": "1 EUR"}),
     "the other of a union": (Price | Short, Short(text="hi"), ["hi"]),
@@ -429,9 +431,9 @@ SERIALISED: dict[str, tuple[Any, Any, Any]] = {
 
 @pytest.mark.parametrize(
     ("subject", "form", "message", "plain"),
-    each(SERIALISED),
+    each(SERIALIZED),
 )
-def test_serialisers_have_the_same_say_in_every_mode(subject: Subject, form: Any, message: Any, plain: Any) -> None:
+def test_serializers_have_the_same_effect_in_every_mode(subject: Subject, form: Any, message: Any, plain: Any) -> None:
     expected = [{"amount": "1 EUR"}, {"radius": 1, "theArea": 3.0}] if plain is None else plain
     assert subject.codec.decode(encode(subject, form, message)) == expected
 
@@ -452,19 +454,19 @@ FAILING: dict[str, tuple[Any, Any]] = {
     ("subject", "form", "message"),
     each(FAILING),
 )
-def test_what_a_serialiser_raises_is_an_unsendable_message(subject: Subject, form: Any, message: Any) -> None:
+def test_an_exception_of_a_serializer_becomes_an_unsendable_message(subject: Subject, form: Any, message: Any) -> None:
     with pytest.raises(UnsendableMessage) as caught:
         encode(subject, form, message)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is not None
 
 
-# --- messages changed past their validation ---
+# --- messages changed without validation ---
 
 
 @every_mode
 @pytest.mark.parametrize("y", [1, None])
-def test_what_was_assigned_past_validation_goes_out_with_a_warning(subject: Subject, y: int | None) -> None:
+def test_a_value_assigned_without_validation_is_sent_with_a_warning(subject: Subject, y: int | None) -> None:
     message = Line(start=Point(x=1), end=None if y is None else Point(x=y))
     message.start.x = "one"  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.warns(UserWarning, match="serializer warnings"):
@@ -513,7 +515,7 @@ def test_a_message_with_a_non_finite_number_is_refused(subject: Subject, form: A
     ("subject", "form", "hold"),
     each(HOLDERS),
 )
-def test_a_message_with_a_finite_number_passes(subject: Subject, form: Any, hold: Any) -> None:
+def test_a_message_with_a_finite_number_is_accepted(subject: Subject, form: Any, hold: Any) -> None:
     for number in (1.5, -0.0, 5e-324, 1.7976931348623157e308):
         frame = encode(subject, form, hold(number))
         assert repr(number) in repr(subject.codec.decode(frame))
@@ -521,7 +523,7 @@ def test_a_message_with_a_finite_number_passes(subject: Subject, form: Any, hold
 
 
 @every_mode
-def test_a_number_that_is_a_key_goes_out_as_text(subject: Subject) -> None:
+def test_a_number_that_is_a_key_is_encoded_as_text(subject: Subject) -> None:
     for number in NON_FINITE:
         message = Keyed(by_float={number: 1})
         [keys] = subject.codec.decode(encode(subject, Keyed, message)).values()
@@ -529,7 +531,7 @@ def test_a_number_that_is_a_key_goes_out_as_text(subject: Subject) -> None:
 
 
 @every_mode
-def test_a_serialiser_for_json_alone_may_write_text_for_a_non_finite_number_but_not_none(subject: Subject) -> None:
+def test_a_serializer_for_json_must_not_write_none_for_a_non_finite_number(subject: Subject) -> None:
     with pytest.raises(UnsendableMessage, match="finite"):
         encode(subject, UnsureInJSON, UnsureInJSON(value=NAN))
 
@@ -580,7 +582,7 @@ RICH_HOLDERS: dict[str, tuple[Hold]] = {
         "text binary msgpack cbor",
     ),
 )
-def test_a_non_finite_number_is_refused_in_all_that_send_json_takes(subject: Subject, hold: Any) -> None:
+def test_a_non_finite_number_is_refused_in_every_value_of_send_json(subject: Subject, hold: Any) -> None:
     for number in NON_FINITE:
         with pytest.raises(UnsendableMessage, match="finite"):
             subject.codec.encode(hold(number))
@@ -614,7 +616,7 @@ WORDS = ("NaN", "Infinity", "-Infinity", "null", "nan", "N", "I", "\ufffd", "NaN
 
 @pytest.mark.parametrize("word", WORDS)
 @every_mode
-def test_text_that_reads_like_a_non_finite_number_passes(subject: Subject, word: str) -> None:
+def test_text_that_looks_like_a_non_finite_number_is_accepted(subject: Subject, word: str) -> None:
     for form, message in (
         (Name, Name(name=word)),
         (Name | Point, Name(name=word)),
@@ -631,7 +633,7 @@ def test_text_that_reads_like_a_non_finite_number_passes(subject: Subject, word:
 
 
 @every_mode
-def test_none_is_a_number_that_is_not_there(subject: Subject) -> None:
+def test_none_is_accepted_for_an_optional_number(subject: Subject) -> None:
     assert decode(subject, Number, encode(subject, Number, Number())) == Number()
     assert subject.codec.decode(encode(subject, Number, SubNumber(value=None))) == {"value": None}
 
@@ -639,7 +641,7 @@ def test_none_is_a_number_that_is_not_there(subject: Subject) -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.floats(width=64) | st.floats(width=32), st.lists(st.integers(0, 255), max_size=3))
 @pytest.mark.parametrize("subject", SUBJECTS, ids=stable_id)
-def test_exactly_the_non_finite_numbers_are_refused(subject: Subject, number: float, around: list[int]) -> None:
+def test_non_finite_numbers_are_refused_and_no_others(subject: Subject, number: float, around: list[int]) -> None:
     value = [*around, {"a": number}, *around]
     if math.isfinite(number):
         assert subject.codec.decode(subject.codec.encode(value)) == value
@@ -651,9 +653,9 @@ def test_exactly_the_non_finite_numbers_are_refused(subject: Subject, number: fl
             subject.codec.decode_or_refuse(subject.write(value), "")
 
 
-def _written_numbers() -> list[Any]:
-    """Give frames that are one number, written in every width: the codec, the frame, whether the number is finite."""
-    found: list[Any] = []
+def _encoded_numbers() -> list[Any]:
+    """Return one-number frames in every width, as (codec, frame, whether the number is finite)."""
+    cases: list[Any] = []
     for width, exponent in ((2, 0x7C00), (4, 0x7F800000), (8, 0x7FF0000000000000)):
         sign = 1 << (8 * width - 1)
         fraction = sign - exponent - 1
@@ -673,12 +675,12 @@ def _written_numbers() -> list[Any]:
             for mode, first in (("cbor", {2: 0xF9, 4: 0xFA, 8: 0xFB}), ("msgpack", {4: 0xCA, 8: 0xCB})):
                 if width in first:
                     frame = bytes([first[width]]) + data
-                    found.append(pytest.param(BY_NAME[mode], frame, finite, id=f"{mode}-{frame.hex()}"))
-    return found
+                    cases.append(pytest.param(BY_NAME[mode], frame, finite, id=f"{mode}-{frame.hex()}"))
+    return cases
 
 
-@pytest.mark.parametrize(("subject", "frame", "finite"), _written_numbers())
-def test_a_number_is_looked_at_in_every_width(subject: Subject, frame: bytes, finite: bool) -> None:
+@pytest.mark.parametrize(("subject", "frame", "finite"), _encoded_numbers())
+def test_numbers_of_every_width_are_checked(subject: Subject, frame: bytes, finite: bool) -> None:
     if finite:
         assert math.isfinite(decode(subject, float, frame))
     else:
@@ -697,7 +699,7 @@ HIDDEN: dict[str, tuple[Any]] = {
 
 
 @pytest.mark.parametrize(("mode", "frame"), [(name.split()[0], *case) for name, case in HIDDEN.items()], ids=HIDDEN)
-def test_a_non_finite_number_is_found_wherever_it_hides(mode: str, frame: bytes) -> None:
+def test_a_non_finite_number_is_found_in_keys_sets_and_tags(mode: str, frame: bytes) -> None:
     with pytest.raises(InvalidMessage):
         decode(BY_NAME[mode], Any, frame)
 
@@ -706,12 +708,12 @@ LOOKS_NON_FINITE = b"\xf9\x7e\x00 \xfa\x7f\x80\x00\x00 \xfb\x7f\xf0 \xca\x7f\x80
 
 
 @binary_mode
-def test_bytes_that_look_like_a_non_finite_number_go_out(subject: Subject) -> None:
+def test_bytes_that_look_like_a_non_finite_number_are_encoded(subject: Subject) -> None:
     assert subject.codec.decode(subject.codec.encode([LOOKS_NON_FINITE])) == [LOOKS_NON_FINITE]
 
 
 @binary_mode
-def test_bytes_that_look_like_a_non_finite_number_come_in(subject: Subject) -> None:
+def test_bytes_that_look_like_a_non_finite_number_are_decoded(subject: Subject) -> None:
     assert decode(subject, bytes, subject.write(LOOKS_NON_FINITE)) == LOOKS_NON_FINITE
 
 
@@ -770,7 +772,7 @@ RICH_BROKEN: dict[str, tuple[Any]] = {
     ("subject", "value"),
     each(RICH_BROKEN, modes="text binary msgpack cbor"),
 )
-def test_a_lone_surrogate_is_refused_in_all_that_send_json_takes(subject: Subject, value: Any) -> None:
+def test_a_lone_surrogate_is_refused_in_every_value_of_send_json(subject: Subject, value: Any) -> None:
     with pytest.raises(UnsendableMessage):
         subject.codec.encode(value)
 
@@ -802,7 +804,7 @@ FORMS: dict[str, Any] = {
 
 
 def refuses_or_reads(subject: Subject, frame: Any) -> None:
-    """Read in every way; whatever happens must be a value or an `InvalidMessage`, which must not raise either."""
+    """Decode a frame in every way: each must return a value, or raise an `InvalidMessage` whose methods work."""
     for form in (None, *FORMS.values()):
         try:
             if form is None:
@@ -810,10 +812,10 @@ def refuses_or_reads(subject: Subject, frame: Any) -> None:
             else:
                 decode(subject, form, frame)
         except InvalidMessage as error:
-            is_told(error)
+            check_methods(error)
 
 
-def is_told(error: InvalidMessage) -> None:
+def check_methods(error: InvalidMessage) -> None:
     assert error.problem in ("malformed", "invalid")
     assert error.close_code == 1007
     assert str(error)
@@ -835,15 +837,15 @@ def refuses(subject: Subject, form: Any, frame: Any) -> InvalidMessage:
 
 @pytest.mark.parametrize("name", ["model", "everything", "recursive model", "list of models", "discriminated union"])
 @every_mode
-def test_a_frame_cut_off_anywhere_is_malformed(subject: Subject, name: str) -> None:
+def test_a_frame_truncated_anywhere_is_malformed(subject: Subject, name: str) -> None:
     form, message, _ = MESSAGES[name]
     frame = encode(subject, form, message)
     for size in range(len(frame)):
-        refuses(subject, form, cut(frame, size))
+        refuses(subject, form, truncated(frame, size))
 
 
 @every_mode
-def test_a_frame_with_something_after_its_end_is_malformed(subject: Subject) -> None:
+def test_a_frame_with_trailing_data_is_malformed(subject: Subject) -> None:
     frame = encode(subject, Point, Point(x=1))
     refuses(subject, Point, frame + frame)
 
@@ -881,14 +883,14 @@ def test_a_hundred_thousand_nested_containers_are_malformed(mode: str, frame: An
     "name",
     ["binary", "msgpack", "cbor"],
 )
-def test_random_bytes_are_read_or_refused(name: str, data: bytes) -> None:
+def test_random_bytes_are_decoded_or_refused(name: str, data: bytes) -> None:
     refuses_or_reads(BY_NAME[name], data)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(max_size=40) | st.text(alphabet='[]{},:"\\u1e-.NaIty0 ', max_size=20))
 @pytest.mark.parametrize("name", ["text", "own"])
-def test_random_text_is_read_or_refused(name: str, data: str) -> None:
+def test_random_text_is_decoded_or_refused(name: str, data: str) -> None:
     refuses_or_reads(BY_NAME[name], data)
 
 
@@ -912,31 +914,31 @@ plain_values = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(plain_values)
 @pytest.mark.parametrize("subject", SUBJECTS, ids=stable_id)
-def test_plain_values_come_back_as_they_went_out(subject: Subject, value: Any) -> None:
+def test_plain_values_are_decoded_as_they_were_encoded(subject: Subject, value: Any) -> None:
     for frame in (subject.codec.encode(value), encode(subject, Any, value), subject.write(value)):
         for back in (
             subject.codec.decode(frame),
             subject.codec.decode_or_refuse(frame, ""),
             decode(subject, Any, frame),
         ):
-            assert json.dumps(back) == json.dumps(value)  # True is not 1 here, nor 1.0
+            assert json.dumps(back) == json.dumps(value)  # True differs from 1 and from 1.0
 
 
 @settings(max_examples=100, deadline=None)
 @given(plain_values, st.floats(0, 1), st.integers(0, 255))
 @example([0], 1, 0xF7)
 @every_mode
-def test_damaged_values_are_read_or_refused(subject: Subject, value: Any, where: float, byte: int) -> None:
+def test_damaged_frames_are_decoded_or_refused(subject: Subject, value: Any, where: float, byte: int) -> None:
     frame = subject.write(value)
     at = round(where * (len(frame) - 1))
-    put: Any = chr(byte) if isinstance(frame, str) else bytes([byte])
-    refuses_or_reads(subject, frame[:at] + put + frame[at + 1 :])
+    damage: Any = chr(byte) if isinstance(frame, str) else bytes([byte])
+    refuses_or_reads(subject, frame[:at] + damage + frame[at + 1 :])
 
 
-# --- what JSON does not have, in the formats that do ---
+# --- values that JSON does not have, in the formats that do ---
 
 FOREIGN: dict[str, tuple[Any]] = {
-    "bytes that are no text": (b"\xff",),
+    "bytes that are not text": (b"\xff",),
     "bytes that are text": (b"a",),
     "bytes as a key": ({b"\xff": 1},),
     "number as a key": ({1: 1},),
@@ -998,18 +1000,18 @@ INTO: tuple[Any, ...] = (
         ),
     ],
 )
-def test_a_value_that_json_does_not_have_is_read_or_refused(subject: Subject, value: Any) -> None:
+def test_a_value_that_json_does_not_have_is_decoded_or_refused(subject: Subject, value: Any) -> None:
     for content in (value, {"text": value}, {"id": value}, [value], {"type": value}):
         frame = subject.write(content)
         for form in INTO:
             try:
                 decode(subject, form, frame)
             except InvalidMessage as error:
-                is_told(error)
+                check_methods(error)
 
 
 @binary_mode
-def test_what_a_validator_raises_that_meets_more_than_json_is_the_peers_fault(subject: Subject) -> None:
+def test_an_exception_of_a_validator_that_meets_more_than_json_is_an_invalid_message(subject: Subject) -> None:
     def first(value: Any) -> Any:
         return value["first"]
 
@@ -1032,7 +1034,7 @@ def test_cbor_refuses_tags_that_no_message_needs(tag: int) -> None:
             refuses(BY_NAME["cbor"], Point, cbor2.dumps(value))
 
 
-def test_a_cbor_decimal_is_no_way_to_a_huge_integer() -> None:
+def test_a_cbor_decimal_cannot_become_a_huge_integer() -> None:
     frame = cbor2.dumps(cbor2.CBORTag(4, [1_000_000, 1]))
     assert len(frame) < 10
     with pytest.raises(InvalidMessage):
@@ -1040,19 +1042,19 @@ def test_a_cbor_decimal_is_no_way_to_a_huge_integer() -> None:
 
 
 @pytest.mark.parametrize("form", [Any, Decimal, Box[Decimal]], ids=stable_id)
-def test_no_decimal_is_made_of_a_huge_integer(form: Any) -> None:
+def test_a_cbor_decimal_with_huge_digits_is_refused(form: Any) -> None:
     huge = 2**200_000
     for value in (cbor2.CBORTag(4, [0, huge]), {"content": cbor2.CBORTag(4, [0, huge])}):
         with pytest.raises(InvalidMessage):
             decode(BY_NAME["cbor"], form, cbor2.dumps(value))
 
 
-def test_no_field_makes_a_decimal_of_a_huge_integer() -> None:
+def test_a_huge_integer_in_a_decimal_field_is_refused() -> None:
     with pytest.raises(InvalidMessage):
         decode(BY_NAME["cbor"], Box[Decimal], cbor2.dumps({"content": 2**200_000}))
 
 
-def test_cbor_says_what_its_tags_say() -> None:
+def test_cbor_keeps_the_values_that_have_tags() -> None:
     values: dict[str, Any] = {
         "at": datetime(2024, 1, 1, tzinfo=UTC),
         "id": UUID(int=5),
@@ -1077,7 +1079,7 @@ def test_msgpack_refuses_extension_types(kind: int) -> None:
 def test_msgpack_refuses_integers_beyond_64_bits(number: int) -> None:
     msgpack = BY_NAME["msgpack"]
     for value in (number, [number], {"a": number}):
-        with pytest.raises(UnsendableMessage, match="msgpack can hold"):
+        with pytest.raises(UnsendableMessage, match="msgpack can express"):
             msgpack.codec.encode(value)
     with pytest.raises(UnsendableMessage):
         encode(msgpack, Point, Point(x=number))
@@ -1114,7 +1116,7 @@ def test_a_plain_value_that_contains_itself_is_refused(subject: Subject) -> None
 
 
 @every_mode
-def test_what_cannot_be_written_is_refused(subject: Subject) -> None:
+def test_a_value_that_cannot_be_encoded_is_refused(subject: Subject) -> None:
     for value in (object(), [object()], {"a": object()}, len):
         with pytest.raises(UnsendableMessage):
             subject.codec.encode(value)
@@ -1154,7 +1156,7 @@ INVALID: dict[str, tuple[Any, Any, list[tuple[str, str]]]] = {
         INVALID,
     ),
 )
-def test_a_failed_validation_tells_where_and_not_what(
+def test_a_failed_validation_reports_the_location_and_not_the_input(
     subject: Subject, form: Any, value: Any, where: list[tuple[str, str]]
 ) -> None:
     with pytest.raises(InvalidMessage) as caught:
@@ -1164,14 +1166,14 @@ def test_a_failed_validation_tells_where_and_not_what(
     assert error.close_code == 1007
     assert error.locations() == where
     assert error.expected == adapter(form).name
-    for told in (str(error), repr(error), str(error.args), str(error.locations())):
-        assert SECRET not in told
+    for text in (str(error), repr(error), str(error.args), str(error.locations())):
+        assert SECRET not in text
     for kind in [kind for _, kind in where][:3]:
         assert kind in str(error)
 
 
 @pytest.mark.parametrize(("subject", "form", "value", "where"), each(INVALID))
-def test_the_input_is_told_to_who_asks_for_it(
+def test_the_input_is_included_on_request(
     subject: Subject, form: Any, value: Any, where: list[tuple[str, str]]
 ) -> None:
     with pytest.raises(InvalidMessage) as caught:
@@ -1196,7 +1198,7 @@ def test_the_input_is_told_to_who_asks_for_it(
         },
     ),
 )
-def test_numbers_that_are_keys_are_not_told_either(subject: Subject, form: Any, value: Any) -> None:
+def test_numbers_that_are_keys_are_not_reported_either(subject: Subject, form: Any, value: Any) -> None:
     with pytest.raises(InvalidMessage) as caught:
         decode(subject, form, subject.write(value))
     assert str(SECRET_NUMBER) not in str(caught.value)
@@ -1204,7 +1206,7 @@ def test_numbers_that_are_keys_are_not_told_either(subject: Subject, form: Any, 
 
 
 @every_mode
-def test_a_long_list_of_failures_is_cut_in_the_text_only(subject: Subject) -> None:
+def test_a_long_list_of_failures_is_shortened_in_the_text_only(subject: Subject) -> None:
     with pytest.raises(InvalidMessage) as caught:
         decode(subject, list[int], subject.write(["a"] * 10))
     assert str(caught.value).endswith("(int_parsing at 0; int_parsing at 1; int_parsing at 2; 7 more)")
@@ -1212,16 +1214,16 @@ def test_a_long_list_of_failures_is_cut_in_the_text_only(subject: Subject) -> No
 
 
 @every_mode
-def test_a_malformed_message_tells_nothing_of_itself(subject: Subject) -> None:
-    frame = cut(subject.write({SECRET: SECRET}), -1)
+def test_the_error_for_a_malformed_message_does_not_repeat_it(subject: Subject) -> None:
+    frame = truncated(subject.write({SECRET: SECRET}), -1)
     error = refuses(subject, Point, frame)
-    told = (str(error), repr(error), str(error.locations()), error.expected, error.found)
-    assert not any(SECRET in each_of for each_of in told)
+    texts = (str(error), repr(error), str(error.locations()), error.expected, error.found)
+    assert not any(SECRET in text for text in texts)
     assert error.found.startswith("malformed ")
 
 
 @every_mode
-def test_an_invalid_message_of_a_decoder_passes_as_it_is(subject: Subject) -> None:
+def test_an_invalid_message_raised_by_a_decoder_is_not_changed(subject: Subject) -> None:
     class Refusing(OwnCodec):
         def decode(self, data: str) -> Any:
             raise InvalidMessage("too_big", "less", "more")
@@ -1231,11 +1233,11 @@ def test_an_invalid_message_of_a_decoder_passes_as_it_is(subject: Subject) -> No
     assert caught.value.problem == "too_big"
 
 
-# --- what a user writes ---
+# --- codecs of a user ---
 
 
 class Bare(Codec[bytes]):
-    """Whatever goes wrong in a codec's ``decode`` is the peer's fault."""
+    """A codec that translates no exceptions."""
 
     name = "bare"
     kind = "binary"

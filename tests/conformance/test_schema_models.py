@@ -1,4 +1,4 @@
-"""Models that `datamodel-code-generator` makes of the documents: they import, and take and give what the wire has."""
+"""The models that `datamodel-code-generator` makes of the documents: they import, and round-trip the examples."""
 
 import importlib.util
 import json
@@ -20,11 +20,11 @@ DOCUMENTS = sorted(SCHEMAS.glob("*.json"))
 
 
 def generated(document: Path, folder: Path) -> ModuleType:
-    """Generate the models of a document, and import them."""
+    """Generate the models of a document, import them, and return their module."""
     module = folder / "models.py"
     kind = "asyncapi" if document.name.endswith(".asyncapi.json") else "jsonschema"
     options = ["--input-file-type", kind, "--output-model-type", "pydantic_v2.BaseModel", "--disable-timestamp"]
-    # It warns of what its next version will do.
+    # Warnings are ignored: it warns of changes in its next version.
     command = [sys.executable, "-W", "ignore", "-m", "datamodel_code_generator", "--formatters", "builtin", *options]
     done = subprocess.run(
         [*command, "--input", str(document), "--output", str(module)],
@@ -37,23 +37,25 @@ def generated(document: Path, folder: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module.stem, module)
     assert spec is not None
     assert spec.loader is not None
-    made = importlib.util.module_from_spec(spec)
-    sys.modules[module.stem] = made
-    spec.loader.exec_module(made)
-    return made
+    models = importlib.util.module_from_spec(spec)
+    sys.modules[module.stem] = models
+    spec.loader.exec_module(models)
+    return models
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_models_of_the_examples_import(document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "models", raising=False)
     models = generated(document, tmp_path)
-    told = json.loads(document.read_text(encoding="utf-8"))
-    names: dict[str, Any] = told.get("components", {}).get("schemas") or told.get("$defs") or {told["title"]: {}}
+    content = json.loads(document.read_text(encoding="utf-8"))
+    names: dict[str, Any] = (
+        content.get("components", {}).get("schemas") or content.get("$defs") or {content["title"]: {}}
+    )
     assert all(hasattr(models, name) for name in names)
 
 
 def messages(document: Any) -> Iterator[tuple[str, Any]]:
-    """Give every example of a document, with the name of its schema."""
+    """Yield every example of a document, with the name of its schema."""
     for channel in document["channels"].values():
         for message in channel["messages"].values():
             for example in message.get("examples", []):
@@ -61,7 +63,7 @@ def messages(document: Any) -> Iterator[tuple[str, Any]]:
                     yield str(ref).rpartition("/")[2], example["payload"]
 
 
-def test_models_of_the_hard_application_take_its_examples_and_give_them_back(
+def test_models_of_the_hard_application_round_trip_its_examples(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(sys.modules, "models", raising=False)
@@ -69,10 +71,10 @@ def test_models_of_the_hard_application_take_its_examples_and_give_them_back(
     path = tmp_path / "hard.asyncapi.json"
     path.write_text(text_of(document), encoding="utf-8")
     models = generated(path, tmp_path)
-    tried = 0
+    count = 0
     for name, example in messages(document):
         model = getattr(models, "".join(part[:1].upper() + part[1:] for part in name.replace("-", "_").split("_")))
         adapter: TypeAdapter[Any] = TypeAdapter(model)
         assert json.loads(adapter.dump_json(adapter.validate_python(example), by_alias=True)) == example
-        tried += 1
-    assert tried > 40
+        count += 1
+    assert count > 40

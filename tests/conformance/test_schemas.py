@@ -1,4 +1,4 @@
-"""What schemas say is what pydantic does: the same corpus through Python's ``jsonschema`` and, in node, through ajv."""
+"""Schemas agree with pydantic: the same corpus through Python's ``jsonschema`` and, in node, through ajv."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from typedws.schema import text_of
 from typedws.schema.draft07 import as_draft_07
 
 FORMATS = FormatChecker(["date", "uuid"])
-"""Those that pydantic keeps to the letter; formats of draft 2020-12 are for people, and patterns for machines."""
+"""The formats that pydantic validates exactly. By default draft 2020-12 asserts no formats, only patterns."""
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -49,14 +49,14 @@ def sent(case: Case, message: object) -> Any:
 @each_case
 @quickly
 @given(data=st.data())
-def test_what_goes_out_is_what_the_schema_of_what_is_said_takes(case: Case, data: st.DataObject) -> None:
+def test_sent_messages_match_the_schema_for_sending(case: Case, data: st.DataObject) -> None:
     validator(case, "send").validate(sent(case, data.draw(case.messages)))
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.is_exact], ids=stable_id)
 @quickly
 @given(data=st.data())
-def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data: st.DataObject) -> None:
+def test_pydantic_validates_what_matches_the_schema_for_receiving(case: Case, data: st.DataObject) -> None:
     check = validator(case, "receive")
     value = mutated(data, sent(case, data.draw(case.messages)))
     if check.is_valid(value):
@@ -66,7 +66,7 @@ def test_what_the_schema_of_what_is_heard_takes_pydantic_takes(case: Case, data:
 @pytest.mark.parametrize("case", [case for case in CASES if case.comes_back], ids=stable_id)
 @quickly
 @given(data=st.data())
-def test_what_goes_out_may_come_in_again(case: Case, data: st.DataObject) -> None:
+def test_messages_as_they_are_sent_may_be_received(case: Case, data: st.DataObject) -> None:
     value = sent(case, data.draw(case.messages))
     assert case.is_heard(value)
     validator(case, "receive").validate(value)
@@ -76,9 +76,9 @@ ODD: list[Any] = [None, True, 0, -1, 2.5, "", "x", "2024-13-45", "NaN", "1E400",
 
 
 def mutated(data: st.DataObject, value: Any) -> Any:
-    """Change a value of JSON in one place."""
+    """Return a copy of a JSON value with one place changed."""
     value = copy.deepcopy(value)
-    places = list(containers([value]))
+    places = list(containers([value]))  # in a list, so that the whole value may be replaced too
     container, key = data.draw(st.sampled_from(places))
     change = data.draw(st.sampled_from(["replace", "drop", "add", "double"]))
     if change == "drop" and isinstance(container, dict):
@@ -95,7 +95,7 @@ def mutated(data: st.DataObject, value: Any) -> Any:
 
 
 def containers(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Give every place in a value: what holds it, and under which key."""
+    """Yield every place in a value: its container, and its key or index there."""
     pairs: list[tuple[Any, Any]] = (
         [*cast(dict[str, Any], value).items()] if isinstance(value, dict) else [*enumerate(value)]
     )
@@ -106,7 +106,7 @@ def containers(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 @each_case
-def test_the_schemas_of_asyncapi_decide_as_those_of_contracts_do(case: Case) -> None:
+def test_the_schemas_of_asyncapi_decide_like_those_of_contracts(case: Case) -> None:
     for direction in ("receive", "send"):
         check, values = validator(case, direction), corpus(case)
         asyncapi: Any = Draft7Validator(definitions_as_draft_07(check.schema), format_checker=FORMATS)
@@ -115,31 +115,31 @@ def test_the_schemas_of_asyncapi_decide_as_those_of_contracts_do(case: Case) -> 
 
 
 def definitions_as_draft_07(document: dict[str, Any]) -> dict[str, Any]:
-    """Convert a schema with definitions; nothing may stand beside a reference, not even they."""
+    """Convert a schema with definitions; in draft 07 not even ``$defs`` may be next to a reference."""
     definitions = {name: as_draft_07(schema) for name, schema in document["$defs"].items()}
     rest = as_draft_07({word: value for word, value in document.items() if word != "$defs"})
     return {"allOf": [rest], "$defs": definitions}
 
 
 @pytest.mark.node
-def test_ajv_decides_as_jsonschema_does() -> None:
+def test_ajv_decides_like_jsonschema() -> None:
     from tests.node.running import run
 
-    asked: list[tuple[Any, list[Any]]] = []
+    inputs: list[tuple[Any, list[Any]]] = []
     expected: list[list[bool]] = []
     for case in CASES:
         for direction in ("receive", "send"):
             check, values = validator(case, direction), corpus(case)
-            asked.append((check.schema, values))
+            inputs.append((check.schema, values))
             expected.append([check.is_valid(value) for value in values])
-    assert run("validate.cjs", json.dumps(asked)) == expected
-    verdicts = [verdict for verdicts in expected for verdict in verdicts]
-    assert True in verdicts
-    assert False in verdicts
+    assert run("validate.cjs", json.dumps(inputs)) == expected
+    decisions = [decision for decisions in expected for decision in decisions]
+    assert True in decisions
+    assert False in decisions
 
 
 def corpus(case: Case) -> list[Any]:
-    """Draw messages of a type, the same at each run, each with what it was changed into."""
+    """Return messages of a type, each followed by a mutated copy; they are the same in each run."""
     drawn: list[Any] = []
 
     @settings(max_examples=30, database=None, derandomize=True, deadline=None, phases=[Phase.generate])
@@ -153,7 +153,7 @@ def corpus(case: Case) -> list[Any]:
 
 
 @pytest.mark.node
-def test_the_official_parser_has_nothing_to_say(tmp_path: Path) -> None:
+def test_the_official_parser_reports_no_problems(tmp_path: Path) -> None:
     from tests.node.running import run
 
     hard = tmp_path / "hard.asyncapi.json"

@@ -1,9 +1,9 @@
-"""What README and docs say is so: every Python block runs, and every application in one answers as it is said to.
+"""README and docs are true: every Python block runs, and every application in one answers as the page states.
 
-Before a block, ``<!-- client sends: ... -->`` is a text message that the client sends, ``<!-- client receives: ... -->`` one that it
-must get, ``<!-- header: name: value -->`` a header of its request, ``<!-- path: /chat?name=ann -->`` what it asks for,
-``<!-- denied: 401 -->`` that it must be denied. The blocks of a file run in order, in one module; the application of a
-block is its ``app``, or the last endpoint that it defines.
+Comments before a block describe its client. ``<!-- client sends: ... -->`` is a text message that it sends, and
+``<!-- client receives: ... -->`` one that it must receive. ``<!-- header: name: value -->`` is a header of its request,
+and ``<!-- path: /chat?name=ann -->`` the path and query. With ``<!-- denied: 401 -->`` it must be denied. The blocks of
+a file run in order, in one module. The application of a block is its ``app``, or the last endpoint that it defines.
 """
 
 import inspect
@@ -48,7 +48,7 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Give the blocks of a page."""
+    """Yield the Python blocks of a page, each with what the comments before it state."""
     block = Block("")
     for match in PART.finditer(page.read_text()):
         kind, message, code = match.groups()
@@ -62,9 +62,9 @@ def blocks(page: Path) -> Iterator[Block]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_block_runs_and_answers_as_the_page_states(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     module = module_of(page, monkeypatch)
-    monkeypatch.setattr(registry, "_codecs", dict(vars(registry)["_codecs"]))  # a page may register a codec of its own
+    monkeypatch.setattr(registry, "_codecs", dict(vars(registry)["_codecs"]))  # a page may register its own codec
     for number, block in enumerate(blocks(page), 1):
         namespace = module.__dict__
         before = dict(namespace)
@@ -77,18 +77,18 @@ async def test_every_block_runs_and_answers_as_it_says(page: Path, monkeypatch: 
 
 
 def application_of(namespace: dict[str, Any], before: dict[str, Any]) -> Any:
-    """Give what a block serves: ``app``, a handler called ``endpoint``, or the last endpoint that it makes."""
+    """Return the application of a block: ``app``, a handler called ``endpoint``, or the last endpoint in it."""
     new = {
         name: value
         for name, value in namespace.items()
         if before.get(name) is not value and value is not typedws.endpoint
     }
-    made: list[Any] = [value for value in new.values() if isinstance(value, Endpoint)]
-    return new.get("app") or new.get("endpoint") or made[-1]
+    endpoints: list[Any] = [value for value in new.values() if isinstance(value, Endpoint)]
+    return new.get("app") or new.get("endpoint") or endpoints[-1]
 
 
 async def answers(application: Any, block: Block) -> list[str]:
-    """Drive an application, and give the text messages that it sends, or the status that it denies with."""
+    """Run an application; return the text messages that it sends, or the status of its denial."""
     receive, send, sent = wire(CONNECT, *map(text, block.sends), disconnect(1000))
     headers = [(name.encode(), value.encode()) for name, _, value in (line.partition(": ") for line in block.header)]
     path, _, query = (block.path or ["/"])[0].partition("?")
@@ -103,7 +103,7 @@ async def answers(application: Any, block: Block) -> list[str]:
 
 @dataclass
 class Framework:
-    """What a framework's router hands out, as far as the docs need it."""
+    """The object that a framework passes to a handler, as far as the docs need it."""
 
     scope: Any
     receive: Any
@@ -113,25 +113,25 @@ class Framework:
 RAISED = re.compile(r"<!-- raised by: (\w+) -->\n```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
-def test_the_page_on_testing_holds_tests_that_pass_or_fail_as_it_says(pytester: pytest.Pytester) -> None:
+def test_the_tests_on_the_testing_page_pass_or_fail_as_it_states(pytester: pytest.Pytester) -> None:
     page = ROOT / "docs" / "testing.md"
     code = "\n".join(block.code for block in blocks(page))
     failing: dict[str, str] = dict(RAISED.findall(page.read_text()))
     pytester.makepyfile(test_chat=code)
     only_anyio = ["-p", "no:asyncio", "-p", "no:trio", "-p", "no:cacheprovider"]
     result = pytester.runpytest_inprocess("-W", "error", "--tb=short", *only_anyio)
-    # Those that await run on both event loops.
+    # Async tests run on both event loops.
     result.assert_outcomes(
         passed=code.count("\ndef test_") + 2 * code.count("\nasync def test_") - 2 * len(failing),
         failed=2 * len(failing),
     )
     shown = "\n".join(line.removeprefix("E").strip() for line in result.outlines)
-    for name, told in failing.items():
-        lines = "\n".join(line.strip() for line in told.splitlines())
+    for name, report in failing.items():
+        lines = "\n".join(line.strip() for line in report.splitlines())
         assert lines in shown, f"{name} is told otherwise:\n{shown}"
 
 
-def test_the_diagram_of_states_is_the_tables() -> None:
+def test_the_state_diagram_matches_the_tables() -> None:
     page = (ROOT / "docs" / "handshakes.md").read_text()
     _, _, after = page.partition("<!-- states -->\n```mermaid\n")
     drawn, _, _ = after.partition("```")
@@ -139,7 +139,7 @@ def test_the_diagram_of_states_is_the_tables() -> None:
 
 
 def diagram() -> str:
-    """Draw the tables of moves as a Mermaid state diagram."""
+    """Return the tables of moves as a Mermaid state diagram."""
     lines = ["stateDiagram-v2"]
     for name, states, moves in (("client", Client, CLIENT_MOVES), ("application", Application, APPLICATION_MOVES)):
         lines.append(f"    state {name} {{")
@@ -166,7 +166,7 @@ CLIENTS = [
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # on which uvicorn runs
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # uvicorn needs it
 @pytest.mark.parametrize(("page", "calls", "printed"), CLIENTS)
 async def test_a_client_on_a_page_talks_to_the_application_on_it(
     page: str,
@@ -188,16 +188,16 @@ async def test_a_client_on_a_page_talks_to_the_application_on_it(
 
 
 def module_of(page: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Make the module in which the blocks of a page run."""
+    """Return a new module, in which the blocks of a page run."""
     module = ModuleType(f"docs_{page.stem.lower()}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     return module
 
 
-def test_the_differences_of_servers_are_those_that_the_tests_hold() -> None:
+def test_the_page_of_server_differences_matches_the_tests() -> None:
     assert PAGE.read_text() == page_with_tables(), "the rows changed: python -m tests.e2e.differences"
 
 
-def test_the_complete_example_of_the_readme_is_the_one_that_the_demo_runs() -> None:
+def test_the_complete_example_in_the_readme_is_the_one_that_the_demo_runs() -> None:
     example = (ROOT / "examples" / "chat.py").read_text()
     assert example in [block.code for block in blocks(ROOT / "README.md")]

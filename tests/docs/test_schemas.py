@@ -1,4 +1,4 @@
-"""The files in ``schemas/`` are what the code says, ``make`` sees to it, the page tells what commands print."""
+"""The files in ``schemas/`` match the code, ``make`` checks that, and the docs show what the commands print."""
 
 import os
 import re
@@ -20,7 +20,7 @@ CONSOLE = re.compile(
 
 
 def run(command: list[str], folder: Path) -> tuple[int, str]:
-    """Run a command as somebody who works in a folder; give its exit code and all that it said."""
+    """Run a command in a folder, outside of any other make; return its exit code and its output."""
     env = {
         **os.environ,
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
@@ -33,46 +33,48 @@ def run(command: list[str], folder: Path) -> tuple[int, str]:
 
 
 def make(target: str, folder: Path) -> tuple[int, str]:
-    """Run what a target of the Makefile runs, with this Python's commands in place of those of a clone."""
+    """Run a target of the Makefile with the commands of this Python, not those of the clone's own environment."""
     return run(["make", "--silent", "-o", ".venv/.test", f"BIN={BIN}", target], folder)
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """Copy what `make check-schemas` looks at."""
+    """Copy the files that `make check-schemas` reads."""
     for name in ("examples", "schemas"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Makefile", tmp_path)
     return tmp_path
 
 
-def test_the_schemas_are_those_of_the_code(clone: Path) -> None:
-    code, told = make("check-schemas", clone)
-    assert (code, told) == (0, "13 documents in schemas are what the code says\n")
+def test_the_schemas_match_the_code(clone: Path) -> None:
+    code, output = make("check-schemas", clone)
+    assert (code, output) == (0, "13 documents in schemas match the code\n")
 
 
-def test_a_field_that_changes_in_an_example_fails_the_check_until_make_schemas_has_run(clone: Path) -> None:
+def test_a_changed_field_in_an_example_fails_the_check_until_make_schemas_runs(clone: Path) -> None:
     example = clone / "examples" / "auth_chat.py"
     example.write_text(example.read_text().replace("    who: str", "    whom: str"))
-    code, told = make("check-schemas", clone)
+    code, output = make("check-schemas", clone)
     assert code != 0
-    assert '-        "who": {\n' in told
-    assert '+        "whom": {\n' in told
-    assert "schemas/auth_chat.asyncapi.json (the file)" in told
-    assert "schemas/auth_chat.chat.contract.json (the file)" in told
-    assert "schemas/ is stale: run make schemas\n" in told
+    assert '-        "who": {\n' in output
+    assert '+        "whom": {\n' in output
+    assert "schemas/auth_chat.asyncapi.json (the file)" in output
+    assert "schemas/auth_chat.chat.contract.json (the file)" in output
+    assert "schemas/ is stale: run make schemas\n" in output
     assert make("schemas", clone)[0] == 0
     assert make("check-schemas", clone)[0] == 0
 
 
-def test_make_check_looks_at_the_schemas() -> None:
+def test_make_check_checks_the_schemas() -> None:
     assert "check-schemas" in next(
         line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("check:")
     )
 
 
 @pytest.mark.parametrize(("page", "module", "number"), [("docs/schemas.md", "shop", 0), ("README.md", "chat", 0)])
-def test_the_commands_of_a_page_print_what_it_shows(page: str, module: str, number: int, tmp_path: Path) -> None:
+def test_the_commands_on_a_page_print_the_output_that_it_shows(
+    page: str, module: str, number: int, tmp_path: Path
+) -> None:
     source = tmp_path / f"{module}.py"
     source.write_text(list(blocks(ROOT / page))[number].code)
     shown = CONSOLE.findall((ROOT / page).read_text())
@@ -81,17 +83,17 @@ def test_the_commands_of_a_page_print_what_it_shows(page: str, module: str, numb
         code = source.read_text()
         source.write_text(code.replace(before.replace("\\n", "\n"), after.replace("\\n", "\n"), 1) if before else code)
         assert (source.read_text() != code) == bool(before)
-        told = run(shlex.split(prompt), tmp_path)[1]
-        assert re.fullmatch(pattern_of(expected), squeezed(told), re.DOTALL), told
+        output = run(shlex.split(prompt), tmp_path)[1]
+        assert re.fullmatch(pattern_of(expected), squeezed(output), re.DOTALL), output
         source.write_text(code)
 
 
 def pattern_of(shown: str) -> str:
-    """Make a pattern of what is shown, in which ``...`` stands for anything."""
+    """Return a pattern for the shown output, in which ``...`` matches anything."""
     return ".*?".join(map(re.escape, squeezed(shown).split("...")))
 
 
 def squeezed(text: str) -> str:
-    """Leave out how wide columns are."""
+    """Return a text without blank lines and without the widths of columns."""
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)

@@ -1,4 +1,4 @@
-"""What the README says of speed is what was measured, as `bench/results` has it."""
+"""The speed tables in the README are drawn from the measurements in `bench/results`."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 @pytest.mark.parametrize("table", tables(), ids=lambda table: table.partition(" |")[0].strip("| "))
-def test_a_table_is_drawn_from_the_results(table: str) -> None:
+def test_every_table_is_drawn_from_the_results(table: str) -> None:
     assert table in README, "python -m bench.quoted draws it"

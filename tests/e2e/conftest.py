@@ -1,4 +1,4 @@
-"""The servers of the tests: uvicorn for a module each, in the event loop of the test; all others in their processes."""
+"""The servers of the tests: uvicorn in the event loop of each test module, all others in processes of their own."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,41 +17,41 @@ PLACES = [(name, loop) for name in SERVERS for loop in LOOPS[name]]
 
 @pytest.fixture(scope="module")
 def anyio_backend() -> str:
-    """Name the only backend on which uvicorn runs, and our clients."""
+    """Return the only backend on which uvicorn runs, and our clients."""
     return "asyncio"
 
 
 @pytest.fixture(scope="module", params=IMPLEMENTATIONS)
 async def server(request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
-    """Run uvicorn for the tests of a module: starting and stopping one takes longer than most tests."""
+    """Run one uvicorn for all tests of a module: starting and stopping one takes longer than most tests."""
     async with running(request.param) as server:
         yield server
 
 
 @pytest.fixture(scope="session", params=PLACES, ids="-".join)
 def place(request: pytest.FixtureRequest) -> Place:
-    """Name a server and its event loop; each is started once."""
+    """Return a server and its event loop; each is started once."""
     chosen: Place = request.param
     return chosen
 
 
 @pytest.fixture(scope="session")
 def fleet(request: pytest.FixtureRequest) -> Generator[dict[Place, RunningServer]]:
-    """Run all servers that tests ask for, started and stopped together."""
+    """Run all servers that the selected tests need, started and stopped together."""
     items = (item for item in request.session.items if isinstance(item, pytest.Function))
     params: list[Mapping[str, Any]] = [item.callspec.params for item in items if hasattr(item, "callspec")]
     places: set[Place] = {each["place"] for each in params if "place" in each}
     fleet = {place: RunningServer(*place) for place in sorted(places)}
     try:
-        with ThreadPoolExecutor(len(fleet)) as together:
-            list(together.map(RunningServer.wait_until_ready, fleet.values()))
+        with ThreadPoolExecutor(len(fleet)) as pool:
+            list(pool.map(RunningServer.wait_until_ready, fleet.values()))
         yield fleet
     finally:
-        with ThreadPoolExecutor(len(fleet)) as together:
-            list(together.map(RunningServer.end, fleet.values()))
+        with ThreadPoolExecutor(len(fleet)) as pool:
+            list(pool.map(RunningServer.end, fleet.values()))
 
 
 @pytest.fixture
 def host(fleet: dict[Place, RunningServer], place: Place) -> RunningServer:
-    """Give a server that runs."""
+    """Return a running server."""
     return fleet[place]

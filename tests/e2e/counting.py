@@ -1,4 +1,4 @@
-"""A server that answers each number once, and reports what it heard; the contract that its clients have too."""
+"""A server that answers each number once and reports what it received, and the contract that its clients share."""
 
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -58,15 +58,15 @@ async def count(handshake: Handshake[Question, Answer, Client]) -> Outcome:
     ws = await handshake.accept()
     for number in range(handshake.params.says_first):
         await ws.send_model(Answer(client=client, number=number))
-    heard: list[int] = []
+    received: list[int] = []
     try:
         async for message in ws:
             match message:
                 case Ask(number=number, padding=padding):
-                    heard.append(number)
+                    received.append(number)
                     await ws.send_model(Answer(client=client, number=number, padding=padding))
                 case Finish():
                     return await ws.close(Closes.FINISHED)
         return await ws.close()
     finally:
-        report("heard", numbers=heard, how=told(await ws.close()))
+        report("heard", numbers=received, how=told(await ws.close()))

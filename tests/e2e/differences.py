@@ -1,4 +1,7 @@
-"""Write into docs/servers.md where servers differ, from the tests' own rows. ``python -m tests.e2e.differences``"""
+"""Write into docs/servers.md how servers differ, from the rows of the tests.
+
+``python -m tests.e2e.differences``
+"""
 
 from collections.abc import Iterable, Mapping
 from itertools import groupby
@@ -18,19 +21,19 @@ MANY: Final = 3
 
 
 class Difference(NamedTuple):
-    """A fact that is not the same everywhere."""
+    """A fact that is not the same on all servers."""
 
     fact: str
     but: str
-    """What is seen where it differs, and where."""
+    """What is seen on the servers that differ, and which these are."""
     done: str
-    """What is done."""
+    """The name of the row: what the test does."""
     seen: str
-    """What is seen elsewhere."""
+    """What is seen on the other servers."""
 
 
 def differences(rows: Mapping[str, Row]) -> Iterable[Difference]:
-    """Give each fact that is not the same on all servers."""
+    """Yield each fact that is not the same on all servers."""
     for done, row in rows.items():
         for fact, seen in row.sees.items():
             others: dict[str, list[ServerName]] = {}
@@ -43,7 +46,7 @@ def differences(rows: Mapping[str, Row]) -> Iterable[Difference]:
 
 
 def named(names: list[ServerName]) -> str:
-    """Name servers, those of one make together."""
+    """Return the names of servers, with all servers of one make under its name."""
     text = ", ".join(names)
     for make, of_make in (("uvicorn", UVICORN), ("hypercorn", HYPERCORN)):
         text = text.replace(", ".join(of_make), make)
@@ -51,11 +54,11 @@ def named(names: list[ServerName]) -> str:
 
 
 def table(rows: Mapping[str, Row]) -> str:
-    """Draw a table; what differs in the same way stands in one row."""
-    found = sorted(differences(rows), key=lambda each: (each.fact, each.but))
+    """Draw a table. Facts that differ in the same way share a row."""
+    sorted_differences = sorted(differences(rows), key=lambda each: (each.fact, each.but))
     drawn: list[tuple[int, str]] = []
     order = list(rows)
-    for (fact, but), group in groupby(found, key=lambda each: (each.fact, each.but)):
+    for (fact, but), group in groupby(sorted_differences, key=lambda each: (each.fact, each.but)):
         alike = list(group)
         seen = list(dict.fromkeys(each.seen for each in alike))
         first = order.index(alike[0].done)
@@ -65,9 +68,9 @@ def table(rows: Mapping[str, Row]) -> str:
         drawn.append((first, f"| {' | '.join(cells)} |"))
     lines = [line for _, line in sorted(drawn)]
     head = ["| what is done | what is seen | usually | but |", "|---|---|---|---|"]
-    same = [done for done in rows if not any(each.done == done for each in found)]
-    told = [f"\nThe same everywhere: {', '.join(same)}."] if same else []
-    return "\n".join([*(head if lines else []), *lines, *told]) + "\n"
+    same = [done for done in rows if not any(each.done == done for each in sorted_differences)]
+    footer = [f"\nThe same everywhere: {', '.join(same)}."] if same else []
+    return "\n".join([*(head if lines else []), *lines, *footer]) + "\n"
 
 
 def tables() -> str:
@@ -80,7 +83,7 @@ def tables() -> str:
 
 
 def page_with_tables() -> str:
-    """Give the page as it should be."""
+    """Return the page with current tables."""
     before, begin, rest = PAGE.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
     return f"{before}{begin}\n{tables()}\n{end}{after}"

@@ -1,4 +1,4 @@
-"""Handlers that send back what they hear, for the tests of more than one file, and what they are told.
+"""Handlers that send back what they receive, and the values that they receive, for the tests of more than one file.
 
 The client encodes and decodes with the formats' own libraries, not with typedws.
 """

@@ -1,6 +1,6 @@
 """hypercorn: its asyncio worker in the event loop of the test, its trio worker in a thread of its own.
 
-An application that runs on trio runs beside the test, not in its loop: what it tells comes by ``call_soon_threadsafe``.
+An application on trio does not run in the test's event loop: it must report through ``call_soon_threadsafe``.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ WORKERS: Final = get_args(Worker)
 
 
 class Hypercorn(Host):
-    """hypercorn, running. It asks for a lifespan, which the application of a test need not have."""
+    """A running hypercorn. It sends a lifespan scope, which the application of a test need not handle."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -43,7 +43,7 @@ async def running_hypercorn(worker: Worker, **options: Any) -> AsyncGenerator[Hy
     """Run hypercorn on a free port of the loopback interface while the block runs."""
     host = Hypercorn()
     config = Config.from_mapping({"errorlog": logging.getLogger("hypercorn.error"), "graceful_timeout": 1, **options})
-    # Listening before the server does: a client that comes too early waits, and nothing else must.
+    # Listen before the server does: an early client waits in the backlog, and nothing else has to wait.
     listener = socket.create_server(("127.0.0.1", 0))
     host.port = listener.getsockname()[1]
     config.bind = f"fd://{listener.detach()}"

@@ -1,4 +1,4 @@
-"""A client without manners: it shakes hands by hand, sends whatever bytes a test makes, and vanishes as it likes."""
+"""A client without a WebSocket library: it sends any bytes that a test makes, and can vanish at any time."""
 
 import asyncio
 import base64
@@ -15,7 +15,7 @@ __all__ = ["Frame", "Opcode", "RawClient", "frame", "raw_client", "round_trip"]
 
 
 class Opcode(IntEnum):
-    """What a frame is (RFC 6455 section 5.2); the reserved ones are there to be sent."""
+    """The kind of a frame (RFC 6455 section 5.2). The reserved kinds are for tests that send them."""
 
     CONTINUATION = 0
     TEXT = 1
@@ -32,7 +32,7 @@ KEY: Final = base64.b64encode(b"sixteen bytes...").decode()
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame as it came."""
+    """A received frame."""
 
     opcode: int
     payload: bytes
@@ -40,14 +40,14 @@ class Frame:
 
     @property
     def close_code(self) -> int:
-        """The code of a close frame; 1005 where it has none."""
+        """The code of a close frame, or 1005 if it has none."""
         return int.from_bytes(self.payload[:2]) if self.payload else 1005
 
 
 def frame(
     opcode: int, payload: bytes = b"", *, is_final: bool = True, is_masked: bool = True, reserved_bits: int = 0
 ) -> bytes:
-    """Make the bytes of a frame."""
+    """Return the bytes of a frame."""
     head = bytes([is_final << 7 | reserved_bits << 4 | opcode])
     mask_bit = is_masked << 7
     if len(payload) < 126:
@@ -63,18 +63,18 @@ def frame(
 
 
 class RawClient:
-    """One TCP connection, on which a handshake has been asked for."""
+    """One TCP connection, on which a WebSocket handshake was requested."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
 
     def send(self, data: bytes) -> None:
-        """Send bytes, which may be anything."""
+        """Send bytes, valid or not."""
         self._writer.write(data)
 
     async def next_frame(self) -> Frame | None:
-        """Give the next frame; ``None`` at the end of the connection, however it ends."""
+        """Return the next frame, or ``None`` at the end of the connection, however it ends."""
         try:
             first, second = await self._reader.readexactly(2)
             size = second & 127
@@ -85,7 +85,7 @@ class RawClient:
             return None
 
     async def close_frame(self) -> Frame | None:
-        """Read until a close frame, or the end of the connection, and give it."""
+        """Read until a close frame and return it, or return ``None`` at the end of the connection."""
         while (received := await self.next_frame()) is not None:
             if received.opcode == Opcode.CLOSE:
                 break
@@ -97,11 +97,11 @@ class RawClient:
             pass
 
     def stop_reading(self) -> None:
-        """Let what comes wait in the buffers of both ends, until they are full."""
+        """Stop reading: data waits in the buffers of both ends, until they are full."""
         self._reading.pause_reading()
 
     def read_on(self) -> None:
-        """Take what waits."""
+        """Resume reading."""
         self._reading.resume_reading()
 
     @property
@@ -116,14 +116,15 @@ class RawClient:
 
     def reset(self) -> None:
         """Reset the TCP connection (RST)."""
-        linger: Any = self._writer.get_extra_info("socket")
-        linger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # With a linger time of 0, the kernel resets the connection instead of closing it.
+        tcp_socket: Any = self._writer.get_extra_info("socket")
+        tcp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
 
 
 @asynccontextmanager
 async def raw_client(port: int, path: str = "/", *, is_patient: bool = True) -> AsyncGenerator[RawClient]:
-    """Connect and ask for a handshake, wait for it unless impatient; drop the connection after the block."""
+    """Connect, request a handshake and, if ``is_patient``, wait for it. Drop the connection after the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
@@ -141,7 +142,7 @@ async def raw_client(port: int, path: str = "/", *, is_patient: bool = True) -> 
 
 
 async def round_trip(port: int) -> None:
-    """Wait until the server has noticed all that happened before: it serves another connection from start to end."""
+    """Wait until the server has noticed all earlier events: it has served another connection from start to end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write_eof()
     assert await reader.read() == b""

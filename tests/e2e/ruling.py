@@ -1,4 +1,4 @@
-"""A server that ends one connection of a client after another, each as the client has asked for."""
+"""A server that ends one connection of a client after another, each in the way that the client requests."""
 
 from collections import Counter
 from time import monotonic
@@ -13,7 +13,7 @@ __all__ = ["APP", "SECRET", "Asked", "Closes", "Visit", "ruling"]
 
 APP: Final = "tests.e2e.ruling:app"
 SECRET: Final = "hush"
-"""What stands in all that both sides say, and in no log."""
+"""Part of everything that both sides send; it must not be in any log."""
 
 
 class Visit(BaseModel):
@@ -24,7 +24,7 @@ class Visit(BaseModel):
 class Asked(BaseModel):
     name: str
     steps: list[str]
-    """For each connection a close code, the name of one, or the status of a denial; ``serve`` for none of these."""
+    """For each connection: a close code, the name of one, the status of a denial, or ``serve`` to echo messages."""
     token: Annotated[str, FromHeader("authorization")] = f"Bearer {SECRET}-header"
 
 

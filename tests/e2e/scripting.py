@@ -1,4 +1,7 @@
-"""Scripts as users write them, with `connect_sync`. ``python -m tests.e2e.scripting NAME URL`` runs one."""
+"""Scripts as users write them, with `connect_sync`.
+
+``python -m tests.e2e.scripting NAME URL`` runs one.
+"""
 
 import sys
 from collections.abc import Callable

@@ -1,8 +1,8 @@
-"""Every server that people run, each in a process of its own, started as its own command would and stopped by SIGTERM.
+"""Each server that users run, in a process of its own, started as its own command starts it, and stopped by SIGTERM.
 
 ``async with running_server("daphne", "package.module:app") as server`` runs an application on a free port of the
-loopback interface. What it reports by `tests.e2e.stage.report`, how it ends, and what its process logs comes back. A
-server may be killed, and started again on its port. The tests may run on asyncio or on trio.
+loopback interface. The test gets what the application reports with `tests.e2e.stage.report`, how it ends, and what its
+process logs. A server may be killed, and started again on its port. The tests may run on asyncio or on trio.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 class LogLine(NamedTuple):
-    """What a process logged: Python's warnings too, and exceptions that nobody could raise."""
+    """A log record of a server's process. Python's warnings and unraisable exceptions are logged too."""
 
     logger: str
     level: str
@@ -61,7 +61,7 @@ class LogLine(NamedTuple):
 
 @dataclass(frozen=True)
 class Census:
-    """What is alive in the process that runs the application: how many tasks and sockets, how many bytes."""
+    """What is alive in the process of the application: the number of tasks, of sockets, and of bytes in memory."""
 
     tasks: int
     sockets: int
@@ -69,30 +69,30 @@ class Census:
 
 
 class Run:
-    """The application for one test: where it is found, and what it reports."""
+    """The application of one test: its URL, and what it reports."""
 
     def __init__(self, port: int, key: str, app: str | None) -> None:
         self._query = {"run": key, **({"app": app} if app else {})}
         self._port = port
-        self._soon = _caller_soon()
+        self._soon = _scheduler()
         self._waiting: list[anyio.Event] = []
         self.reports: list[dict[str, Any]] = []
-        """What was reported, in order, beside the starts and ends."""
+        """All reports in order, except the starts and ends."""
         self.ends: list[str | None] = []
-        """The class of the exception by which each connection's application ended, ``None`` where it returned."""
+        """The class of the exception that ended each connection's application, or ``None`` if it returned."""
         self.starts = 0
 
     def path(self, path: str = "/", **query: str) -> str:
-        """Give what a client asks for."""
+        """Return the path and query that a client requests."""
         return f"{path}?{urlencode({**self._query, **query})}"
 
     def url(self, path: str = "/", **query: str) -> str:
-        """Give the address that a client connects to."""
+        """Return the URL that a client connects to."""
         return f"ws://127.0.0.1:{self._port}{self.path(path, **query)}"
 
     def put_soon(self, report: dict[str, Any]) -> None:
-        """Take a report, from any thread."""
-        with suppress(RuntimeError):  # the test has ended, and its loop
+        """Add a report, from any thread."""
+        with suppress(RuntimeError):  # the test and its event loop have ended
             self._soon(self._put, report)
 
     def _put(self, report: dict[str, Any]) -> None:
@@ -105,36 +105,36 @@ class Run:
         while self._waiting:
             self._waiting.pop().set()
 
-    async def _news(self) -> None:
+    async def _next_report(self) -> None:
         self._waiting.append(event := anyio.Event())
         await event.wait()
 
     async def told(self, kind: str, count: int) -> list[dict[str, Any]]:
-        """Wait until so many reports of a kind have come, and give them all."""
-        while len(found := [each for each in self.reports if each["kind"] == kind]) < count:
-            await self._news()
-        return found
+        """Wait for this many reports of a kind, and return all of them."""
+        while len(reports := [each for each in self.reports if each["kind"] == kind]) < count:
+            await self._next_report()
+        return reports
 
     async def started(self, count: int = 1) -> None:
-        """Wait until so many connections have reached the application."""
+        """Wait until this many connections have reached the application."""
         while self.starts < count:
-            await self._news()
+            await self._next_report()
 
     async def ended(self, count: int = 1) -> str | None:
-        """Wait until so many connections were served to the end; tell how the last of them ended."""
+        """Wait until this many connections have ended, and return how the last of them ended."""
         while len(self.ends) < count:
-            await self._news()
+            await self._next_report()
         return self.ends[-1]
 
     async def report(self, kind: str, client: str = "") -> dict[str, Any]:
-        """Wait for the first report of a kind, where a client named itself of its application, and give its facts."""
-        while not (found := [each for each in self.reports if (each["kind"], each["client"]) == (kind, client)]):
-            await self._news()
-        return {name: fact for name, fact in found[0].items() if name not in ("kind", "client")}
+        """Wait for the first report of a kind, for the given client if clients have names, and return its facts."""
+        while not (reports := [each for each in self.reports if (each["kind"], each["client"]) == (kind, client)]):
+            await self._next_report()
+        return {name: fact for name, fact in reports[0].items() if name not in ("kind", "client")}
 
 
-def _caller_soon() -> Callable[..., object]:
-    """Give what calls a function in this event loop, from any thread."""
+def _scheduler() -> Callable[..., object]:
+    """Return a function that schedules a call in this event loop, from any thread."""
     if (trio := running_trio()) is not None:
         soon: Callable[..., object] = trio.lowlevel.current_trio_token().run_sync_soon
         return soon
@@ -150,16 +150,16 @@ class RunningServer:
         self.name: ServerName = name
         self.loop: Loop = loop
         self.log: list[LogLine] = []
-        """What the processes of the server have logged."""
+        """The log records of the server's processes."""
         self.printed = ""
-        """What the processes have printed, once they have ended."""
+        """What the processes have printed, set once they have ended."""
         self._runs: dict[str, Run] = {}
         self._counted = threading.Semaphore(0)
         self._count = 0
         self._channel = socket.create_server(("127.0.0.1", 0))
-        self._kept = self._bound(0)  # so that the port is nobody else's while no server listens
-        self.port: int = self._kept.getsockname()[1]
-        self._order = {"loop": loop, "port": self.port, "grace": grace, "options": options}
+        self._reserved = self._bound(0)  # keeps the port from other processes while no server listens
+        self.port: int = self._reserved.getsockname()[1]
+        self._settings = {"loop": loop, "port": self.port, "grace": grace, "options": options}
         self._environment = {
             **os.environ,
             CHANNEL: str(self._channel.getsockname()[1]),
@@ -169,20 +169,20 @@ class RunningServer:
         self._process: subprocess.Popen[bytes]
         self.start()
         self._is_over = False
-        self._hearing = threading.Thread(target=self._hear, daemon=True)
-        self._hearing.start()
+        self._reader = threading.Thread(target=self._read_reports, daemon=True)
+        self._reader.start()
 
     # --- starting and stopping ---
 
     def start(self) -> None:
         """Start the server, on the port that it had before if it was stopped."""
-        # Clients need not wait for a server whose listener is there already; granian listens by itself.
+        # Clients need not wait for a server whose listener exists already. granian makes its own listener.
         listener = None if self.name == "granian" else self._bound(self.port)
         if listener is not None:
             listener.listen(1024)
-        number = (listener or self._kept).fileno()
+        number = (listener or self._reserved).fileno()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.serve", self.name, json.dumps({**self._order, "listener": number})],
+            [sys.executable, "-m", "tests.e2e.serve", self.name, json.dumps({**self._settings, "listener": number})],
             cwd=ROOT,
             env=self._environment,
             stdin=subprocess.DEVNULL,
@@ -212,7 +212,7 @@ class RunningServer:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     error.add_note(f"{self.name} does not start: {self._output_so_far()}")
                     raise
-                time.sleep(0.02)  # nothing else tells that it listens
+                time.sleep(0.02)  # nothing signals that the server listens
             else:
                 return
 
@@ -221,23 +221,23 @@ class RunningServer:
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End all processes of the server at once, as the kernel does when memory runs out."""
+        """Kill all processes of the server at once, as the kernel does when memory runs out."""
         os.killpg(self._process.pid, signal.SIGKILL)
 
     def hang(self) -> None:
-        """Let no process of the server do anything until it wakes."""
+        """Suspend all processes of the server, until `wake`."""
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def wake(self) -> None:
-        """Let a server that hangs go on."""
+        """Resume a server that hangs."""
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def wait_until_stopped(self) -> int:
-        """Wait until the process has ended, and give its exit status."""
+        """Wait until the process has ended, and return its exit status."""
         return self._process.wait(LIMIT)
 
     def end(self) -> None:
-        """End all that there is of the server, whatever state it is in; once."""
+        """End all processes of the server and release its resources, in any state. Later calls do nothing."""
         if self._is_over:
             return
         try:
@@ -252,10 +252,10 @@ class RunningServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(LIMIT)
             self._is_over = True
-            socket.create_connection(self._channel.getsockname()).close()  # which wakes who hears
-            self._hearing.join(LIMIT)
+            socket.create_connection(self._channel.getsockname()).close()  # wakes the thread that reads reports
+            self._reader.join(LIMIT)
             self._channel.close()
-            self._kept.close()
+            self._reserved.close()
             self.printed = self._output_so_far()
             self._output.close()
 
@@ -267,7 +267,7 @@ class RunningServer:
 
     @asynccontextmanager
     async def run(self, app: str | None = None, *, limit: float = LIMIT) -> AsyncGenerator[Run]:
-        """Let clients reach an application while the block runs, which may take ``limit`` seconds."""
+        """Make an application available to clients while the block runs, which may take ``limit`` seconds."""
         self._count += 1
         key = f"{os.getpid()}-{self._count}"
         run = self._runs[key] = Run(self.port, key, app)
@@ -278,7 +278,7 @@ class RunningServer:
             del self._runs[key]
 
     async def census(self) -> Census:
-        """Count what is alive in the process that runs the application; what it logged before is in the log then."""
+        """Count what is alive in the process of the application. What it logged before is in the log afterwards."""
         return Census(**json.loads(await anyio.to_thread.run_sync(self._take_census)))
 
     def _take_census(self) -> bytes:
@@ -288,9 +288,9 @@ class RunningServer:
         return answer
 
     async def settled(self, before: Census) -> None:
-        """Wait until no more tasks and sockets are alive than before: a server closes its end when it likes."""
+        """Wait until there are no more tasks and sockets than before: a server may close its end late."""
         while (now := await self.census()).tasks > before.tasks or now.sockets > before.sockets:  # noqa: ASYNC110
-            await anyio.sleep(0.02)  # for nothing tells
+            await anyio.sleep(0.02)  # nothing signals it
 
     def _answer_to(self, path: str) -> bytes:
         with socket.create_connection(("127.0.0.1", self.port), LIMIT) as client:
@@ -302,28 +302,28 @@ class RunningServer:
             raise ConnectionError(f"{self.name} answers {head!r}")
         return body
 
-    def _hear(self) -> None:
-        """Take what the processes say, in a thread of its own, so that no process ever waits for a test."""
+    def _read_reports(self) -> None:
+        """Read the reports of the processes, in a thread of its own, so that no process ever waits for a test."""
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
-            rests: dict[socket.socket, bytes] = {}
-            while not self._is_over or rests:
+            buffers: dict[socket.socket, bytes] = {}
+            while not self._is_over or buffers:
                 for key, _ in selector.select():
                     if key.fileobj is self._channel:
                         connection, _ = self._channel.accept()
-                        rests[connection] = b""
+                        buffers[connection] = b""
                         selector.register(connection, selectors.EVENT_READ)
                         continue
-                    connection = next(each for each in rests if each is key.fileobj)
+                    connection = next(each for each in buffers if each is key.fileobj)
                     with suppress(ConnectionError):
                         if data := connection.recv(1 << 16):
-                            *lines, rests[connection] = (rests[connection] + data).split(b"\n")
+                            *lines, buffers[connection] = (buffers[connection] + data).split(b"\n")
                             for line in lines:
                                 self._take(json.loads(line))
                             continue
                     selector.unregister(connection)
                     connection.close()
-                    del rests[connection]
+                    del buffers[connection]
 
     def _take(self, report: dict[str, Any]) -> None:
         if report["kind"] == "census":
@@ -340,9 +340,9 @@ async def running_server(
 ) -> AsyncGenerator[RunningServer]:
     """Run a server while the block runs.
 
-    :param app: the application for clients that name none, as ``package.module:name``
+    :param app: the application of clients that do not name one, as ``package.module:name``
     :param loop: the event loop, by default the server's usual one
-    :param grace: seconds that open connections have when the server is stopped, where it has a setting for that
+    :param grace: seconds that open connections have when the server is stopped, if it has a setting for that
     :param options: settings of the server itself
     """
     server = RunningServer(name, loop or LOOPS[name][0], app, grace, **options)

@@ -1,6 +1,6 @@
-"""uvicorn in the event loop of the test, and handlers served by it, of which the test sees how each one ended.
+"""uvicorn in the event loop of the test, and the handlers that it serves. The test sees how each handler ended.
 
-A handler that raises fails its test, whatever the client saw of it; every wait is bounded.
+A handler that raises fails its test, whatever the client saw. Every wait is bounded.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ Implementation: TypeAlias = Literal["websockets-sansio", "wsproto"]
 IMPLEMENTATIONS: Final = get_args(Implementation)
 
 LIMIT: Final = 10.0
-"""Seconds that any wait may take; only a test that fails takes them."""
+"""Seconds that any wait may take. Only a test that fails takes that long."""
 
 Handler: TypeAlias = Callable[[WebSocket[Any, Any, Any]], Awaitable[R]]
-"""What a test lets the server run for each connection."""
+"""What the server runs for each connection."""
 
 Factory: TypeAlias = Callable[[Scope, Receive, Send], WebSocket[Any, Any, Any]]
 Mount: TypeAlias = Callable[[Handler[None]], ASGIApp]
-"""Makes an ASGI application of a handler."""
+"""Makes an ASGI application from a handler."""
 
 
 class Host:
@@ -46,7 +46,7 @@ class Host:
 
 
 class Server(Host):
-    """uvicorn, running."""
+    """A running uvicorn."""
 
     def __init__(self, implementation: Implementation) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Server(Host):
 
 
 class _Uvicorn(uvicorn.Server):
-    """A server that tells when it has started."""
+    """A server that signals when it has started."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -78,7 +78,7 @@ async def running(implementation: Implementation, **options: Any) -> AsyncGenera
         port=0,
         ws=implementation,
         lifespan="off",
-        log_config=None,  # the logging of the test run is not uvicorn's to configure
+        log_config=None,  # uvicorn must not configure the logging of the test run
         **options,
     )
     uvicorn_server = _Uvicorn(config)
@@ -97,7 +97,7 @@ async def running(implementation: Implementation, **options: Any) -> AsyncGenera
 
 
 class Served(Generic[R]):
-    """A handler that is being served: where, and how its runs ended."""
+    """A handler that is being served: its port, and how its runs ended."""
 
     def __init__(self, port: int, handler: Handler[R], mount: Mount) -> None:
         self.port = port
@@ -111,22 +111,22 @@ class Served(Generic[R]):
         self._is_idle.set()
 
     def connect(self, path: str = "/", **options: Any) -> connect:
-        """Give a client of ``websockets``, without its limits and whatever proxy is configured."""
+        """Return a client of ``websockets``, without its size limit and without a proxy, even if one is configured."""
         return connect(f"ws://127.0.0.1:{self.port}{path}", proxy=None, max_size=None, **options)
 
     async def result(self) -> R:
-        """Wait until the handler has run, and give what it returned, or raise what it raised."""
+        """Wait until the handler has run, and return what it returned, or raise what it raised."""
         await self._has_run.wait()
         await self.idle()
         self.check()
         return self.results[-1]
 
     async def idle(self) -> None:
-        """Wait until no handler runs."""
+        """Wait until no handler is running."""
         await self._is_idle.wait()
 
     def check(self) -> None:
-        """Raise what handlers raised."""
+        """Raise what the handlers raised."""
         if len(self._failures) > 1:
             raise BaseExceptionGroup("several handlers failed", self._failures)
         for failure in self._failures:
@@ -145,7 +145,7 @@ class Served(Generic[R]):
                 self._is_idle.set()
 
     async def _run(self, ws: WebSocket[Any, Any, Any]) -> None:
-        with self._noting_failures():  # here too: a framework may make something else of an exception
+        with self._noting_failures():  # here too: a framework may turn an exception into something else
             self.results.append(await self._handler(ws))
 
     @contextmanager
@@ -159,7 +159,7 @@ class Served(Generic[R]):
 
 
 def of(factory: Factory = WebSocket) -> Mount:
-    """Make an ASGI application that hands its connections to a handler, as the given class makes them."""
+    """Return a mount whose application passes its connections to a handler, as objects of the given class."""
 
     def mount(handler: Handler[None]) -> ASGIApp:
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,7 +175,7 @@ DIRECTLY: Final = of()
 
 @asynccontextmanager
 async def serving(server: Server, handler: Handler[R], mount: Mount = DIRECTLY) -> AsyncGenerator[Served[R]]:
-    """Serve a handler while the block runs, which may take `LIMIT` seconds; fail where the handler fails or stays."""
+    """Serve a handler while the block runs, which may take `LIMIT` seconds. Fail if a handler fails or does not end."""
     server.app = served = Served(server.port, handler, mount)
     try:
         with anyio.fail_after(LIMIT):

@@ -1,8 +1,8 @@
-"""What a server of `tests.e2e.servers` runs in its process: the application that the client names, and reports of it.
+"""What a server of `tests.e2e.servers` runs in its process: the application that the client names, and its reports.
 
-A client names it in its query, ``?run=17&app=package.module:name``, and itself, ``&client=ann``, where there are more.
-What the application reports, how it ended and what is logged go to the process of the tests, line by line.
-``?census`` is answered with what is alive in the process.
+A client names the application in its query, ``?run=17&app=package.module:name``. If there are several clients, it also
+names itself, ``&client=ann``. The reports of the application, how it ended, and log records go to the process of the
+tests, line by line. The answer to ``?census`` is what is alive in the process.
 """
 
 import asyncio
@@ -31,21 +31,21 @@ __all__ = ["APPLICATION", "CHANNEL", "app", "open_channel", "report"]
 CHANNEL: Final = "TYPEDWS_TESTS_CHANNEL"
 """The environment variable that names the port to which reports go."""
 APPLICATION: Final = "TYPEDWS_TESTS_APPLICATION"
-"""The environment variable that names the application for clients that name none."""
+"""The environment variable that names the application of clients that do not name one."""
 
 _run: ContextVar[Mapping[str, str]] = ContextVar("run", default=MappingProxyType({}))
 
 
 class Channel(logging.Handler):
-    """The way of reports to the process of the tests, with whose end this process ends too."""
+    """The connection that carries reports to the process of the tests. When that process ends, this one exits too."""
 
     def __init__(self, port: int) -> None:
         super().__init__()
         self._socket = socket.create_connection(("127.0.0.1", port))
-        threading.Thread(target=self._leave_with_the_tests, daemon=True).start()
+        threading.Thread(target=self._exit_with_the_tests, daemon=True).start()
 
-    def _leave_with_the_tests(self) -> None:
-        with suppress(OSError):  # of tests that were killed before they heard all
+    def _exit_with_the_tests(self) -> None:
+        with suppress(OSError):  # the tests were killed before they had read everything
             self._socket.recv(1)
         os._exit(1)
 
@@ -56,17 +56,17 @@ class Channel(logging.Handler):
             self._socket.sendall(line)
 
     def emit(self, record: logging.LogRecord) -> None:
-        told = record.getMessage()
+        message = record.getMessage()
         if record.exc_info and not record.name.startswith("typedws."):
-            told += "\n" + "".join(traceback.format_exception(*record.exc_info))
-        self.write(kind="log", logger=record.name, level=record.levelname, told=told)
+            message += "\n" + "".join(traceback.format_exception(*record.exc_info))
+        self.write(kind="log", logger=record.name, level=record.levelname, told=message)
 
 
 _channels: Final[list[Channel]] = []
 
 
 def open_channel() -> Channel:
-    """Open the channel, once in a process; from then on it takes what is logged, and what Python warns of."""
+    """Open the channel, once per process. From then on it carries log records and Python's warnings."""
     if not _channels:
         channel = Channel(int(os.environ[CHANNEL]))
         _channels.append(channel)
@@ -80,24 +80,24 @@ def open_channel() -> Channel:
 
 
 def _unraisable(channel: Channel, unraisable: Any) -> None:
-    told = "".join(traceback.format_exception(unraisable.exc_value))
-    channel.write(kind="log", logger="unraisable", level="ERROR", told=f"{unraisable.object!r}: {told}")
+    lines = "".join(traceback.format_exception(unraisable.exc_value))
+    channel.write(kind="log", logger="unraisable", level="ERROR", told=f"{unraisable.object!r}: {lines}")
 
 
 def report(kind: str, **facts: Any) -> None:
-    """Tell the test of something, from within the application that it runs; the facts are plain values."""
+    """Send a report to the test, from within the application that it runs. The facts are plain values."""
     open_channel().write(**_run.get(), kind=kind, **facts)
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Run the application that the client names, and report that it runs and how it ended."""
+    """Run the application that the client names. Report that it started, and how it ended."""
     open_channel()
     if scope["type"] == "lifespan":
         await answer_lifespan(scope, receive, send)
         return
     query = dict(parse_qsl((scope.get("query_string") or b"").decode(), keep_blank_values=True))
     if "census" in query:
-        open_channel().write(kind="census")  # behind all that was logged
+        open_channel().write(kind="census")  # after all earlier log records
         await _answer(send, _census())
         return
     _run.set({name: query.get(name, "") for name in ("run", "client")})
@@ -127,7 +127,7 @@ def _open_files() -> Iterable[str]:
     for name in os.listdir("/proc/self/fd"):
         try:
             yield os.readlink(f"/proc/self/fd/{name}")
-        except OSError:  # the listing's own
+        except OSError:  # the descriptor of the listing itself
             continue
 
 

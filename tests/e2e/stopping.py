@@ -1,4 +1,4 @@
-"""What becomes of open connections when a server is stopped: a table of what both sides see, and what is logged."""
+"""What happens to open connections when a server is stopped: a table of what both sides see, and what is logged."""
 
 import asyncio
 import sys
@@ -24,21 +24,21 @@ HANDLERS: Final = {
 }
 LOG: Final = "what is logged"
 
-PATIENCE: Final = 2.5
-"""Seconds after which a client believes that the server waits for it: more than the server is given."""
+WAIT_LIMIT: Final = 2.5
+"""Seconds after which a client concludes that the server waits for it: more than the server's grace period."""
 WAITS: Final = "nothing until it leaves"
-PERHAPS: Final = "with the process, told or not"
+NOT_CERTAIN: Final = "with the process, told or not"
 DROPPING: Final[tuple[ServerName, ...]] = ("granian", "daphne")
-"""Which servers end without waiting for anybody: what handlers still see of that is chance."""
+"""The servers that end without waiting for connections. What handlers still see is chance."""
 
 
-def stop(told: str) -> Row:
-    """Make a row: hypercorn cancels all handlers, and we close; granian and daphne just end."""
+def stop(end: str) -> Row:
+    """Return a row: hypercorn cancels all handlers, and typedws closes; granian and daphne just end."""
     return Row(
-        {"the client sees": "1012", "the handler ends": told},
+        {"the client sees": "1012", "the handler ends": end},
         {
             **on(HYPERCORN, {"the client sees": '1012 "the server restarts"', "the handler ends": "cancelled"}),
-            **on(DROPPING, {"the client sees": NO_FRAME, "the handler ends": PERHAPS}),
+            **on(DROPPING, {"the client sees": NO_FRAME, "the handler ends": NOT_CERTAIN}),
         },
     )
 
@@ -59,9 +59,9 @@ STOPS: Final[Mapping[str, Row]] = {
 
 
 def expected_stop(name: ServerName, loop: Loop) -> dict[str, Facts]:
-    """Give what is seen. What differs between versions of Python, and not between servers, stands here."""
+    """Return what must be seen, with the differences between versions of Python that the table does not have."""
     expected = {row: each.expected(name) for row, each in STOPS.items()}
-    if name == "hypercorn-asyncio" and sys.version_info >= (3, 13):  # asyncio does not complain of its tasks any more
+    if name == "hypercorn-asyncio" and sys.version_info >= (3, 13):  # asyncio no longer logs their cancellation
         expected[LOG] = {"the server logs": "nothing"}
     if (name, loop) == ("hypercorn-asyncio", "asyncio") and sys.version_info >= (3, 12):  # asyncio waits for clients
         expected |= {row: {**STOPS[row].sees, "the client sees": WAITS} for row in HANDLERS}
@@ -70,7 +70,7 @@ def expected_stop(name: ServerName, loop: Loop) -> dict[str, Facts]:
 
 
 async def observe_stop(server: RunningServer) -> Mapping[str, Facts]:
-    """Open one connection for each row, stop the server, and give what is seen."""
+    """Open one connection for each row, stop the server, and return what is seen."""
     async with server.run() as run:
         started = {name: asyncio.Event() for name in HANDLERS}
         async with asyncio.TaskGroup() as tasks:
@@ -79,22 +79,22 @@ async def observe_stop(server: RunningServer) -> Mapping[str, Facts]:
                 await event.wait()
             server.stop()
         await asyncio.to_thread(server.end)
-        await anyio.lowlevel.checkpoint()  # after which all reports are there
+        await anyio.lowlevel.checkpoint()  # runs the callbacks that add the last reports
         left = {report["client"]: str(report["how"]) for report in run.reports if report["kind"] == "left"}
     logged = {f"{line.level} of {line.logger}" for line in server.log if not line.logger.startswith("typedws.")}
     seen: dict[str, Facts] = {}
     for name, client in clients.items():
-        ends = PERHAPS if server.name in DROPPING else left.get(name, "untold")
+        ends = NOT_CERTAIN if server.name in DROPPING else left.get(name, "untold")
         seen[name] = {"the client sees": client.result(), "the handler ends": ends}
     return {**seen, LOG: {"the server logs": ", ".join(sorted(logged)) or "nothing"}}
 
 
 async def _stays(run: Run, name: str, started: asyncio.Event) -> str:
-    """Listen to the end, or leave a server that does not stop for us."""
+    """Receive to the end, or leave a server that waits for its clients."""
     async with client_of(run, query={"app": f"tests.e2e.behaving:{HANDLERS[name]}", "client": name}) as client:
         await client.recv()
         started.set()
-        with suppress(ConnectionClosed), anyio.move_on_after(PATIENCE) as patience:
+        with suppress(ConnectionClosed), anyio.move_on_after(WAIT_LIMIT) as waiting:
             while True:
                 await client.recv()
-    return WAITS if patience.cancelled_caught else closed(client)
+    return WAITS if waiting.cancelled_caught else closed(client)

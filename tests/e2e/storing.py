@@ -1,4 +1,4 @@
-"""A server that acknowledges what it has stored; its store is a file, which outlives it."""
+"""A server that acknowledges what it has stored. Its store is a file, which outlives the server."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ APP: Final = "tests.e2e.storing:app"
 
 
 class Put(BaseModel):
-    """Store this; where more is to come, it is acknowledged with the next one."""
+    """Store this id. If ``more`` is set, it is acknowledged together with the next one."""
 
     type: Literal["put"] = "put"
     id: str
@@ -43,19 +43,19 @@ app = App()
 async def store(ws: Connection[Put, Stored, Deposit]) -> None:
     file = os.open(ws.params.store, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     try:
-        owed: list[str] = []
+        unacknowledged: list[str] = []
         async for put in ws:
-            os.write(file, f"{put.id}\n".encode())  # which a process that is killed has done, or not
-            owed.append(put.id)
+            os.write(file, f"{put.id}\n".encode())  # a process that is killed has done this, or not
+            unacknowledged.append(put.id)
             if put.more:
                 report("owes", id=put.id)
                 continue
-            await ws.send_model(Stored(ids=owed))
-            owed = []
+            await ws.send_model(Stored(ids=unacknowledged))
+            unacknowledged = []
     finally:
         os.close(file)
 
 
 def stored_in(store: Path) -> list[str]:
-    """Give what is stored, in the order in which it came."""
+    """Return the stored ids, in the order in which they came."""
     return store.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""What becomes of numbered messages: how many are lost, doubled, reordered, or come without having been sent."""
+"""What happens to numbered messages: how many are lost, doubled, reordered, or received without having been sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["Tally"]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts of messages, which add up."""
+    """Counts of messages. Tallies can be added."""
 
     sent: int = 0
     lost: int = 0
@@ -19,16 +19,16 @@ class Tally:
     unasked: int = 0
 
     @classmethod
-    def of(cls, sent: Sequence[object], heard: Sequence[object]) -> Self:
-        """Compare what was sent, each message once, with what was heard of it."""
-        places = {message: place for place, message in enumerate(sent)}
-        known = [places[message] for message in heard if message in places]
+    def of(cls, sent: Sequence[object], received: Sequence[object]) -> Self:
+        """Compare the sent messages, each of them sent once, with the received ones."""
+        positions = {message: position for position, message in enumerate(sent)}
+        known = [positions[message] for message in received if message in positions]
         return cls(
             sent=len(sent),
-            lost=len(places) - len(set(known)),
+            lost=len(positions) - len(set(known)),
             doubled=len(known) - len(set(known)),
             reordered=sum(later < earlier for earlier, later in pairwise(known)),
-            unasked=len(heard) - len(known),
+            unasked=len(received) - len(known),
         )
 
     def __add__(self, other: Self) -> "Tally":

@@ -1,4 +1,4 @@
-"""One handler behaves the same on every server and event loop, but for what the table says of a server."""
+"""One handler behaves the same on every server and event loop, except where the table says otherwise."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The load of the benchmarks on servers counts echoes, and nothing that is none."""
+"""The load generator of the benchmarks on servers counts correct echoes, and nothing else."""
 
 import os
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ async def results(app: Any) -> list[Any]:
 
 
 class Echo:
-    """Echoes, but for what each test makes of it; connections are counted, the first being the one that learns."""
+    """Echoes, unless a test overrides it. Connections are counted; the first one is that of ``bench.load.learn``."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -38,9 +38,9 @@ class Echo:
     async def talk(self, number: int, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
         while (event := await receive())["type"] == "websocket.receive":
-            await send({"type": "websocket.send", "text": self.said(number, event["text"])})
+            await send({"type": "websocket.send", "text": self.answer(number, event["text"])})
 
-    def said(self, number: int, text: str) -> str:
+    def answer(self, number: int, text: str) -> str:
         return text
 
 
@@ -51,9 +51,9 @@ async def test_echoes_are_counted_at_each_depth() -> None:
     assert (first.failed, second.failed) == (0, 0)
 
 
-async def test_a_wrong_echo_is_found_out() -> None:
+async def test_a_wrong_echo_is_detected() -> None:
     class Wrong(Echo):
-        def said(self, number: int, text: str) -> str:
+        def answer(self, number: int, text: str) -> str:
             return text.replace("5", "6") if number == 3 else text
 
     with pytest.raises(AssertionError, match="again and again"):

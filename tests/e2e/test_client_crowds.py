@@ -1,4 +1,4 @@
-"""Two hundred typed clients at once, of servers in their own processes: each message is answered once, and in order."""
+"""Two hundred typed clients at once, on servers in their own processes: each message is answered once and in order."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -30,16 +30,16 @@ on_each_server: Final = pytest.mark.parametrize("place", PLACES, indirect=True, 
 
 @on_each_server
 async def test_two_hundred_clients_are_answered_once_and_in_order(host: RunningServer) -> None:
-    await is_answered_once_and_in_order(host)
+    await check_answers(host)
 
 
 @pytest.mark.parametrize("place", [UVICORN], indirect=True, ids=lambda place: place[0])
 async def test_two_hundred_clients_are_answered_once_and_in_order_in_msgpack(host: RunningServer) -> None:
-    await is_answered_once_and_in_order(host, subprotocols=["counting.v1.msgpack"])
+    await check_answers(host, subprotocols=["counting.v1.msgpack"])
 
 
-async def is_answered_once_and_in_order(host: RunningServer, **options: Any) -> None:
-    """Let all connect, then all talk, half of them without waiting for each answer."""
+async def check_answers(host: RunningServer, **options: Any) -> None:
+    """Connect all clients, then send from all, half of them without waiting for each answer."""
     logged = len(host.log)
     expected = Tally(sent=CROWD * MESSAGES)
     crowd = Crowd(CROWD)
@@ -49,63 +49,63 @@ async def is_answered_once_and_in_order(host: RunningServer, **options: Any) -> 
                 tasks.start_soon(crowd.member, run, number, options)
         assert crowd.answered == expected
         assert crowd.ends == {FINISHED: CROWD}
-        heard = await run.told("heard", CROWD)
-    assert sum((Tally.of(range(MESSAGES), each["numbers"]) for each in heard), Tally()) == expected
+        received = await run.told("heard", CROWD)
+    assert sum((Tally.of(range(MESSAGES), each["numbers"]) for each in received), Tally()) == expected
     assert [line for line in host.log[logged:] if line.level != "DEBUG"] == []
 
 
 class Crowd:
-    """Clients that talk once all of them are there; what they hear is counted."""
+    """Clients that send once all of them are connected. Their answers are counted."""
 
     def __init__(self, size: int) -> None:
         self._missing = size
-        self._all_are_there = anyio.Event()
+        self._all_are_connected = anyio.Event()
         self.answered = Tally()
         self.ends: Counter[Closed | None] = Counter()
 
     async def member(self, run: Run, number: int, options: dict[str, Any]) -> None:
-        """Be one of them."""
+        """Run one client."""
         params = Client(crowd="large", client=str(number))
         async with connect(run.url("/count/{crowd}"), counting, params=params, **options) as ws:
             assert ws.subprotocol == options.get("subprotocols", ["counting.v1.json"])[0]
             self._missing -= 1
             if not self._missing:
-                self._all_are_there.set()
-            await self._all_are_there.wait()
-            heard = await (hears_at_last if number % 2 else hears_each)(ws)
-        assert {answer.client for answer in heard} == {str(number)}
-        self.answered += Tally.of(range(MESSAGES), [answer.number for answer in heard])
+                self._all_are_connected.set()
+            await self._all_are_connected.wait()
+            received = await (receives_at_the_end if number % 2 else receives_each)(ws)
+        assert {answer.client for answer in received} == {str(number)}
+        self.answered += Tally.of(range(MESSAGES), [answer.number for answer in received])
         self.ends[ws.end] += 1
 
 
-async def hears_each(ws: Counting) -> list[Answer]:
-    """Wait for each answer, and at last for the end."""
-    heard: list[Answer] = []
+async def receives_each(ws: Counting) -> list[Answer]:
+    """Wait for each answer, and finally for the close."""
+    received: list[Answer] = []
     for number in range(MESSAGES):
         await ws.send_model(Ask(number=number))
-        heard.append(await ws.receive_model())
+        received.append(await ws.receive_model())
     await ws.send_model(Finish())
     with pytest.raises(WebSocketDisconnect) as caught:
-        heard.append(await ws.receive_model())
+        received.append(await ws.receive_model())
     assert (caught.value.code, caught.value.reason) == (FINISHED.code, FINISHED.reason)
-    return heard
+    return received
 
 
-async def hears_at_last(ws: Counting) -> list[Answer]:
-    """Say all, and hear what comes meanwhile and after."""
-    async with speaking(ws):
+async def receives_at_the_end(ws: Counting) -> list[Answer]:
+    """Send everything, and receive the answers meanwhile and afterwards."""
+    async with sending(ws):
         return [answer async for answer in ws]
 
 
 @asynccontextmanager
-async def speaking(ws: Counting) -> AsyncGenerator[None]:
-    async def speak() -> None:
+async def sending(ws: Counting) -> AsyncGenerator[None]:
+    async def send() -> None:
         for number in range(MESSAGES):
             await ws.send_model(Ask(number=number))
         await ws.send_model(Finish())
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(speak)
+        tasks.start_soon(send)
         yield
 
 
@@ -113,7 +113,7 @@ async def speaking(ws: Counting) -> AsyncGenerator[None]:
 
 
 @on_each_server
-async def test_a_denial_is_told_by_its_problem_document(host: RunningServer) -> None:
+async def test_a_denial_carries_its_problem_document(host: RunningServer) -> None:
     async with host.run(APP) as run:
         for client, status, title in (("nobody", 401, "Unauthorized"), ("mallory", 403, "Forbidden")):
             denied = await denied_of(run, params=Client(crowd="small", client=client))
@@ -126,7 +126,7 @@ async def test_a_denial_is_told_by_its_problem_document(host: RunningServer) -> 
 
 
 @on_each_server
-async def test_an_unknown_path_and_wrong_parameters_are_told(host: RunningServer) -> None:
+async def test_an_unknown_path_and_wrong_parameters_are_denied(host: RunningServer) -> None:
     async with host.run(APP) as run:
         assert (await denied_of(run, "/elsewhere")).status == 404
         denied = await denied_of(run, "/count/small?says_first=often")
@@ -155,7 +155,7 @@ async def denied_of(
     contract: Contract[Question, Answer, Client] = counting,
     params: Client | None = None,
 ) -> ConnectionDenied:
-    """Connect, and give what denies it."""
+    """Connect, and return the denial."""
     path, _, query = path.partition("?")
     url = run.url(path) + ("&" + query if query else "")
     with pytest.raises(ConnectionDenied) as caught:

@@ -1,4 +1,4 @@
-"""What a typed client does after each end of a connection, and each denial, of a server that is really there."""
+"""What a typed client does after each end of a connection, and after each denial, with a real server."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ numbers: Final = count()
 
 @dataclass(frozen=True)
 class Rule:
-    """What a server does to one connection after another, and how the client's state changes at that."""
+    """How the server ends one connection after another, and how the client's state changes."""
 
     steps: Sequence[str]
     changes: Sequence[str]
@@ -41,19 +41,19 @@ class Rule:
     retry: Mapping[int, Reconnect] | None = None
 
 
-def final(step: str, told: str, raises: str) -> Rule:
-    return Rule([step], ["connecting", "open", f"ended after {told}"], raises)
+def final(step: str, code: str, raises: str) -> Rule:
+    return Rule([step], ["connecting", "open", f"ended after {code}"], raises)
 
 
 def refused(status: str) -> Rule:
     return Rule([status], ["connecting", f"ended after {status}"], status)
 
 
-def retried(step: str, told: str, retry: Mapping[int, Reconnect] | None = None) -> Rule:
-    """Come back after a while."""
+def retried(step: str, code: str, retry: Mapping[int, Reconnect] | None = None) -> Rule:
+    """The client reconnects after a delay."""
     return Rule(
         [step, "serve"],
-        ["connecting", "open", f"waiting after {told}", f"connecting after {told}", "open", "ended"],
+        ["connecting", "open", f"waiting after {code}", f"connecting after {code}", "open", "ended"],
         retry=retry,
     )
 
@@ -99,7 +99,7 @@ async def test_a_client_reconnects_by_the_rules(host: RunningServer, rule: Rule)
     async with host.run(APP) as run:
         changes, raised = await reconnected(run, rule)
         visited = await run.told("visited", len(rule.steps))
-    assert [told(change) for change in changes] == rule.changes
+    assert [described(change) for change in changes] == rule.changes
     assert raised == rule.raises
     assert [each["step"] for each in visited] == rule.steps
 
@@ -109,10 +109,10 @@ async def test_a_client_waits_as_long_as_a_denial_asks(host: RunningServer) -> N
     async with host.run(APP) as run:
         changes, _ = await reconnected(run, rule)
         first, second = await run.told("visited", 2)
-    assert [told(change) for change in changes] == rule.changes
-    waited = changes[1].delay
-    assert waited is not None
-    assert 1 <= waited <= 1 + BACKOFF.maximum
+    assert [described(change) for change in changes] == rule.changes
+    delay = changes[1].delay
+    assert delay is not None
+    assert 1 <= delay <= 1 + BACKOFF.maximum
     assert second["at"] - first["at"] >= 1
 
 
@@ -121,19 +121,19 @@ async def test_no_secret_is_logged(host: RunningServer, caplog: pytest.LogCaptur
     async with host.run(APP) as run:
         for rule in (Rule(["RESUME", "BACKOFF", "1001", "429", "serve"], []), RULES["never"], RULES["403"]):
             await reconnected(run, rule)
-    told = [record.getMessage() for record in caplog.records if record.name == "typedws.client"]
-    assert all(each.startswith(f"the client of 127.0.0.1:{host.port} is ") for each in told)
-    assert {each.split(" is ")[1].split()[0] for each in told} == {"connecting", "open", "waiting", "ended"}
+    messages = [record.getMessage() for record in caplog.records if record.name == "typedws.client"]
+    assert all(each.startswith(f"the client of 127.0.0.1:{host.port} is ") for each in messages)
+    assert {each.split(" is ")[1].split()[0] for each in messages} == {"connecting", "open", "waiting", "ended"}
     for record in caplog.records:
         if record.name == "typedws.client" or record.levelno >= logging.INFO:
             assert SECRET not in logging.Formatter().format(record)
 
 
 async def reconnected(run: Run, rule: Rule) -> tuple[list[Change], str]:
-    """Connect and come back until it is over; give all changes of state, and what is raised at last."""
+    """Connect, and reconnect until it is over. Return all changes of state, and what is raised in the end."""
     changes: list[Change] = []
 
-    def note(change: Change) -> None:
+    def on_change(change: Change) -> None:
         assert connections.change is change
         changes.append(change)
 
@@ -143,7 +143,7 @@ async def reconnected(run: Run, rule: Rule) -> tuple[list[Change], str]:
         params=Asked(name=f"{SECRET}-{os.getpid()}-{next(numbers)}", steps=list(rule.steps)),
         backoff=BACKOFF,
         retry=rule.retry or {},
-        on_change=note,
+        on_change=on_change,
     )
     try:
         async for ws in connections:
@@ -159,18 +159,18 @@ async def reconnected(run: Run, rule: Rule) -> tuple[list[Change], str]:
     return changes, ""
 
 
-def told(change: Change) -> str:
-    """Say a change in a few words."""
+def described(change: Change) -> str:
+    """Describe a change in a few words."""
     words: list[str] = [change.state]
     if change.delay == 0:
         words.append("not at all")
     if change.cause is not None:
-        words.append(f"after {known(change.cause)}")
+        words.append(f"after {short_cause(change.cause)}")
     assert (change.delay is not None) == (change.state == "waiting")
     return " ".join(words)
 
 
-def known(cause: Closed | ConnectionFailed) -> str:
+def short_cause(cause: Closed | ConnectionFailed) -> str:
     if isinstance(cause, Closed):
         return str(int(cause.code))
     return str(cause.status) if isinstance(cause, ConnectionDenied) else type(cause).__name__

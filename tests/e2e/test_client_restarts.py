@@ -1,8 +1,8 @@
-"""Typed clients that reconnect while their server is killed or stopped, and started again, or hangs: nothing that it
-acknowledged is lost, and nothing is acknowledged that was not sent.
+"""Typed clients that reconnect while their server is killed or stopped, and started again, or hangs.
 
-A client sends again what was not acknowledged. So the server may store twice what it could not acknowledge in time, and
-who reads the store has to know an id that it has seen.
+Nothing that the server acknowledged is lost, and nothing is acknowledged that was not sent. A client sends again what
+was not acknowledged. So the server may store an id twice that it could not acknowledge in time, and a reader of the
+store has to recognize an id that it has seen.
 """
 
 from collections import deque
@@ -27,11 +27,11 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyn
 
 CLIENTS: Final = 20
 MESSAGES: Final = 100
-"""How many messages a client sends at least: it goes on until the server ends."""
-UNDER_WAY: Final = 5
-"""How many messages of a client wait for their acknowledgements at a time."""
+"""How many messages a client sends at least: it continues until the server ends."""
+IN_FLIGHT: Final = 5
+"""How many messages of a client wait for acknowledgement at a time."""
 MIDDLE: Final = CLIENTS * MESSAGES // 2
-"""After how many acknowledgements the server ends."""
+"""The number of acknowledgements after which the server ends."""
 
 BACKOFF: Final = Backoff(initial=0.05, maximum=0.5)
 
@@ -47,14 +47,16 @@ ENDS: Final[Mapping[tuple[ServerName, Way], Closed]] = {
     ("granian", "killed"): LOST,
     ("granian", "stopped"): LOST,
 }
-"""How a client sees a server's end. hypercorn cancels its handlers, and would close with 1011; before that our endpoint
-closes with 1012. Only after another endpoint there a client needs ``retry={1011: "backoff"}``.
+"""How a client sees the end of a server.
+
+hypercorn cancels its handlers and would close with 1011, but our endpoint closes with 1012 before that. Only a client
+of another endpoint on hypercorn needs ``retry={1011: "backoff"}``.
 """
 
 
 @pytest.fixture(scope="module", params=["uvicorn-sansio", "hypercorn-asyncio", "granian"])
 def mortal(request: pytest.FixtureRequest) -> Generator[RunningServer]:
-    """Run a server that tests may end, and start again."""
+    """Run a server that tests may end and start again."""
     # Since Python 3.12 hypercorn waits for its clients to leave, on asyncio's own loop.
     server = RunningServer(request.param, "uvloop", grace=0.2)
     try:
@@ -65,7 +67,7 @@ def mortal(request: pytest.FixtureRequest) -> Generator[RunningServer]:
 
 
 @pytest.mark.parametrize("way", ["killed", "stopped"])
-async def test_what_was_acknowledged_is_stored_once_though_the_server_ends(
+async def test_acknowledged_messages_are_stored_although_the_server_ends(
     mortal: RunningServer, way: Way, tmp_path: Path
 ) -> None:
     middle = Middle()
@@ -77,15 +79,15 @@ async def test_what_was_acknowledged_is_stored_once_though_the_server_ends(
         owed.update((await run.told("owes", 1))[0])
         (mortal.kill if way == "killed" else mortal.stop)()
         await anyio.to_thread.run_sync(mortal.wait_until_stopped)
-        await middle.missed.wait()
+        await middle.was_unreachable.wait()
         mortal.start()
-    has_lost_nothing(clients, tmp_path / "store", owed["id"])
+    check_that_nothing_is_lost(clients, tmp_path / "store", owed["id"])
     assert {close for client in clients for close in client.closes} == {ENDS[mortal.name, way]}
     assert [line for line in mortal.log if line.logger.startswith("typedws.") and line.level == "ERROR"] == []
 
 
 @pytest.mark.parametrize("mortal", ["uvicorn-sansio"], indirect=True)
-async def test_what_was_acknowledged_is_stored_once_though_the_server_hangs(
+async def test_acknowledged_messages_are_stored_although_the_server_hangs(
     mortal: RunningServer, tmp_path: Path
 ) -> None:
     middle = Middle()
@@ -97,15 +99,15 @@ async def test_what_was_acknowledged_is_stored_once_though_the_server_hangs(
         owed.update((await run.told("owes", 1))[0])
         mortal.hang()
         try:
-            await middle.missed.wait()
+            await middle.was_unreachable.wait()
         finally:
             mortal.wake()
-    has_lost_nothing(clients, tmp_path / "store", owed["id"])
+    check_that_nothing_is_lost(clients, tmp_path / "store", owed["id"])
     assert {close for client in clients for close in client.closes} == {LOST}
 
 
-def has_lost_nothing(clients: Sequence["Depositor"], store: Path, owed: str) -> None:
-    """Count."""
+def check_that_nothing_is_lost(clients: Sequence["Depositor"], store: Path, owed: str) -> None:
+    """Check the counts of sent, acknowledged and stored messages."""
     stored = stored_in(store)
     counted = {
         "sent": sum(len(client.ids) for client in clients),
@@ -120,32 +122,32 @@ def has_lost_nothing(clients: Sequence["Depositor"], store: Path, owed: str) -> 
     assert sum((client.first_stored(stored) for client in clients), Tally()) == all_sent
     assert all_sent.sent >= CLIENTS * MESSAGES
     assert stored.count(owed) >= 2
-    assert 1 <= counted["stored twice"] <= counted["sent again"] <= counted["connections"] * UNDER_WAY
+    assert 1 <= counted["stored twice"] <= counted["sent again"] <= counted["connections"] * IN_FLIGHT
     assert all(client.connections >= 2 for client in clients)
 
 
 class Middle:
-    """The moment at which the server ends: when it has acknowledged much, and owes an acknowledgement."""
+    """The moment at which the server ends: it has sent many acknowledgements, and owes another one."""
 
     def __init__(self) -> None:
-        self._missing = MIDDLE
+        self._remaining = MIDDLE
         self._is_over = False
-        self.missed = anyio.Event()
-        """Set once a client has found nobody who answers."""
+        self.was_unreachable = anyio.Event()
+        """Set once a client could not reach the server."""
 
     def acknowledged(self) -> None:
         """Count an acknowledgement."""
-        self._missing -= 1
+        self._remaining -= 1
 
     def is_now(self) -> bool:
-        """Tell one client that it is the one to which the server shall owe."""
-        is_now = self._missing <= 0 and not self._is_over
+        """Whether the server shall owe its acknowledgement to this client: true once, for one client."""
+        is_now = self._remaining <= 0 and not self._is_over
         self._is_over |= is_now
         return is_now
 
 
 class Depositor:
-    """A client that lets ids be stored, one after another, and sends again what was not acknowledged."""
+    """A client that stores ids, one after another, and sends again what was not acknowledged."""
 
     def __init__(self, name: str, store: Path, middle: Middle) -> None:
         self._params = Deposit(name=name, store=str(store))
@@ -157,9 +159,14 @@ class Depositor:
         self.sent_again = 0
 
     async def run(self, run: Run, **options: Unpack[ClientOptions]) -> None:
-        """Deposit as much as it takes until the server ends, and the rest after that."""
+        """Store ids until the server ends, and the rest after that."""
         connections = reconnecting(
-            run.url("/store/{name}"), storing, params=self._params, backoff=BACKOFF, on_change=self._note, **options
+            run.url("/store/{name}"),
+            storing,
+            params=self._params,
+            backoff=BACKOFF,
+            on_change=self._on_change,
+            **options,
         )
         async for ws in connections:
             self.connections += 1
@@ -170,28 +177,28 @@ class Depositor:
         assert connections.change == Change("ended", connections.change.failures)
 
     async def _deposit(self, ws: Storing) -> None:
-        under_way: deque[str] = deque()
-        coming = self._coming()
+        in_flight: deque[str] = deque()
+        ids = self._ids_to_send()
 
         async def put(number: int) -> None:
-            for id_ in islice(coming, number):
+            for id_ in islice(ids, number):
                 if is_owed := self._middle.is_now():
-                    coming.close()  # for with the next one it would be acknowledged
-                under_way.append(id_)
+                    ids.close()  # with the next one, it would be acknowledged too
+                in_flight.append(id_)
                 await ws.send_model(Put(id=id_, more=is_owed))
 
-        await put(UNDER_WAY)
+        await put(IN_FLIGHT)
         async for stored in ws:
             for id_ in stored.ids:
-                assert under_way.popleft() == id_  # and none that was not sent, over this connection
+                assert in_flight.popleft() == id_  # only what was sent over this connection
                 self.acknowledged.append(id_)
                 self._middle.acknowledged()
             await put(len(stored.ids))
-            if not under_way:
+            if not in_flight:
                 await ws.close()
 
-    def _coming(self) -> Generator[str]:
-        """Give what is to be sent over this connection: at first what was not acknowledged."""
+    def _ids_to_send(self) -> Generator[str]:
+        """Yield the ids to send over this connection: first those that were not acknowledged."""
         for id_ in self.ids[len(self.acknowledged) :]:
             self.sent_again += 1
             yield id_
@@ -199,14 +206,14 @@ class Depositor:
             self.ids.append(f"{self._params.name}-{len(self.ids)}")
             yield self.ids[-1]
 
-    def _note(self, change: Change) -> None:
+    def _on_change(self, change: Change) -> None:
         if change.state == "waiting":
             if isinstance(change.cause, Closed):
                 self.closes.append(change.cause)
             elif isinstance(change.cause, ServerUnreachable | ConnectTimeout):
-                self._middle.missed.set()
+                self._middle.was_unreachable.set()
 
     def first_stored(self, stored: Iterable[str]) -> Tally:
-        """Count what is in the store, each id where it first stands."""
+        """Compare the sent ids with the store, where only the first place of each id counts."""
         known = set(self.ids)
         return Tally.of(self.ids, [id_ for id_ in dict.fromkeys(stored) if id_ in known])

@@ -1,4 +1,4 @@
-"""Scripts that do not await, run as people run them: they converse, they fail, and Ctrl-C ends them at once."""
+"""Scripts that do not await, run as users run them: they exchange messages, fail, and end at once on Ctrl-C."""
 
 import signal
 import sys
@@ -23,33 +23,33 @@ pytestmark = [
 ]
 
 PROMPTLY: Final = 2.0
-"""Seconds within which Ctrl-C ends a script: it closes, and Python ends."""
+"""Seconds within which Ctrl-C ends a script: it closes the connection, and Python exits."""
 TRACEBACK: Final = "Traceback (most recent call last):"
 
 
 class Script:
-    """A script that runs: what it prints, line by line, and how it ends."""
+    """A running script: what it prints, line by line, and how it ends."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None
         assert process.stderr is not None
         self.process = process
         self._printed = TextReceiveStream(process.stdout)
-        self._complained = TextReceiveStream(process.stderr)
+        self._errors = TextReceiveStream(process.stderr)
         self._rest = ""
 
     async def line(self) -> str:
-        """Give the next line that it prints."""
+        """Return the next line that it prints."""
         while "\n" not in self._rest:
             self._rest += await self._printed.receive()
         line, _, self._rest = self._rest.partition("\n")
         return line
 
     async def end(self) -> tuple[int, list[str], list[str]]:
-        """Wait for its end: its status, the rest of what it printed, and all that it complained of."""
+        """Wait for its end. Return its exit status, the rest of its output, and its errors."""
         printed = self._rest + "".join([part async for part in self._printed])
-        complained = "".join([part async for part in self._complained])
-        return await self.process.wait(), printed.splitlines(), complained.splitlines()
+        errors = "".join([part async for part in self._errors])
+        return await self.process.wait(), printed.splitlines(), errors.splitlines()
 
 
 @asynccontextmanager
@@ -63,27 +63,27 @@ async def running(name: str, run: Run) -> AsyncGenerator[Script]:
                 process.kill()
 
 
-async def test_a_script_hears_all_until_the_server_closes(host: RunningServer) -> None:
+async def test_a_script_receives_everything_until_the_server_closes(host: RunningServer) -> None:
     async with host.run(APP) as run, running("hears_all", run) as script:
         assert await script.end() == (0, ["0", "1", "2", "4000 all is answered"], [])
-        [heard] = await run.told("heard", 1)
-    assert heard["numbers"] == [0, 1, 2]
+        [received] = await run.told("heard", 1)
+    assert received["numbers"] == [0, 1, 2]
 
 
 async def test_a_script_closes_with_a_code_of_its_own(host: RunningServer) -> None:
     async with host.run(APP) as run, running("closes", run) as script:
         assert await script.end() == (0, ["0", "3000"], [])
-        [heard] = await run.told("heard", 1)
-    assert heard["how"] == "3000 by the peer"
+        [received] = await run.told("heard", 1)
+    assert received["how"] == "3000 by the peer"
 
 
-async def test_a_script_that_fails_closes_with_1001_and_tells_why(host: RunningServer) -> None:
+async def test_a_script_that_fails_closes_with_1001_and_prints_a_traceback(host: RunningServer) -> None:
     async with host.run(APP) as run, running("fails", run) as script:
-        status, printed, complained = await script.end()
-        [heard] = await run.told("heard", 1)
-    assert (status, printed, complained[-1]) == (1, [], "ZeroDivisionError: integer division or modulo by zero")
-    assert [line for line in complained if not line.startswith(" ")] == [TRACEBACK, complained[-1]]
-    assert heard["how"] == "1001 by the peer"
+        status, printed, errors = await script.end()
+        [received] = await run.told("heard", 1)
+    assert (status, printed, errors[-1]) == (1, [], "ZeroDivisionError: integer division or modulo by zero")
+    assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, errors[-1]]
+    assert received["how"] == "1001 by the peer"
 
 
 async def test_ctrl_c_ends_a_script_that_waits(host: RunningServer) -> None:
@@ -91,20 +91,20 @@ async def test_ctrl_c_ends_a_script_that_waits(host: RunningServer) -> None:
         assert await script.line() == "0"
         with anyio.fail_after(PROMPTLY):
             script.process.send_signal(signal.SIGINT)
-            status, printed, complained = await script.end()
-        [heard] = await run.told("heard", 1)
+            status, printed, errors = await script.end()
+        [received] = await run.told("heard", 1)
     assert (status, printed) == (-signal.SIGINT, [])
-    assert [line for line in complained if not line.startswith(" ")] == [TRACEBACK, "KeyboardInterrupt"]
-    assert heard["how"] == "1001 by the peer"
+    assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, "KeyboardInterrupt"]
+    assert received["how"] == "1001 by the peer"
 
 
-async def test_who_catches_ctrl_c_goes_on_with_the_connection(host: RunningServer) -> None:
+async def test_a_script_that_catches_ctrl_c_goes_on_with_the_connection(host: RunningServer) -> None:
     async with host.run(APP) as run, running("waits_again", run) as script:
         assert await script.line() == "0"
         script.process.send_signal(signal.SIGINT)
         assert await script.line() == "interrupted"
         assert await script.line() == "1"
         script.process.send_signal(signal.SIGINT)
-        status, _, complained = await script.end()
+        status, _, errors = await script.end()
     assert status == -signal.SIGINT
-    assert [line for line in complained if not line.startswith(" ")] == [TRACEBACK, "KeyboardInterrupt"]
+    assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, "KeyboardInterrupt"]

@@ -1,5 +1,6 @@
-"""`make demo`'s program, run as people run it: with nobody at the terminal it converses and ends, at a terminal it
-serves on until Ctrl-C.
+"""The program of `make demo`, run as users run it.
+
+Without a terminal it converses and ends. At a terminal it then serves until Ctrl-C.
 """
 
 import os
@@ -40,14 +41,14 @@ def test_without_a_terminal_it_converses_and_ends() -> None:
         COMMAND, cwd=ROOT, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20
     )
     assert (done.returncode, done.stderr) == (0, "")
-    said = iter(done.stdout.splitlines())
+    lines = iter(done.stdout.splitlines())
     for expected in CONVERSATION:  # in this order
-        assert any(expected in line for line in said), done.stdout
+        assert any(expected in line for line in lines), done.stdout
     assert "Still serving" not in done.stdout
 
 
 class Terminal:
-    """The master's side of a pseudo-terminal: what the program writes is read, and kept."""
+    """The master's side of a pseudo-terminal: it reads and keeps what the program writes."""
 
     def __init__(self, master: int) -> None:
         self._master = master
@@ -60,7 +61,7 @@ class Terminal:
         return match
 
     async def read_to_the_end(self) -> str:
-        """Read until the program has ended, and give all that it wrote."""
+        """Read until the program has ended, and return all of its output."""
         while await self._read():
             pass
         return self.output
@@ -68,7 +69,7 @@ class Terminal:
     async def _read(self) -> bool:
         await anyio.wait_readable(self._master)
         data = b""
-        with suppress(OSError):  # how Linux tells that nobody has the terminal open any more
+        with suppress(OSError):  # raised by Linux when no process has the terminal open any more
             data = os.read(self._master, 65536)
         self.output += data.decode(errors="replace")
         return bool(data)
@@ -108,7 +109,7 @@ async def test_at_a_terminal_it_serves_on_until_ctrl_c() -> None:
 
 
 @pytest.mark.anyio
-async def test_ctrl_c_ends_it_while_somebody_is_connected() -> None:
+async def test_ctrl_c_ends_it_while_a_client_is_connected() -> None:
     async with demo_at_a_terminal() as (process, terminal):
         url = (await terminal.read_until(r'"(ws://\S+)"'))[1]
         async with connect(url, proxy=None) as client:

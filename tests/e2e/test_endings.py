@@ -1,7 +1,7 @@
-"""How a handler ends, row by row: what the client sees of it and what is logged, on every server and loop.
+"""How a handler can end, row by row: what the client sees and what is logged, on every server and event loop.
 
-Four servers run for the whole file: both implementations of uvicorn, both workers of hypercorn. Where one of them does
-by itself what we would have done otherwise, the row says what.
+Four servers run for the whole file: both implementations of uvicorn, and both workers of hypercorn. Where a server
+does something by itself that differs from what typedws would do, the row says so.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ UVICORN: Final = ("sansio", "wsproto")
 
 
 def starting(name: ServerName, grace: float = 1.0) -> AbstractAsyncContextManager[Host]:
-    """Run a server, which when it is stopped has patience with its handlers for ``grace`` seconds."""
+    """Run a server that waits ``grace`` seconds for its handlers when it is stopped."""
     if name == "sansio" or name == "wsproto":
         implementation = WEBSOCKETS[name]
         return running(implementation, log_level="info", timeout_graceful_shutdown=grace)
@@ -69,12 +69,12 @@ def starting(name: ServerName, grace: float = 1.0) -> AbstractAsyncContextManage
 WEBSOCKETS: Final[Mapping[ServerName, Implementation]] = {"sansio": "websockets-sansio", "wsproto": "wsproto"}
 
 SECRET: Final = "the vault opens with 4711"
-"""What no client and no log of ours may tell, but for the traceback of an unforeseen failure."""
+"""What no client and no log record of ours may contain, except the traceback of an unexpected failure."""
 
 
 @pytest.fixture(scope="module", params=SERVERS)
 def name(request: pytest.FixtureRequest) -> ServerName:
-    """Name the server."""
+    """Return the name of the server."""
     chosen: ServerName = request.param
     return chosen
 
@@ -86,11 +86,11 @@ async def host(name: ServerName) -> AsyncGenerator[Host]:
         yield host
 
 
-# --- the application, watched ---
+# --- the application, observed ---
 
 
 class Run:
-    """An application as the server runs it: how often it runs, and what came out of it."""
+    """An application as the server runs it: how many of its connections are running, and what they raised."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.raised: list[BaseException] = []
@@ -123,12 +123,12 @@ class Run:
         await self._has_started.wait()
 
     async def ended(self) -> None:
-        """Wait until the application has run, and runs no more."""
+        """Wait until the application has run and has ended."""
         await self._is_idle.wait()
 
 
 class Log(logging.Handler):
-    """What is logged while it is there: by us from DEBUG on, by servers and event loops from WARNING on."""
+    """What is logged while it is attached: by us from DEBUG on, by servers and event loops from WARNING on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ class Log(logging.Handler):
 
     @property
     def ours(self) -> list[tuple[str, str]]:
-        """Our levels and messages, without the name of the handler, which stands before the first colon."""
+        """Our levels and messages, without the name of the handler, which comes before the first colon."""
         return [(record.levelname, record.getMessage().partition(": ")[2]) for record in self._of(ours=True)]
 
     @property
@@ -152,7 +152,7 @@ class Log(logging.Handler):
 
     @property
     def servers(self) -> list[tuple[str, str]]:
-        """The loggers and first lines of what others complain of."""
+        """The loggers and first lines of the warnings and errors of others."""
         records = [record for record in self._of(ours=False) if record.levelno >= logging.WARNING]
         return [(record.name, record.getMessage().splitlines()[0]) for record in records]
 
@@ -172,7 +172,7 @@ def logged() -> Generator[Log]:
 
 @asynccontextmanager
 async def served(host: Host, app: ASGIApp) -> AsyncGenerator[tuple[Run, Log]]:
-    """Serve an application; what was logged is complete after the block, in which the client has come and gone."""
+    """Serve an application to a client that connects and leaves in the block. The log is complete after the block."""
     host.app = run = Run(app)
     with logged() as log, anyio.fail_after(LIMIT):
         yield run, log
@@ -181,7 +181,7 @@ async def served(host: Host, app: ASGIApp) -> AsyncGenerator[tuple[Run, Log]]:
 
 
 async def settled(host: Host) -> None:
-    """Wait until the server has done all that it does after an application has ended: it serves another request."""
+    """Wait until the server has finished its work after an application has ended: it has served another request."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await answer_http(send, 404)
@@ -192,7 +192,7 @@ async def settled(host: Host) -> None:
 
 
 async def answer_to_get(host: Host) -> bytes:
-    """Send a plain HTTP request, and give the response as it comes."""
+    """Send a plain HTTP request, and return the raw response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", host.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
     answer = await reader.read()
@@ -210,7 +210,7 @@ def client_of(host: Host, path: str = "/", **options: Any) -> connect:
 
 @dataclass(frozen=True)
 class Denial:
-    """A handshake that is denied with a problem document, or as a server does it."""
+    """A handshake that is denied with a problem document."""
 
     status: int
     detail: str | None = None
@@ -220,7 +220,7 @@ class Denial:
 
 @dataclass(frozen=True)
 class Closure:
-    """A connection that is closed with a close frame; what was said before it."""
+    """A connection that is closed with a close frame, and the messages before it."""
 
     code: int
     reason: str = ""
@@ -232,22 +232,22 @@ Seen: TypeAlias = Denial | Closure
 
 @dataclass(frozen=True)
 class Bare:
-    """A denial that has no problem document: a framework's, or a server's."""
+    """A denial without a problem document: that of a framework or a server."""
 
     status: int
     body: bytes
 
 
 def denial_of(response: Response, headers: Mapping[str, str]) -> Denial | Bare:
-    """Read a denial, and of its headers those that are asked for."""
+    """Read a denial, with the given headers only."""
     assert SECRET not in str(response.headers)
     if response.headers.get("Content-Type") != "application/problem+json":
         return Bare(response.status_code, bytes(response.body or b""))
     document = json.loads(response.body or b"")
     assert document.pop("status") == response.status_code
     assert (document.pop("type"), bool(document.pop("title"))) == ("about:blank", True)
-    found = {name: response.headers[name] for name in headers}
-    return Denial(response.status_code, document.pop("detail", None), found, document)
+    found_headers = {name: response.headers[name] for name in headers}
+    return Denial(response.status_code, document.pop("detail", None), found_headers, document)
 
 
 # --- handlers ---
@@ -272,7 +272,7 @@ class Echo(BaseModel):
 
 
 Hears = Annotated[Say | Leave, Field(discriminator="type")]
-Answers = Annotated[Echo | ErrorReply, Field(discriminator="type")]
+ServerMessages = Annotated[Echo | ErrorReply, Field(discriminator="type")]
 
 
 class Params(BaseModel):
@@ -280,11 +280,11 @@ class Params(BaseModel):
     since: int = 0
 
 
-Error: TypeAlias = Callable[[], Exception]
+MakeError: TypeAlias = Callable[[], Exception]
 Apply: TypeAlias = Callable[[Endpoint[Any, Any, Any]], ASGIApp]
 
 
-def before(error: Error, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
+def before(error: MakeError, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
     """Raise before the accept."""
 
     async def handler(handshake: Handshake[Hears, Said]) -> Outcome:
@@ -293,7 +293,7 @@ def before(error: Error, policy: Policy | None = None) -> Endpoint[Any, Any, Any
     return endpoint(handler, policy=policy)
 
 
-def after(error: Error, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
+def after(error: MakeError, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
     """Raise after the accept."""
 
     async def handler(ws: Connection[Hears, Said]) -> None:
@@ -309,14 +309,14 @@ async def echo(ws: Connection[Hears, Said]) -> None:
         await ws.send_model(Said(text=message.text))
 
 
-async def echo_or_complain(ws: Connection[Hears, Answers]) -> None:
+async def echo_or_reply(ws: Connection[Hears, ServerMessages]) -> None:
     async for message in ws:
         if isinstance(message, Say):
             await ws.send_model(Echo(text=message.text))
 
 
 async def undecided(handshake: Handshake[Hears, Said]) -> Any:
-    """Decide nothing, as no checker lets pass but for the ``Any``."""
+    """Decide nothing. Only the ``Any`` makes type checkers accept that."""
 
 
 async def closes(ws: Connection[Hears, Said]) -> None:
@@ -336,7 +336,7 @@ async def with_params(ws: Connection[Hears, Said, Params]) -> None:
     await ws.send_model(Said(text=f"{ws.params.room} since {ws.params.since}"))
 
 
-async def dawdles(handshake: Handshake[Hears, Said]) -> Outcome:
+async def never_decides(handshake: Handshake[Hears, Said]) -> Outcome:
     await anyio.sleep_forever()
     raise AssertionError
 
@@ -347,7 +347,7 @@ async def fails_in_a_group(ws: Connection[Hears, Said]) -> None:
         raise ValueError(SECRET)
 
 
-async def is_left_in_a_group(ws: Connection[Hears, Said]) -> None:
+async def raises_in_a_group(ws: Connection[Hears, Said]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep_forever)
         raise WebSocketException(4002, "not like this")
@@ -373,7 +373,7 @@ async def refuses(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
 
 
 class Outer:
-    """A middleware such as error reporters are."""
+    """A middleware as error reporters install it."""
 
     seen: list[BaseException]
 
@@ -395,7 +395,7 @@ def in_starlette(end: Endpoint[Any, Any, Any]) -> ASGIApp:
 
 
 class Teapot(Exception):
-    """What an application has a handler of its own for, which cannot see what was accepted before it."""
+    """An exception with a handler in the application. That handler cannot see whether the connection was accepted."""
 
 
 async def pour(websocket: StarletteWebSocket, error: Exception) -> None:
@@ -424,7 +424,7 @@ def alone(end: Endpoint[Any, Any, Any]) -> ASGIApp:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """How a handler ends, and what comes of it."""
+    """How a handler ends, and the consequences."""
 
     end: Callable[[], Endpoint[Any, Any, Any]]
     sees: Seen | Bare
@@ -432,45 +432,45 @@ class Row:
     tracebacks: tuple[str, ...] = ()
     """The exceptions that we log as failures."""
     raises: type[Exception] | None = None
-    """What reaches the framework around, and through it the server."""
+    """The exception that reaches the framework around the endpoint, and through it the server."""
     mount: Apply = alone
     path: str = "/"
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     says: tuple[str | bytes, ...] = ()
     differs: Mapping[ServerName, Seen | Bare] = field(default_factory=dict[ServerName, "Seen | Bare"])
-    """What is seen where a server does it otherwise."""
+    """What is seen on servers that differ."""
 
 
 def secret() -> Exception:
     return ValueError(SECRET)
 
 
-def failure(done: str, error: str = "ValueError") -> tuple[tuple[str, str], ...]:
-    return (("ERROR", f"{done}: the handler raised {error}"),)
+def failure(what: str, error: str = "ValueError") -> tuple[tuple[str, str], ...]:
+    return (("ERROR", f"{what}: the handler raised {error}"),)
 
 
-def raised(done: str, error: str) -> tuple[tuple[str, str], ...]:
-    return (("INFO", f"{done}: the handler raised {error}"),)
+def raised(what: str, error: str) -> tuple[tuple[str, str], ...]:
+    return (("INFO", f"{what}: the handler raised {error}"),)
 
 
-def invalid(code: int, found: str) -> Any:
-    """Give what an invalid message is: the client and the log are told the same, and nothing of the message."""
-    return {"sees": Closure(code, found), "logs": (("INFO", f"closed with {code}: an invalid message: {found}"),)}
+def invalid(code: int, detail: str) -> Any:
+    """Return the effects of an invalid message: client and log get the same text, without content of the message."""
+    return {"sees": Closure(code, detail), "logs": (("INFO", f"closed with {code}: an invalid message: {detail}"),)}
 
 
-UNWELCOME: Final = (
+REPLY: Final = (
     '{"type":"error","problem":"invalid",'
     '"detail":"expected Say | Leave, found a message that fails validation (dict_type)",'
     '"errors":[{"location":"","problem":"dict_type"}]}'
 )
 
 BASIC: Final = {"WWW-Authenticate": "Basic"}
-HTTP_EXCEPTIONS: Final[Mapping[str, Error]] = {
+HTTP_EXCEPTIONS: Final[Mapping[str, MakeError]] = {
     "ours": lambda: HTTPException(401, "token missing", BASIC),
     "Starlette's": lambda: starlette.exceptions.HTTPException(401, "token missing", BASIC),
     "FastAPI's": lambda: fastapi.HTTPException(401, "token missing", BASIC),
 }
-WEBSOCKET_EXCEPTIONS: Final[Mapping[str, Error]] = {
+WEBSOCKET_EXCEPTIONS: Final[Mapping[str, MakeError]] = {
     "ours": lambda: WebSocketException(4003, "not you"),
     "Starlette's": lambda: starlette.exceptions.WebSocketException(4003, "not you"),
     "FastAPI's": lambda: fastapi.WebSocketException(4003, "not you"),
@@ -500,26 +500,26 @@ ROWS: Final[dict[str, Row]] = {
         logs=(
             (
                 "WARNING",
-                "denied with 403: the handler returned without a decision, which denies: "
-                "return await handshake.deny(...), or accept()",
+                "denied with 403: the handler returned without a decision, which denies the handshake: "
+                "call accept() or deny(...)",
             ),
         ),
     ),
     **{
-        f"{whose} HTTPException before the accept": Row(
+        f"{library} HTTPException before the accept": Row(
             end=partial(before, error),
             sees=Denial(401, "token missing", BASIC),
             logs=raised("denied with 401", "HTTPException(401)"),
         )
-        for whose, error in HTTP_EXCEPTIONS.items()
+        for library, error in HTTP_EXCEPTIONS.items()
     },
     **{
-        f"{whose} HTTPException after the accept": Row(
+        f"{library} HTTPException after the accept": Row(
             end=partial(after, error),
             sees=Closure(1008, "token missing"),
             logs=raised("closed with 1008", "HTTPException(401)"),
         )
-        for whose, error in HTTP_EXCEPTIONS.items()
+        for library, error in HTTP_EXCEPTIONS.items()
     },
     "an HTTPException with a detail that is no text": Row(
         end=lambda: before(lambda: fastapi.HTTPException(409, [{"seat": 7}])),
@@ -533,20 +533,20 @@ ROWS: Final[dict[str, Row]] = {
         tracebacks=("HTTPException",),
     ),
     **{
-        f"{whose} WebSocketException before the accept": Row(
+        f"{library} WebSocketException before the accept": Row(
             end=partial(before, error),
             sees=Denial(403, "not you"),
             logs=raised("denied with 403", "WebSocketException(4003)"),
         )
-        for whose, error in WEBSOCKET_EXCEPTIONS.items()
+        for library, error in WEBSOCKET_EXCEPTIONS.items()
     },
     **{
-        f"{whose} WebSocketException after the accept": Row(
+        f"{library} WebSocketException after the accept": Row(
             end=partial(after, error),
             sees=Closure(4003, "not you"),
             logs=raised("closed with 4003", "WebSocketException(4003)"),
         )
-        for whose, error in WEBSOCKET_EXCEPTIONS.items()
+        for library, error in WEBSOCKET_EXCEPTIONS.items()
     },
     "a WebSocketException with a code that must not be sent": Row(
         end=lambda: after(lambda: WebSocketException(1006)),
@@ -607,7 +607,7 @@ ROWS: Final[dict[str, Row]] = {
         tracebacks=("ValueError",),
     ),
     "a WebSocketException in a task group": Row(
-        end=lambda: endpoint(is_left_in_a_group),
+        end=lambda: endpoint(raises_in_a_group),
         sees=Closure(4002, "not like this"),
         logs=raised("closed with 4002", "WebSocketException(4002)"),
     ),
@@ -623,8 +623,8 @@ ROWS: Final[dict[str, Row]] = {
         logs=(
             (
                 "WARNING",
-                "ended with 4001: the handler went on after its own close: expected an open connection, found one that "
-                "is over (this application closed the connection: 4001 (private use), reason 'bye'): stop using it",
+                "ended with 4001: the handler used the connection after its end: this connection is over and cannot be "
+                "used: this application closed the connection: 4001 (private use), reason 'bye'",
             ),
         ),
     ),
@@ -632,7 +632,9 @@ ROWS: Final[dict[str, Row]] = {
         end=lambda: endpoint(echo), says=("{bad",), **invalid(1007, "expected Say | Leave, found malformed JSON")
     ),
     "100,000 brackets": Row(
-        end=lambda: endpoint(echo), says=("[" * 100_000,), **invalid(1007, "expected Say | Leave, found malformed JSON")
+        end=lambda: endpoint(echo),
+        says=("[" * 100_000,),
+        **invalid(1007, "expected Say | Leave, found malformed JSON"),
     ),
     "a message that fails validation": Row(
         end=lambda: endpoint(echo),
@@ -650,9 +652,9 @@ ROWS: Final[dict[str, Row]] = {
         **invalid(1009, "expected Say | Leave of at most 64 bytes, found a message of 91 bytes"),
     ),
     "more invalid messages than are answered": Row(
-        end=lambda: endpoint(echo_or_complain, policy=Policy(on_invalid="reply", max_invalid=1)),
+        end=lambda: endpoint(echo_or_reply, policy=Policy(on_invalid="reply", max_invalid=1)),
         says=("1", '{"type":"say","text":"sorry"}', "2", "3"),
-        sees=Closure(1008, "too many invalid messages", heard=(UNWELCOME, '{"type":"echo","text":"sorry"}', UNWELCOME)),
+        sees=Closure(1008, "too many invalid messages", heard=(REPLY, '{"type":"echo","text":"sorry"}', REPLY)),
         logs=raised("closed with 1008", "WebSocketException(1008)"),
     ),
     "an invalid message that is dropped": Row(
@@ -706,18 +708,18 @@ ROWS: Final[dict[str, Row]] = {
     "unknown subprotocols": Row(
         end=lambda: endpoint(echo, Contract("chat", Connection[Hears, Said])),
         options={"subprotocols": [Subprotocol("chat.v2.json"), Subprotocol("soap")]},
-        sees=Denial(400, "expected an offer of the subprotocol chat.v1.json, found only others"),
-        logs=(("INFO", "denied with 400: expected an offer of the subprotocol chat.v1.json, found only others"),),
+        sees=Denial(400, "the client offers subprotocols, but not chat.v1.json"),
+        logs=(("INFO", "denied with 400: the client offers subprotocols, but not chat.v1.json"),),
     ),
     "no decision within handshake_timeout": Row(
-        end=lambda: endpoint(dawdles, policy=Policy(handshake_timeout=0.05)),
+        end=lambda: endpoint(never_decides, policy=Policy(handshake_timeout=0.05)),
         sees=Denial(503, "no decision in time"),
-        logs=(("WARNING", "denied with 503: the handler has not decided within Policy(handshake_timeout=...)"),),
+        logs=(("WARNING", "denied with 503: the handler did not decide within Policy(handshake_timeout=...)"),),
     ),
     "no message within idle_timeout": Row(
         end=lambda: endpoint(echo, policy=Policy(idle_timeout=0.05)),
         sees=Closure(3008, "no message in time"),
-        logs=(("INFO", "closed with 3008: no message came within Policy(idle_timeout=...)"),),
+        logs=(("INFO", "closed with 3008: no message arrived within Policy(idle_timeout=...)"),),
     ),
     "an unknown path": Row(
         end=lambda: endpoint(echo),
@@ -734,34 +736,34 @@ COMPLAINTS: Final[Mapping[ServerName, tuple[str, str]]] = {
     "asyncio": ("hypercorn.error", "Error in ASGI Framework"),
     "trio": ("hypercorn.error", "Error in ASGI Framework"),
 }
-"""How a server tells of an exception that the application lets through."""
+"""How a server logs an exception that the application raises."""
 
 DENIALS: Final[Mapping[ServerName, tuple[tuple[str, str], ...]]] = {
     "sansio": (("uvicorn.error", "ASGI callable returned without completing handshake."),),
 }
-"""What a server complains of with each denial, although there is nothing wrong: one line, no traceback."""
+"""What a server logs at each denial, although nothing is wrong: one line, without a traceback."""
 
 
 def complaints(name: ServerName, seen: Seen | Bare, *, is_raised: bool = False) -> list[tuple[str, str]]:
-    """Give what a server itself logs of an end."""
+    """Return what a server itself logs about an end."""
     if is_raised:
         return [COMPLAINTS[name]]
     return [] if isinstance(seen, Closure) else list(DENIALS.get(name, ()))
 
 
 async def talk(connecting: connect, row: Row) -> Seen | Bare:
-    """Connect, say what the row says, listen to the end, and tell what was seen."""
+    """Connect, send the messages of the row, receive to the end, and return what was seen."""
     try:
         client = await connecting
     except InvalidStatus as denied:
         return denial_of(denied.response, row.sees.headers if isinstance(row.sees, Denial) else {})
     try:
-        with suppress(ConnectionClosed):  # the server may be quicker
+        with suppress(ConnectionClosed):  # the server may close before that
             for message in row.says:
                 await client.send(message)
-        heard = [str(message) async for message in _until_closed(client)]
+        received = [str(message) async for message in _until_closed(client)]
         assert client.close_code is not None
-        return Closure(client.close_code, client.close_reason or "", tuple(heard))
+        return Closure(client.close_code, client.close_reason or "", tuple(received))
     finally:
         await client.close()
 
@@ -778,7 +780,7 @@ async def test_every_end_is_seen_and_logged_as_the_table_says(name: ServerName, 
     async with served(host, row.mount(row.end())) as (run, log):
         seen = await talk(client_of(host, row.path, **row.options), row)
     assert seen == row.differs.get(name, row.sees)
-    assert log.ours == [(level, told.replace("HOST", f"127.0.0.1:{host.port}")) for level, told in row.logs]
+    assert log.ours == [(level, message.replace("HOST", f"127.0.0.1:{host.port}")) for level, message in row.logs]
     assert log.tracebacks == list(row.tracebacks)
     assert [type(error) for error in run.raised] == ([row.raises] if row.raises else [])
     assert log.servers == complaints(name, seen, is_raised=row.raises is not None)
@@ -786,7 +788,7 @@ async def test_every_end_is_seen_and_logged_as_the_table_says(name: ServerName, 
         assert Outer.seen == run.raised
 
 
-async def test_plain_http_on_the_path_of_a_websocket_is_told_to_upgrade(host: Host) -> None:
+async def test_plain_http_on_the_path_of_a_websocket_gets_426(host: Host) -> None:
     async with served(host, endpoint(echo)) as (run, log):
         head, _, body = (await answer_to_get(host)).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 426 ")
@@ -795,7 +797,7 @@ async def test_plain_http_on_the_path_of_a_websocket_is_told_to_upgrade(host: Ho
     assert (run.raised, log.ours, log.servers) == ([], [], [])
 
 
-async def test_one_connection_too_many_is_told_to_come_again(name: ServerName, host: Host) -> None:
+async def test_one_connection_too_many_is_denied_with_503(name: ServerName, host: Host) -> None:
     end = endpoint(echo, policy=Policy(max_connections=1))
     full = Denial(503, "too many connections", {"Retry-After": "5"})
     async with served(host, end) as (run, log):
@@ -806,15 +808,15 @@ async def test_one_connection_too_many_is_told_to_come_again(name: ServerName, h
                 await client_of(host)
             assert denial_of(denied.value.response, full.headers) == full
         await run.ended()
-        async with client_of(host) as client:  # whose place is free again
+        async with client_of(host) as client:  # the first client's place is free again
             await client.send('{"type":"leave"}')
             await client.wait_closed()
-    refusal = "denied with 503: there are as many connections as Policy(max_connections=...) allows"
+    refusal = "denied with 503: the limit of Policy(max_connections=...) is reached"
     assert [line for line in log.ours if line[0] != "DEBUG"] == [("INFO", refusal)]
     assert log.servers == complaints(name, full)
 
 
-# --- the peer leaves ---
+# --- the peer disconnects ---
 
 
 class Tick(BaseModel):
@@ -825,8 +827,8 @@ ended: list[str] = []
 
 
 @contextmanager
-def noting_the_end() -> Generator[None]:
-    """Note how a handler was left."""
+def recording_the_end() -> Generator[None]:
+    """Record how the block in a handler ended."""
     try:
         yield
     except BaseException as error:
@@ -838,20 +840,20 @@ def noting_the_end() -> Generator[None]:
 
 async def iterates(ws: Connection[Hears, Tick]) -> None:
     await ws.send_model(Tick())
-    with noting_the_end():
+    with recording_the_end():
         async for _ in ws:
             pass
 
 
 async def receives(ws: Connection[Hears, Tick]) -> None:
     await ws.send_model(Tick())
-    with noting_the_end():
+    with recording_the_end():
         await ws.receive_model()
 
 
 async def sends_on(ws: Connection[Hears, Tick]) -> None:
     await ws.send_model(Tick())
-    with noting_the_end():
+    with recording_the_end():
         with suppress(WebSocketDisconnect):
             await ws.receive_model()
         await ws.send_model(Tick())
@@ -859,7 +861,7 @@ async def sends_on(ws: Connection[Hears, Tick]) -> None:
 
 async def feeds(ws: Connection[Never, Tick]) -> None:
     await ws.send_model(Tick())
-    with noting_the_end():
+    with recording_the_end():
         await anyio.sleep_forever()
 
 
@@ -910,27 +912,25 @@ async def test_a_peer_that_leaves_ends_the_handler_at_once_and_quietly(
 
 async def is_busy(ws: Connection[Hears, Tick]) -> None:
     await ws.send_model(Tick())
-    with noting_the_end():
+    with recording_the_end():
         await anyio.sleep_forever()
 
 
-IMPATIENCE: Final = (
+CANCELLATION: Final = (
     ("uvicorn.error", "Cancel 1 running task(s), timeout graceful shutdown exceeded"),
     ("uvicorn.error", "Exception in ASGI application"),
 )
-"""What uvicorn says where it loses patience: the exception is its own cancellation."""
+"""What uvicorn logs when its grace period is over. The exception is its own cancellation."""
 
 
 def waits_for_its_clients(name: ServerName) -> bool:
-    """Whether a server that stops lets open connections be: hypercorn does, since asyncio waits for them."""
+    """Whether a server that stops leaves connections open: hypercorn does on asyncio, which waits for them."""
     return name == "asyncio" and sys.version_info >= (3, 12)
 
 
 @pytest.mark.parametrize("handler", [iterates, feeds, is_busy])
 async def test_a_server_that_stops_ends_every_handler(name: ServerName, handler: Any) -> None:
-    """Where uvicorn stops, it closes by itself and tells the handler that its peer is gone; hypercorn cancels the
-    handler, and we close.
-    """
+    """On a stop, uvicorn closes and the handler sees a disconnect; hypercorn cancels the handler and typedws closes."""
     if waits_for_its_clients(name) and handler is is_busy:
         pytest.skip("neither the server nor its client ends this handler")
     ended.clear()
@@ -941,12 +941,12 @@ async def test_a_server_that_stops_ends_every_handler(name: ServerName, handler:
             async with client_of(host) as client:
                 await client.recv()
                 host.stop()
-                with anyio.move_on_after(0.5 if waits_for_its_clients(name) else LIMIT) as patience:
+                with anyio.move_on_after(0.5 if waits_for_its_clients(name) else LIMIT) as scope:
                     await client.wait_closed()
             await run.ended()
-    assert patience.cancelled_caught is waits_for_its_clients(name)
-    is_cancelled = not patience.cancelled_caught and (name not in UVICORN or handler is is_busy)
-    if not patience.cancelled_caught:
+    assert scope.cancelled_caught is waits_for_its_clients(name)
+    is_cancelled = not scope.cancelled_caught and (name not in UVICORN or handler is is_busy)
+    if not scope.cancelled_caught:
         assert client.close_code == 1012
         assert client.close_reason == ("the server restarts" if name not in UVICORN else "")
     assert len(ended) == 1
@@ -954,16 +954,16 @@ async def test_a_server_that_stops_ends_every_handler(name: ServerName, handler:
     assert [type(error).__name__ in CANCELLED for error in run.raised] == [True] * is_cancelled
     assert [line for line in log.ours if line[0] != "DEBUG"] == []
     if name in UVICORN:
-        assert log.servers == list(IMPATIENCE if is_cancelled else ())
-    else:  # before Python 3.12 asyncio itself complains of the cancelled task of hypercorn
+        assert log.servers == list(CANCELLATION if is_cancelled else ())
+    else:  # before Python 3.12 asyncio itself logs the cancelled task of hypercorn
         assert {logger for logger, _ in log.servers} <= {"asyncio"}
     assert asyncio.all_tasks() == tasks
 
 
-async def test_a_server_that_stops_denies_whom_nobody_has_decided_on(name: ServerName) -> None:
+async def test_a_server_that_stops_denies_undecided_handshakes(name: ServerName) -> None:
     with logged() as log, anyio.fail_after(LIMIT):
         async with starting(name, grace=0.1) as host:
-            host.app = run = Run(endpoint(dawdles, policy=Policy(handshake_timeout=0.5)))
+            host.app = run = Run(endpoint(never_decides, policy=Policy(handshake_timeout=0.5)))
             connecting = asyncio.create_task(_denied(host))
             await run.started()
             host.stop()
@@ -985,20 +985,20 @@ async def _denied(host: Host) -> Seen | Bare:
 # --- the peer does not read ---
 
 SIZE: Final = 1 << 18
-MOST: Final = 64
-"""More messages of that size than the buffers of a connection on both sides take: so much memory it may cost."""
+MAX_SENT: Final = 64
+"""More messages of that size than the buffers of both sides hold: a connection must not take more memory."""
 
 
-async def test_a_peer_that_does_not_read_is_given_up(
+async def test_a_peer_that_does_not_read_is_closed(
     name: ServerName, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In hypercorn's trio worker, writing is shielded: nothing ends a handler there before its peer reads or goes."""
+    """The trio worker of hypercorn shields its writes: no handler ends there before its peer reads or disconnects."""
     monkeypatch.setattr("typedws._connection.session.CLOSE_TIMEOUT", 0.1)
     sent = 0
 
     async def floods(ws: Connection[Hears, Tick]) -> None:
         nonlocal sent
-        with noting_the_end():
+        with recording_the_end():
             while True:
                 await ws.send_text("x" * SIZE)
                 sent += 1
@@ -1007,12 +1007,12 @@ async def test_a_peer_that_does_not_read_is_given_up(
     end = endpoint(floods, policy=Policy(send_timeout=0.1))
     async with served(host, end) as (run, log), raw_client(host.port) as client:
         is_shielded = name == "trio"
-        with anyio.move_on_after(0.5 if is_shielded else LIMIT) as patience:
+        with anyio.move_on_after(0.5 if is_shielded else LIMIT) as scope:
             await run.ended()
-        assert patience.cancelled_caught is is_shielded
-        assert sent < MOST
-        last = await client.close_frame()  # it reads after all, up to the end
-    if name in UVICORN:  # which writes nothing behind what is not read
+        assert scope.cancelled_caught is is_shielded
+        assert sent < MAX_SENT
+        last = await client.close_frame()  # the client now reads, up to the end
+    if name in UVICORN:  # uvicorn writes nothing after data that is not read
         assert last is None
     else:
         assert last is not None

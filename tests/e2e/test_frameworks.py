@@ -1,4 +1,4 @@
-"""Inside the routes of Starlette, FastAPI and Litestar, on a real server, one line gives a typed connection."""
+"""Inside the routes of Starlette, FastAPI and Litestar, on a real server, one line makes a typed connection."""
 
 import json
 from collections.abc import Callable
@@ -82,12 +82,12 @@ async def decide(handshake: Handshake[Say, Said, Room]) -> Outcome:
 async def talk(connection: Connection[Say, Said, Room]) -> None:
     while True:
         try:
-            say = await connection.receive_model()
+            message = await connection.receive_model()
         except InvalidMessage as error:
             await connection.send_json({"problem": error.problem})
             continue
-        await connection.send_model(Said(text=say.text, room=connection.params.room))
-        if say.text == "bye":
+        await connection.send_model(Said(text=message.text, room=connection.params.room))
+        if message.text == "bye":
             return
 
 
@@ -99,13 +99,13 @@ async def test_a_typed_conversation(server: Server, framework: str) -> None:
     ):
         assert client.response is not None
         assert client.response.headers["X-Room"] == "lobby"
-        for say, answer in (
+        for message, answer in (
             ('{"text":"hello"}', {"text": "hello", "room": "lobby"}),
             ("{bad", {"problem": "malformed"}),
             (b"\xff", {"problem": "wrong_frame"}),
             ('{"text":"bye"}', {"text": "bye", "room": "lobby"}),
         ):
-            await client.send(say)
+            await client.send(message)
             assert json.loads(await client.recv()) == answer
         await client.wait_closed()
         assert (client.close_code, client.close_reason) == (4001, "bye")
@@ -149,7 +149,7 @@ async def send(ws: Socket) -> None:
         await ws.send_model(Said(text="tick" * 1000, room=ws.params.room))
 
 
-async def send_at_leisure(ws: Socket) -> None:
+async def send_with_checkpoints(ws: Socket) -> None:
     while True:
         await ws.send_text("tick")
         await anyio.lowlevel.checkpoint()
@@ -157,11 +157,11 @@ async def send_at_leisure(ws: Socket) -> None:
 
 async def send_watching(ws: Socket) -> None:
     async with ws.cancelled_on_disconnect():
-        await send_at_leisure(ws)
+        await send_with_checkpoints(ws)
 
 
 @in_every_framework
-@pytest.mark.parametrize("busy", [receive, send, send_at_leisure, send_watching], ids=lambda busy: busy.__name__)
+@pytest.mark.parametrize("busy", [receive, send, send_with_checkpoints, send_watching], ids=lambda busy: busy.__name__)
 @pytest.mark.parametrize("vanish", [RawClient.reset, RawClient.finish], ids=["reset", "FIN"])
 async def test_a_peer_that_vanishes(
     server: Server,
@@ -173,9 +173,9 @@ async def test_a_peer_that_vanishes(
         await ws.accept()
         await ws.send_text("go")
         try:
-            with pytest.raises(WebSocketDisconnect) as gone:
+            with pytest.raises(WebSocketDisconnect) as caught:
                 await busy(ws)
-            return gone.value
+            return caught.value
         finally:
             await ws.close()
 

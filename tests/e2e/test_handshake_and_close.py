@@ -28,7 +28,7 @@ Socket = WebSocket[Any, Any, Any]
 
 
 async def denial_of(served: Served[Any], path: str = "/") -> Response:
-    """Connect in vain, and give the response."""
+    """Try to connect, and return the response of the denial."""
     with pytest.raises(InvalidStatus) as denied:
         async with served.connect(path):
             pass
@@ -136,7 +136,7 @@ async def test_a_denied_connection_is_over_for_its_handler(server: Server) -> No
         assert (await served.result()).code == 1006
 
 
-async def test_path_query_and_headers_of_the_request_are_told(server: Server) -> None:
+async def test_path_query_and_headers_of_the_request_reach_the_handler(server: Server) -> None:
     async def handler(ws: Socket) -> Denied:
         assert (ws.url.path, ws.url.query) == ("/room/café", "a=1&b=%C3%A9")
         assert dict(ws.query_params) == {"a": "1", "b": "é"}
@@ -227,14 +227,14 @@ async def test_the_client_sees_our_close_code_and_reason(server: Server, code: i
 
 
 async def disconnect_of(ws: Socket) -> WebSocketDisconnect:
-    """Accept, receive until the client goes, and give the exception that tells it; closing afterwards does nothing."""
+    """Accept, receive until the client disconnects, and return the exception. Check that a close then does nothing."""
     await ws.accept()
-    with pytest.raises(WebSocketDisconnect) as gone:
+    with pytest.raises(WebSocketDisconnect) as caught:
         while True:
             await ws.receive_text()
-    told = gone.value
-    assert await ws.close(1011, "too late") == Closed(told.code, told.reason, told.closed_by)
-    return told
+    error = caught.value
+    assert await ws.close(1011, "too late") == Closed(error.code, error.reason, error.closed_by)
+    return error
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, ""), (4001, "bye"), (3000, LONGEST_REASON)])
@@ -242,16 +242,16 @@ async def test_the_handler_sees_the_close_code_and_reason_of_the_client(server: 
     async with serving(server, disconnect_of) as served:
         async with served.connect() as client:
             await client.close(code, reason)
-        told = await served.result()
-        assert (told.code, told.reason, told.closed_by) == (code, reason, "peer")
+        error = await served.result()
+        assert (error.code, error.reason, error.closed_by) == (code, reason, "peer")
 
 
 async def test_an_empty_close_frame_is_1005(server: Server) -> None:
     async with serving(server, disconnect_of) as served, raw_client(served.port) as client:
         client.send(frame(Opcode.CLOSE))
         assert (await client.close_frame()) is not None
-        told = await served.result()
-        assert (told.code, told.reason, told.closed_by) == (1005, "", "peer")
+        error = await served.result()
+        assert (error.code, error.reason, error.closed_by) == (1005, "", "peer")
 
 
 async def test_messages_before_our_close_arrive(server: Server) -> None:
@@ -274,7 +274,7 @@ async def iterate_to_the_end(client: Any) -> AsyncIterator[str]:
         pass
 
 
-async def test_the_end_of_the_server_is_told_to_both(server: Server) -> None:
+async def test_both_sides_see_that_the_server_stops(server: Server) -> None:
     async with (
         running(server.implementation) as other,
         serving(other, disconnect_of) as served,
@@ -283,8 +283,8 @@ async def test_the_end_of_the_server_is_told_to_both(server: Server) -> None:
         other.stop()
         await client.wait_closed()
         assert client.close_code == 1012
-        told = await served.result()
-        assert (told.code, told.closed_by) == (1012, "server")
+        error = await served.result()
+        assert (error.code, error.closed_by) == (1012, "server")
 
 
 # --- peers that vanish ---
@@ -318,12 +318,12 @@ async def test_a_peer_that_vanishes_ends_a_receive(
 ) -> None:
     async def handler(ws: Socket) -> WebSocketDisconnect:
         await ws.accept()
-        with pytest.raises(WebSocketDisconnect) as gone:
+        with pytest.raises(WebSocketDisconnect) as caught:
             await receive(ws)
         with pytest.raises(WebSocketDisconnect):
             await receive(ws)
         await ws.close()
-        return gone.value
+        return caught.value
 
     async with serving(server, handler) as served, raw_client(served.port) as client:
         vanish(client)
@@ -370,9 +370,9 @@ async def test_a_peer_that_vanishes_ends_a_handler_that_sends(
     async def handler(ws: Socket) -> WebSocketDisconnect:
         await ws.accept()
         try:
-            with pytest.raises(WebSocketDisconnect) as gone:
+            with pytest.raises(WebSocketDisconnect) as caught:
                 await send(ws)
-            return gone.value
+            return caught.value
         finally:
             await ws.close()
 
@@ -412,11 +412,11 @@ async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
     async def handler(ws: Socket) -> WebSocketDisconnect:
         await ws.accept()
         await ws.send_text("go")
-        with pytest.raises(WebSocketDisconnect) as gone:
+        with pytest.raises(WebSocketDisconnect) as caught:
             async with ws.cancelled_on_disconnect():
                 await busy(ws)
         await ws.close()
-        return gone.value
+        return caught.value
 
     async with serving(server, handler) as served, raw_client(served.port) as client:
         assert await client.next_frame()
@@ -427,21 +427,21 @@ async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
 
 async def waits_then_hears(ws: Socket) -> tuple[int, list[str]]:
     await ws.accept()
-    with pytest.raises(WebSocketDisconnect) as gone:
+    with pytest.raises(WebSocketDisconnect) as caught:
         async with ws.cancelled_on_disconnect():
             await wait(ws)
-    return gone.value.code, [text async for text in ws.iter_text()]
+    return caught.value.code, [text async for text in ws.iter_text()]
 
 
 async def waits_for_three(ws: Socket) -> int:
     await ws.accept()
-    with pytest.raises(WebSocketDisconnect) as gone:
+    with pytest.raises(WebSocketDisconnect) as caught:
         async with ws.cancelled_on_disconnect(max_pending=3):
             await wait(ws)
-    return gone.value.code
+    return caught.value.code
 
 
-async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept(server: Server) -> None:
+async def test_messages_to_a_handler_that_does_not_receive_are_kept(server: Server) -> None:
     async with serving(server, waits_then_hears) as served:
         async with served.connect() as client:
             for number in range(10):
@@ -450,7 +450,7 @@ async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept(ser
         assert await served.result() == (4001, [str(number) for number in range(10)])
 
 
-async def test_a_client_that_says_too_much_to_a_handler_that_does_not_receive_is_closed_with_1008(
+async def test_too_many_messages_to_a_handler_that_does_not_receive_close_with_1008(
     server: Server,
 ) -> None:
     async with serving(server, waits_for_three) as served, served.connect() as client:
@@ -487,25 +487,25 @@ async def close(ws: Socket) -> object:
 @pytest.mark.parametrize(
     "decide", [accept, deny, deny_with_a_response, deny_with_a_stream, close], ids=lambda decide: decide.__name__
 )
-async def test_a_peer_that_vanishes_before_the_decision_is_no_surprise(
+async def test_a_decision_after_the_peer_vanished_does_not_fail(
     server: Server, vanish: Callable[[RawClient], None], decide: Handler[object]
 ) -> None:
-    arrived, gone = anyio.Event(), anyio.Event()
+    arrived, vanished = anyio.Event(), anyio.Event()
 
     async def handler(ws: Socket) -> object:
         arrived.set()
-        await gone.wait()
+        await vanished.wait()
         return await decide(ws)
 
     async with serving(server, handler) as served, raw_client(served.port, is_patient=False) as client:
         await arrived.wait()
         vanish(client)
         await round_trip(served.port)
-        gone.set()
+        vanished.set()
         assert isinstance(await served.result(), Closed | Denied)
 
 
-async def test_a_client_that_answers_no_ping_is_gone(server: Server) -> None:
+async def test_a_client_that_answers_no_ping_is_disconnected(server: Server) -> None:
     async with (
         running(server.implementation, ws_ping_interval=0.05, ws_ping_timeout=0.05) as other,
         serving(other, disconnect_of) as served,

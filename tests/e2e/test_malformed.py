@@ -1,5 +1,7 @@
-"""Whatever a peer sends, on a real server: a message that is wrong is an `InvalidMessage` and the connection goes on;
-a frame that is wrong is a disconnect, told by the server.
+"""Whatever a peer sends to a real server, the handler gets a defined exception.
+
+A wrong message is an `InvalidMessage`, and the connection goes on. A wrong frame is a disconnect, which the server
+reports.
 """
 
 from functools import partial
@@ -77,7 +79,7 @@ VALUES: Final[list[Handler[None]]] = [iterate_values, receive_values]
 
 
 def answering(read: Handler[None]) -> Handler[int]:
-    """Accept; answer each `InvalidMessage` with what it says, and go on; give the code with which the client went."""
+    """Accept, answer each `InvalidMessage` with its problem, and go on. Return the close code of the client."""
 
     async def handler(ws: AnySocket) -> int:
         await ws.accept()
@@ -95,7 +97,7 @@ def answering(read: Handler[None]) -> Handler[int]:
 
 
 class Wrong(NamedTuple):
-    """A message that is wrong in some mode, whether as a value too or only as an order, and its answer."""
+    """A message that is wrong in some mode, and its answer. With ``is_value``, it is a valid value but not an order."""
 
     mode: str
     message: Message
@@ -157,7 +159,7 @@ async def ask(client: ClientConnection, message: Message) -> object:
 
 @pytest.mark.parametrize("read", [*MODELS, *VALUES], ids=lambda read: read.__name__)
 @pytest.mark.parametrize("mode", VALID)
-async def test_a_wrong_message_is_told_and_the_connection_goes_on(
+async def test_a_wrong_message_is_reported_and_the_connection_goes_on(
     server: Server, mode: str, read: Handler[None]
 ) -> None:
     wrong_here = {
@@ -214,7 +216,7 @@ async def receive_bytes(ws: AnySocket) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_the_other_kind_of_frame_is_told_and_the_connection_goes_on(
+async def test_the_other_kind_of_frame_is_reported_and_the_connection_goes_on(
     server: Server, read: Handler[None], good: Message, bad: tuple[Message, ...]
 ) -> None:
     async with serving(server, answering(read)) as served, served.connect() as client:
@@ -236,7 +238,7 @@ SIZED: Final[dict[str, tuple[Message, Message]]] = {
 
 
 @pytest.mark.parametrize("size", SIZED)
-async def test_a_message_beyond_the_limit_is_told_and_the_connection_goes_on(server: Server, size: str) -> None:
+async def test_a_message_beyond_the_limit_is_reported_and_the_connection_goes_on(server: Server, size: str) -> None:
     fitting, too_big = SIZED[size]
     read = receive_text if isinstance(fitting, str) else receive_bytes
     async with (
@@ -251,7 +253,7 @@ async def test_a_message_beyond_the_limit_is_told_and_the_connection_goes_on(ser
 
 @pytest.mark.parametrize("read", [*MODELS, *VALUES], ids=lambda read: read.__name__)
 @pytest.mark.parametrize("mode", VALID)
-async def test_the_limit_holds_for_models_and_values_too(server: Server, mode: str, read: Handler[None]) -> None:
+async def test_the_limit_applies_to_models_and_values_too(server: Server, mode: str, read: Handler[None]) -> None:
     mount = of(partial(WebSocket[Order, Order], mode=mode, max_message_size=64))
     wrong_kind = b"x" * 65 if mode == "text" else "x" * 65
     async with serving(server, answering(read), mount) as served, served.connect() as client:
@@ -260,11 +262,11 @@ async def test_the_limit_holds_for_models_and_values_too(server: Server, mode: s
             assert await ask(client, VALID[mode]) == "tea"
 
 
-# --- frames that no client of good manners sends ---
+# --- frames that no correct client sends ---
 
 
 class Bad(NamedTuple):
-    """What is sent, and the close codes that fit it."""
+    """The bytes to send, and the close codes that fit them."""
 
     frames: bytes
     codes: frozenset[int]
@@ -309,20 +311,20 @@ async def send_for_ever(ws: AnySocket) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def send_for_ever_watching(ws: AnySocket) -> None:
+async def watch_and_send_for_ever(ws: AnySocket) -> None:
     async with ws.cancelled_on_disconnect():
         await send_for_ever(ws)
 
 
 def ending(talk: Handler[None]) -> Handler[WebSocketDisconnect]:
-    """Accept, talk until a disconnect, and give it; closing afterwards does nothing."""
+    """Accept, talk until a disconnect, and return it. Closing afterwards does nothing."""
 
     async def handler(ws: AnySocket) -> WebSocketDisconnect:
         await ws.accept()
         try:
-            with pytest.raises(WebSocketDisconnect) as gone:
+            with pytest.raises(WebSocketDisconnect) as caught:
                 await talk(ws)
-            return gone.value
+            return caught.value
         finally:
             await ws.close()
 
@@ -330,7 +332,7 @@ def ending(talk: Handler[None]) -> Handler[WebSocketDisconnect]:
 
 
 async def answer_to(bad: Bad, client: RawClient) -> int:
-    """Send bad frames, and give the code of the close frame that answers; 1006 where the connection just ends."""
+    """Send bad frames, and return the code of the close frame that answers, or 1006 if the connection just ends."""
     client.send(bad.frames)
     answer = await client.close_frame()
     return 1006 if answer is None else answer.close_code
@@ -338,19 +340,23 @@ async def answer_to(bad: Bad, client: RawClient) -> int:
 
 @bad_frames
 @pytest.mark.parametrize("talk", [receive_text, receive, wait_for_ever], ids=lambda talk: talk.__name__)
-async def test_a_bad_frame_is_a_disconnect_for_who_receives(server: Server, bad: Bad, talk: Handler[None]) -> None:
+async def test_a_bad_frame_is_a_disconnect_for_a_handler_that_receives(
+    server: Server, bad: Bad, talk: Handler[None]
+) -> None:
     async with (
         serving(server, ending(talk), of(WebSocket[Order, Order])) as served,
         raw_client(served.port) as client,
     ):
-        # wsproto parses most of what is bad as the end of the connection, which uvicorn then answers with no frame.
+        # wsproto parses most bad frames as the end of the connection, which uvicorn then answers without a frame.
         assert await answer_to(bad, client) in bad.codes | ({1006} if server.implementation == "wsproto" else set())
         assert (await served.result()).code in bad.codes
 
 
 @bad_frames
-@pytest.mark.parametrize("talk", [send_for_ever, send_for_ever_watching], ids=lambda talk: talk.__name__)
-async def test_a_bad_frame_is_a_disconnect_for_who_sends(server: Server, bad: Bad, talk: Handler[None]) -> None:
+@pytest.mark.parametrize("talk", [send_for_ever, watch_and_send_for_ever], ids=lambda talk: talk.__name__)
+async def test_a_bad_frame_is_a_disconnect_for_a_handler_that_sends(
+    server: Server, bad: Bad, talk: Handler[None]
+) -> None:
     async with serving(server, ending(talk)) as served, raw_client(served.port) as client:
         assert await client.next_frame()
         await answer_to(bad, client)
@@ -358,7 +364,7 @@ async def test_a_bad_frame_is_a_disconnect_for_who_sends(server: Server, bad: Ba
 
 
 @pytest.mark.parametrize(
-    "talk", [receive_text, wait_for_ever, send_for_ever, send_for_ever_watching], ids=lambda talk: talk.__name__
+    "talk", [receive_text, wait_for_ever, send_for_ever, watch_and_send_for_ever], ids=lambda talk: talk.__name__
 )
 async def test_a_frame_beyond_the_limit_of_the_server_is_a_disconnect(server: Server, talk: Handler[None]) -> None:
     async with (

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 def accepted(echo: Echo) -> Handler[int]:
-    """Accept, echo until the client goes, and give the code with which it went."""
+    """Accept, echo until the client disconnects, and return its close code."""
 
     async def handler(ws: AnySocket) -> int:
         await ws.accept()

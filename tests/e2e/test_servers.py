@@ -1,4 +1,4 @@
-"""Every server runs in a process of its own, serves the application that a test names, tells of it, and stops."""
+"""Every server runs in a process of its own, serves the application that a test names, reports on it, and stops."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def upper(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer in capitals, and report how the client left."""
+    """Answer in capitals, and report that the client disconnected."""
     await receive()
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
@@ -23,12 +23,12 @@ async def upper(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 async def fails(scope: Scope, receive: Receive, send: Send) -> None:
-    """Fail as an application may."""
+    """Raise, as an application may."""
     raise LookupError
 
 
 @pytest.mark.parametrize(("name", "loop"), [(name, loop) for name in SERVERS for loop in LOOPS[name]])
-async def test_a_server_serves_what_a_test_names_and_tells_of_it(name: ServerName, loop: Loop) -> None:
+async def test_a_server_serves_the_named_application_and_reports_on_it(name: ServerName, loop: Loop) -> None:
     async with running_server(name, f"{__name__}:upper", loop=loop) as server:
         async with server.run() as run:
             async with connect(run.url(), proxy=None) as client:

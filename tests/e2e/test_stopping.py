@@ -1,4 +1,4 @@
-"""A server that is stopped ends as the table says, whatever its handlers do."""
+"""A server that is stopped ends its connections as the table says, whatever the handlers do."""
 
 import pytest
 

@@ -1,7 +1,7 @@
-"""Each switch of the harness, compared with the servers that it was taken from: an application sees and does the same.
+"""Each switch of the harness, compared with the servers that it imitates: an application sees and does the same.
 
-It tells what it sees on a real server, in process with the switch, and in process without, where it must see something
-else, or the switch would do nothing.
+The application reports what it sees on a real server, in process with the switch, and in process without it. Without
+the switch it must see something else, or the switch would do nothing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.anyio
 
 Facts = dict[str, Any]
 
-told: Final[ContextVar[list[Facts]]] = ContextVar("told")
+facts_of_test: Final[ContextVar[list[Facts]]] = ContextVar("told")
 
 
-def tell(**facts: Any) -> None:
-    """Tell the test what is seen: in its own process, or from another one."""
+def report_facts(**facts: Any) -> None:
+    """Report facts to the test, from its own process or from another one."""
     try:
-        told.get().append(facts)
+        facts_of_test.get().append(facts)
     except LookupError:
         report("seen", **facts)
 
@@ -43,45 +43,45 @@ async def accept(receive: Receive, send: Send) -> None:
 
 
 async def sends_on(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send after the client has left."""
+    """Send after the client has disconnected."""
     await accept(receive, send)
     await receive()
     try:
         for _ in range(3):
             await send({"type": "websocket.send", "text": "still there?"})
     except OSError:
-        tell(sends="fail")
+        report_facts(sends="fail")
     else:
-        tell(sends="are lost")
+        report_facts(sends="are lost")
 
 
 async def denies(scope: Scope, receive: Receive, send: Send) -> None:
     await WebSocket(scope, receive, send).deny(401)
-    tell(extension="websocket.http.response" in (scope.get("extensions") or {}))
+    report_facts(extension="websocket.http.response" in (scope.get("extensions") or {}))
 
 
-async def gives_a_reason(scope: Scope, receive: Receive, send: Send) -> None:
+async def closes_with_a_reason(scope: Scope, receive: Receive, send: Send) -> None:
     await accept(receive, send)
     await send({"type": "websocket.close", "code": 4001, "reason": "bye"})
-    tell(closes=4001)
+    report_facts(closes=4001)
 
 
 async def waits(scope: Scope, receive: Receive, send: Send) -> None:
-    """Wait for whatever a shutdown brings."""
+    """Wait, and report what a shutdown of the server does."""
     await accept(receive, send)
     try:
         event = await receive()
     except BaseException:
-        tell(shutdown="cancelled")
+        report_facts(shutdown="cancelled")
         raise
-    tell(shutdown=event["type"])
+    report_facts(shutdown=event["type"])
 
 
-async def hears(scope: Scope, receive: Receive, send: Send) -> None:
+async def receives(scope: Scope, receive: Receive, send: Send) -> None:
     await accept(receive, send)
     for _ in range(2):
         event = await receive()
-        tell(keys=sorted(name for name in ("bytes", "text") if name in event))
+        report_facts(keys=sorted(name for name in ("bytes", "text") if name in event))
     await send({"type": "websocket.close", "code": 1000})
 
 
@@ -94,7 +94,7 @@ async def leaves(ws: Client, stop: Callable[[], None]) -> None:
     await ws.close()
 
 
-async def listens(ws: Client, stop: Callable[[], None]) -> Facts:
+async def waits_for_the_close(ws: Client, stop: Callable[[], None]) -> Facts:
     if isinstance(ws, TestConnection):
         await settle()
         return {"reason": ws.end and ws.end.reason}
@@ -107,7 +107,7 @@ async def stops_the_server(ws: Client, stop: Callable[[], None]) -> None:
     stop()
 
 
-async def speaks(ws: Client, stop: Callable[[], None]) -> None:
+async def sends(ws: Client, stop: Callable[[], None]) -> None:
     for message in ("text", b"bytes"):
         if isinstance(ws, ClientConnection):
             await ws.send(message)
@@ -118,14 +118,14 @@ async def speaks(ws: Client, stop: Callable[[], None]) -> None:
 
 
 class Case(NamedTuple):
-    """A switch, the servers that it was taken from, and a scene in which it shows."""
+    """A switch, the servers that it imitates, and a scene in which it has an effect."""
 
     switch: ServerBehaviour
     servers: tuple[ServerName, ...]
     app: ASGIApp
     play: Callable[[Client, Callable[[], None]], Awaitable[Facts | None]]
     facts: int = 1
-    """How often the application tells something."""
+    """The number of reports of the application."""
 
 
 CASES: Final[Mapping[str, Case]] = {
@@ -136,18 +136,20 @@ CASES: Final[Mapping[str, Case]] = {
         leaves,
     ),
     "no_denial_extension": Case(ServerBehaviour(no_denial_extension=True), ("daphne",), denies, leaves),
-    "no_close_reason": Case(ServerBehaviour(no_close_reason=True), ("daphne",), gives_a_reason, listens),
+    "no_close_reason": Case(
+        ServerBehaviour(no_close_reason=True), ("daphne",), closes_with_a_reason, waits_for_the_close
+    ),
     "cancelled_at_shutdown": Case(
         ServerBehaviour(cancelled_at_shutdown=True), ("hypercorn-asyncio",), waits, stops_the_server
     ),
     "both_data_keys": Case(
-        ServerBehaviour(both_data_keys=True), ("hypercorn-asyncio", "hypercorn-trio"), hears, speaks, 2
+        ServerBehaviour(both_data_keys=True), ("hypercorn-asyncio", "hypercorn-trio"), receives, sends, 2
     ),
 }
 
 
 @pytest.mark.parametrize(("name", "server"), [(name, each) for name, case in CASES.items() for each in case.servers])
-async def test_a_switch_does_as_the_server_does(name: str, server: ServerName) -> None:
+async def test_a_switch_behaves_like_its_servers(name: str, server: ServerName) -> None:
     case = CASES[name]
     real = await on_a_server(case, server)
     assert await in_process(case, case.switch) == real
@@ -155,7 +157,7 @@ async def test_a_switch_does_as_the_server_does(name: str, server: ServerName) -
 
 
 async def on_a_server(case: Case, name: ServerName) -> list[Facts]:
-    """Play a scene on a real server, and give what both ends tell."""
+    """Play a scene on a real server, and return what both ends report."""
     app = f"{__name__}:{getattr(case.app, '__name__', '')}"
     async with running_server(name, loop=LOOPS[name][-1]) as server, server.run(app) as run:
         seen = await over_a_socket(case, server, run)
@@ -176,9 +178,9 @@ async def over_a_socket(case: Case, server: RunningServer, run: Run) -> list[Fac
 
 
 async def in_process(case: Case, server: ServerBehaviour) -> list[Facts]:
-    """Play a scene on the harness, and give what both ends tell."""
+    """Play a scene on the harness, and return what both ends report."""
     facts: list[Facts] = []
-    token = told.set(facts)
+    token = facts_of_test.set(facts)
     try:
         async with connect(case.app, server=server) as ws:
             if seen := await case.play(ws, ws.shut_down_server):
@@ -187,5 +189,5 @@ async def in_process(case: Case, server: ServerBehaviour) -> list[Facts]:
     except ConnectionDenied as denied:
         facts.append({"status": denied.status})
     finally:
-        told.reset(token)
+        facts_of_test.reset(token)
     return facts

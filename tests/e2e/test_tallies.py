@@ -1,4 +1,4 @@
-"""What counts losses finds them."""
+"""A tally counts every kind of loss."""
 
 from tests.e2e.tallies import Tally
 

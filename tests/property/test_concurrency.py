@@ -1,4 +1,4 @@
-"""Whatever tasks are cancelled, and whenever: no message is lost, doubled or overtaken, in either direction."""
+"""Whichever tasks are cancelled, and whenever: no message is lost, duplicated or reordered, in either direction."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,29 +17,29 @@ from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
 
-relaxed = settings(
+thorough = settings(
     deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
 
 class Server:
-    """Keeps what arrives until somebody receives it, and waits a little before it writes."""
+    """Keeps events until they are received, and waits some turns of the event loop before it writes."""
 
     def __init__(self, delays: list[int] | None = None) -> None:
         self.events: deque[Event] = deque([CONNECT])
-        self.arrival = anyio.Event()
+        self.has_event = anyio.Event()
         self.sent: list[str] = []
         self.delays = deque(delays or [])
 
-    def delivers(self, event: Event) -> None:
+    def deliver(self, event: Event) -> None:
         self.events.append(event)
-        self.arrival.set()
-        self.arrival = anyio.Event()
+        self.has_event.set()
+        self.has_event = anyio.Event()
 
     async def receive(self) -> Event:
         await anyio.lowlevel.checkpoint()
         while not self.events:
-            await self.arrival.wait()
+            await self.has_event.wait()
         return self.events.popleft()
 
     async def send(self, event: Event) -> None:
@@ -71,18 +71,18 @@ def number_in(message: Any) -> int:
 
 
 @given(st.lists(st.sampled_from(STEPS), max_size=30))
-@relaxed
+@thorough
 async def test_a_cancelled_receive_loses_no_message(steps: list[str]) -> None:
     server = Server()
     ws = await server.accepted()
-    heard: list[int] = []
+    received: list[int] = []
     delivered = 0
     cancels: list[anyio.CancelScope] = []
     watching: list[Any] = []
 
-    async def hear(receive: Callable[[AnyWebSocket], Any], cancel: anyio.CancelScope) -> None:
+    async def receive_one(receive: Callable[[AnyWebSocket], Any], cancel: anyio.CancelScope) -> None:
         with cancel, suppress(ConcurrentReceive):
-            heard.append(number_in(await receive(ws)))
+            received.append(number_in(await receive(ws)))
 
     async def watch(stop: anyio.Event) -> None:
         with suppress(ConcurrentReceive):
@@ -93,7 +93,7 @@ async def test_a_cancelled_receive_loses_no_message(steps: list[str]) -> None:
         async with anyio.create_task_group() as tasks:
             for step in steps:
                 if step == "deliver":
-                    server.delivers(text(str(delivered)))
+                    server.deliver(text(str(delivered)))
                     delivered += 1
                 elif step == "cancel":
                     for cancel in cancels:
@@ -108,14 +108,14 @@ async def test_a_cancelled_receive_loses_no_message(steps: list[str]) -> None:
                         stop.set()
                 else:
                     cancels.append(anyio.CancelScope())
-                    tasks.start_soon(hear, RECEIVES[step], cancels[-1])
+                    tasks.start_soon(receive_one, RECEIVES[step], cancels[-1])
             for stop in watching:
                 stop.set()
             for cancel in cancels:
                 cancel.cancel()
-        while len(heard) < delivered:
-            heard.append(number_in(await ws.receive_text()))
-    assert heard == list(range(delivered))
+        while len(received) < delivered:
+            received.append(number_in(await ws.receive_text()))
+    assert received == list(range(delivered))
 
 
 SENDS: list[Callable[[AnyWebSocket, int], Any]] = [
@@ -131,8 +131,8 @@ SENDS: list[Callable[[AnyWebSocket, int], Any]] = [
     st.lists(st.integers(0, 4)),
     st.integers(0, 4),
 )
-@relaxed
-async def test_sends_go_out_in_the_order_of_the_calls_whoever_is_cancelled(
+@thorough
+async def test_sends_keep_the_order_of_the_calls_whichever_are_cancelled(
     plan: list[tuple[int, str]], delays: list[int], pause: int
 ) -> None:
     server = Server()
@@ -141,19 +141,19 @@ async def test_sends_go_out_in_the_order_of_the_calls_whoever_is_cancelled(
     cancelled: set[int] = set()
 
     async with anyio.create_task_group() as tasks:
-        for number, (method, fate) in enumerate(plan):
+        for number, (method, then) in enumerate(plan):
             cancel = anyio.CancelScope()
 
-            async def say(number: int = number, method: int = method, cancel: anyio.CancelScope = cancel) -> None:
+            async def send_one(number: int = number, method: int = method, cancel: anyio.CancelScope = cancel) -> None:
                 with cancel:
                     await SENDS[method](ws, number)
                 if cancel.cancelled_caught:
                     cancelled.add(number)
 
-            await tasks.start(started, say)
+            await tasks.start(started, send_one)
             for _ in range(pause):
                 await anyio.lowlevel.checkpoint()
-            if fate == "cancel":
+            if then == "cancel":
                 cancel.cancel()
     numbers = [int(data) for data in server.sent]
     assert numbers == sorted(numbers), "none overtook another"
@@ -163,6 +163,6 @@ async def test_sends_go_out_in_the_order_of_the_calls_whoever_is_cancelled(
 
 
 async def started(run: Callable[[], Any], *, task_status: anyio.abc.TaskStatus[None]) -> None:
-    """Say that the task runs, so that the calls are made in order, and run it."""
+    """Report that the task has started, so that the calls are made in order, and run it."""
     task_status.started()
     await run()

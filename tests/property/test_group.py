@@ -1,7 +1,7 @@
-"""Whoever joins, leaves, stalls or fails: each member hears in order what was said to it, or it is counted.
+"""Whichever members join, leave, stall or fail: each receives its messages in order, and missed ones are counted.
 
-A plan is a list of steps against one group, each with a number that picks a member or says how often. The model is no
-more than a list for each member: what was said while it was one.
+A plan is a list of steps against one group, each with a number that selects a member or a repetition. The model is a
+list for each member: the messages that were sent to the group while it was a member.
 """
 
 from contextlib import suppress
@@ -21,7 +21,7 @@ from typedws.websockets import WebSocket
 
 pytestmark = pytest.mark.anyio
 
-relaxed = settings(
+thorough = settings(
     deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
@@ -36,18 +36,18 @@ class Failure(Exception):
 
 
 class Client:
-    """One connection, its handler, and the model of it: what was said while it was a member."""
+    """One connection, its handler, and its model: the messages sent to the group while it was a member."""
 
     def __init__(self, *, pauses: bool) -> None:
-        self.said: list[int] = []
-        self.heard: list[int] = []
+        self.sent: list[int] = []
+        self.received: list[int] = []
         self.member: Member | None = None
-        self.is_cut_off = False
-        """Whether it may have lost messages otherwise than by its policy: it failed, or its handler did."""
+        self.may_miss_messages = False
+        """Whether it may have lost messages for another reason than the policy: it failed, or its handler did."""
         self._pauses = pauses
         self._may_read = anyio.Event()
         self._may_read.set()
-        self._is_gone = False
+        self._is_lost = False
         self._leaves = anyio.Event()
 
     def stall(self) -> None:
@@ -58,15 +58,15 @@ class Client:
         self._may_read.set()
 
     def fail(self) -> None:
-        self.is_cut_off = self._is_gone = True
+        self.may_miss_messages = self._is_lost = True
         self.resume()
 
     def fall(self) -> None:
-        self.is_cut_off = True
+        self.may_miss_messages = True
         self._leaves.set()
 
     def leave(self) -> None:
-        self.resume()  # or it would take five seconds
+        self.resume()  # Otherwise leaving would take five seconds.
         self._leaves.set()
 
     async def receive(self) -> Event:
@@ -79,20 +79,20 @@ class Client:
             await anyio.lowlevel.checkpoint()
         while not self._may_read.is_set():
             await self._may_read.wait()
-        if self._is_gone:
+        if self._is_lost:
             raise OSError
-        self.heard.append(int(message["text"]))
+        self.received.append(int(message["text"]))
 
     async def attend(self, group: Group[int], ws: AnyWebSocket) -> None:
         with suppress(Failure, WebSocketDisconnect):
             async with group.joined(ws) as self.member:
                 await self._leaves.wait()
-                if self.is_cut_off:
+                if self.may_miss_messages:
                     raise Failure
 
 
-class Play:
-    """A group, the connections that were ever in it, and the senders under way."""
+class Run:
+    """A group, all connections that have been in it, and the running sends."""
 
     def __init__(self, policy: Overflow, max_pending: int) -> None:
         self.policy = policy
@@ -100,7 +100,7 @@ class Play:
             max_pending=max_pending, on_overflow=policy, key=key_of if policy == "conflate" else None
         )
         self.clients: dict[AnyWebSocket, Client] = {}
-        self.said = 0
+        self.sent = 0
         self.cancels: list[anyio.CancelScope] = []
         self.is_any_cancelled = False
         self.senders = 0
@@ -119,14 +119,14 @@ class Play:
                 cancel.cancel()
         elif name == "send":
             for _ in range(number + 1):
-                await tasks.start(self.say, {})
+                await tasks.start(self.send, {})
         elif name == "stall_all":
             for client in self.clients.values():
                 client.stall()
         elif ws is not None and name == "send_to":
-            await tasks.start(self.say, {"to": [ws]})
+            await tasks.start(self.send, {"to": [ws]})
         elif ws is not None and name == "send_all_but":
-            await tasks.start(self.say, {"exclude": ws})
+            await tasks.start(self.send, {"exclude": ws})
         elif ws is not None:
             getattr(self.clients[ws], name)()
 
@@ -137,39 +137,40 @@ class Play:
         self.clients[ws] = client
         tasks.start_soon(client.attend, self.group, ws)
 
-    async def say(self, who: dict[str, Any], *, task_status: anyio.abc.TaskStatus[None]) -> None:
-        number = self.said
-        self.said += 1
-        meant = [ws for ws in self.group if ws in who.get("to", [ws]) and ws is not who.get("exclude")]
-        for ws in meant:
-            self.clients[ws].said.append(number)  # type: ignore[index] # they are ours
+    async def send(self, recipients: dict[str, Any], *, task_status: anyio.abc.TaskStatus[None]) -> None:
+        number = self.sent
+        self.sent += 1
+        expected = [ws for ws in self.group if ws in recipients.get("to", [ws]) and ws is not recipients.get("exclude")]
+        for ws in expected:
+            self.clients[ws].sent.append(number)  # type: ignore[index] # all are of this test
         self.cancels.append(anyio.CancelScope())
         task_status.started()
         self.senders += 1
         with self.cancels[-1]:
-            assert await self.group.send(number, **who) <= len(meant)
+            assert await self.group.send(number, **recipients) <= len(expected)
         self.senders -= 1
 
     def check(self, client: Client) -> None:
-        """Hold a member that has left to what its policy promises."""
-        member, said, heard = client.member, client.said, client.heard
+        """Assert what the policy promises for a member that has left."""
+        member, sent, received = client.member, client.sent, client.received
         assert member is not None
         assert member.pending == 0
-        assert member.sent == len(heard)
-        assert member.sent + member.dropped <= len(said)
-        is_withdrawn = self.policy == "block" and self.is_any_cancelled  # by a sender that waited for room
+        assert member.sent == len(received)
+        assert member.sent + member.dropped <= len(sent)
+        # A sender that is cancelled while it waits for room withdraws its message.
+        is_withdrawn = self.policy == "block" and self.is_any_cancelled
         if not is_withdrawn:
-            assert member.sent + member.dropped == len(said), "all are counted"
+            assert member.sent + member.dropped == len(sent), "all are counted"
         if self.policy == "conflate":
             for key in range(KEYS):
-                of_key = [number for number in said if key_of(number) == key]
-                assert is_in_order([number for number in heard if key_of(number) == key], of_key)
+                of_key = [number for number in sent if key_of(number) == key]
+                assert is_in_order([number for number in received if key_of(number) == key], of_key)
         else:
-            assert is_in_order(heard, said)
+            assert is_in_order(received, sent)
         if self.policy in ("close", "block") and not is_withdrawn:
-            assert heard == said[: len(heard)], "there is no gap"
-        if self.policy == "drop_oldest" and not client.is_cut_off:
-            assert heard[-1:] == said[-1:], "the last one is never dropped"
+            assert received == sent[: len(received)], "there is no gap"
+        if self.policy == "drop_oldest" and not client.may_miss_messages:
+            assert received[-1:] == sent[-1:], "the last one is never dropped"
 
     def check_all(self) -> None:
         for client in self.clients.values():
@@ -187,10 +188,10 @@ def key_of(number: int) -> int:
     return number % KEYS
 
 
-def is_in_order(heard: list[int], said: list[int]) -> bool:
-    """Whether all that was heard was said, in this order."""
-    rest = iter(said)
-    return all(number in rest for number in heard)
+def is_in_order(received: list[int], sent: list[int]) -> bool:
+    """Whether all received messages were sent, in this order."""
+    rest = iter(sent)
+    return all(number in rest for number in received)
 
 
 @given(
@@ -198,19 +199,19 @@ def is_in_order(heard: list[int], said: list[int]) -> bool:
     st.integers(1, 3),
     st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=5, max_size=60),
 )
-@relaxed
-async def test_each_member_hears_in_order_what_was_said_to_it_or_it_is_counted(
+@thorough
+async def test_each_member_receives_its_messages_in_order_and_missed_ones_are_counted(
     policy: Overflow, max_pending: int, steps: list[tuple[str, int]]
 ) -> None:
-    play = Play(policy, max_pending)
+    run = Run(policy, max_pending)
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             for name, number in [("join", 0), ("join", 1), ("settle", 0), *steps]:
-                await play.step(tasks, name, number)
-            for client in play.clients.values():
+                await run.step(tasks, name, number)
+            for client in run.clients.values():
                 client.resume()
-            while play.senders:  # what waits for room has it now
+            while run.senders:  # Those that wait for room get it now.
                 await anyio.lowlevel.checkpoint()
-            for client in play.clients.values():
+            for client in run.clients.values():
                 client.leave()
-    play.check_all()
+    run.check_all()

@@ -1,4 +1,4 @@
-"""The law of ``typedws._http.path_templates``: what a template renders, it matches with the same values. No text makes it raise."""
+"""A path that a template renders matches it with the same values, and no path makes matching raise."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typedws._http.path_templates import CONVERTERS, PathTemplate
 from typedws.exceptions import InvalidPath
 
-# Of what parameters may hold themselves, so that templates which could be read in two ways are common.
+# Of characters that parameters may contain too, so that templates which a path could match in two ways are common.
 statics = st.text("/01.-aé %", max_size=3)
 encodable = st.text(st.characters(codec="utf-8"))
 confusing = st.text("/01.-aé %", max_size=6)
@@ -36,7 +36,7 @@ def template_of(text: str) -> PathTemplate | None:
         return None
 
 
-def slashed(text: str) -> str:
+def with_slashes(text: str) -> str:
     return text.replace("}", "}/")
 
 
@@ -44,8 +44,10 @@ def slashed(text: str) -> str:
 def templates(draw: st.DrawFn) -> PathTemplate:
     kinds = draw(st.lists(st.sampled_from([*CONVERTERS]), max_size=4))
     text = "/" + draw(statics) + "".join(f"{{p{i}:{kind}}}{draw(statics)}" for i, kind in enumerate(kinds))
-    # Those that could be read in two ways are told apart by slashes, and by one `path` at most.
-    return next(filter(None, map(template_of, (text, slashed(text), slashed(text).replace(":path", "")))), ROOT)
+    # If a path could match the template in two ways, separate the parameters by slashes, then turn `path` into `str`.
+    return next(
+        filter(None, map(template_of, (text, with_slashes(text), with_slashes(text).replace(":path", "")))), ROOT
+    )
 
 
 @st.composite
@@ -55,8 +57,8 @@ def templates_with_values(draw: st.DrawFn) -> tuple[PathTemplate, dict[str, Any]
 
 
 def rendered(template: PathTemplate, values: Mapping[str, Any]) -> str | None:
-    """Render, but for what is never sent: dots as a segment, and lone surrogates."""
-    decoded = re.sub(r"\{(\w+)\}", lambda found: str(values[found[1]]), template.address)
+    """Return the rendered path, or `None` for one that is never sent: with a dot segment, or with a lone surrogate."""
+    decoded = re.sub(r"\{(\w+)\}", lambda match: str(values[match[1]]), template.address)
     if {".", ".."} & {*decoded.split("/")} or re.search("[\ud800-\udfff]", decoded):
         with pytest.raises(InvalidPath):
             template.render(**values)
@@ -65,7 +67,7 @@ def rendered(template: PathTemplate, values: Mapping[str, Any]) -> str | None:
 
 
 @given(templates_with_values())
-def test_what_is_rendered_matches_with_the_same_values(given_: tuple[PathTemplate, dict[str, Any]]) -> None:
+def test_a_rendered_path_matches_with_the_same_values(given_: tuple[PathTemplate, dict[str, Any]]) -> None:
     template, values = given_
     path = rendered(template, values)
     if path is None:
@@ -76,7 +78,9 @@ def test_what_is_rendered_matches_with_the_same_values(given_: tuple[PathTemplat
 
 
 @given(templates(), st.text(st.characters()) | confusing.map("/".__add__))
-def test_no_text_makes_a_match_raise_and_what_matches_renders_to_a_match(template: PathTemplate, path: str) -> None:
+def test_no_path_makes_a_match_raise_and_the_values_of_a_match_render_to_a_match(
+    template: PathTemplate, path: str
+) -> None:
     values = template.match(path)
     if values is None:
         return
@@ -86,7 +90,7 @@ def test_no_text_makes_a_match_raise_and_what_matches_renders_to_a_match(templat
 
 
 @given(st.text(st.characters()) | st.text("/{}:aintp", max_size=12).map("/".__add__))
-def test_any_text_is_a_template_or_is_refused_in_one_line(text: str) -> None:
+def test_any_text_is_a_template_or_is_refused_with_a_one_line_error(text: str) -> None:
     template = template_of(text)
     if template is None:
         with pytest.raises(InvalidPath) as caught:

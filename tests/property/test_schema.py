@@ -1,4 +1,4 @@
-"""The laws of documents over families of models: they are the same whatever came first, and go by the direction."""
+"""The laws of documents over families of models: they are deterministic, and depend on the direction."""
 
 import json
 import random
@@ -39,14 +39,14 @@ DEFAULTS: dict[str, Any] = {"int": 1, "str": "x", "set[str]": {"c", "b", "a", "d
 
 @dataclass(frozen=True)
 class Plan:
-    """How a model is made: its name, its fields (name, kind, default, alias), and models in it by their number."""
+    """How a model is built: its name, its fields (name, kind, default, alias), the numbers of the models inside it."""
 
     name: str
     fields: tuple[tuple[str, str, bool, bool], ...]
     inner: tuple[int, ...] = ()
 
-    def built(self, models: list[type[BaseModel]]) -> type[BaseModel]:
-        """Make the model."""
+    def build(self, models: list[type[BaseModel]]) -> type[BaseModel]:
+        """Return the model."""
         fields: dict[str, Any] = {"type": (Literal[self.name], self.name)}
         for name, kind, has_default, has_alias in self.fields:
             options: dict[str, Any] = {"alias": name.upper()} if has_alias else {}
@@ -68,7 +68,7 @@ fields = st.lists(field, max_size=4, unique_by=lambda each: each[0]).map(tuple)
 
 @st.composite
 def families(draw: st.DrawFn) -> tuple[Plan, ...]:
-    """Draw plans of models of which later ones hold earlier ones, some with names in common."""
+    """Draw plans of models; later models may hold earlier ones, and some share a name."""
     plans: list[Plan] = []
     for number in range(draw(st.integers(1, 4))):
         inner = draw(st.lists(st.integers(0, number - 1), max_size=2).map(tuple)) if number else ()
@@ -76,15 +76,15 @@ def families(draw: st.DrawFn) -> tuple[Plan, ...]:
     return tuple(plans)
 
 
-def built(plans: tuple[Plan, ...]) -> list[type[BaseModel]]:
+def build_all(plans: tuple[Plan, ...]) -> list[type[BaseModel]]:
     models: list[type[BaseModel]] = []
     for plan in plans:
-        models.append(plan.built(models))
+        models.append(plan.build(models))
     return models
 
 
 def contract(models: list[type[BaseModel]]) -> Contract[Any, Any, Any]:
-    """Make a contract that hears and says all of them."""
+    """Return a contract with messages of all these models in both directions."""
     connection: Any = Connection
     message: Any = list[models[0]]  # type: ignore[valid-type]
     for model in models[1:]:
@@ -93,7 +93,7 @@ def contract(models: list[type[BaseModel]]) -> Contract[Any, Any, Any]:
 
 
 def document(plans: tuple[Plan, ...]) -> str:
-    return text_of(contract_document(contract(built(plans))))
+    return text_of(contract_document(contract(build_all(plans))))
 
 
 def application(contracts: list[tuple[str, Contract[Any, Any, Any]]]) -> App:
@@ -111,51 +111,53 @@ quickly = settings(max_examples=60, deadline=None, suppress_health_check=[Health
 
 @quickly
 @given(families())
-def test_the_same_code_makes_the_same_bytes(plans: tuple[Plan, ...]) -> None:
+def test_equal_models_make_the_same_bytes(plans: tuple[Plan, ...]) -> None:
     assert document(plans) == document(plans)
 
 
 @quickly
 @given(families(), families(), st.randoms())
-def test_what_was_defined_or_routed_first_does_not_count(
-    one: tuple[Plan, ...], other: tuple[Plan, ...], chance: random.Random
+def test_the_order_of_definitions_and_routes_does_not_matter(
+    one: tuple[Plan, ...], other: tuple[Plan, ...], rng: random.Random
 ) -> None:
-    first = [contract(built(one)), contract(built(other))]
-    second = [contract(built(other)), contract(built(one))][::-1]
+    first = [contract(build_all(one)), contract(build_all(other))]
+    second = [contract(build_all(other)), contract(build_all(one))][::-1]
     routes, others = list(zip(PATHS, first, strict=True)), list(zip(PATHS, second, strict=True))
-    chance.shuffle(others)
+    rng.shuffle(others)
     assert text_of(application(routes).asyncapi()) == text_of(application(others).asyncapi())
 
 
 @quickly
 @given(families())
-def test_every_model_is_there_and_no_two_are_one(plans: tuple[Plan, ...]) -> None:
-    models = built(plans)
+def test_every_model_is_defined_exactly_once(plans: tuple[Plan, ...]) -> None:
+    models = build_all(plans)
     definitions = contract_document(contract(models))["$defs"]
     texts = {json.dumps(definition, sort_keys=True) for definition in definitions.values()}
-    assert len(texts) == len(definitions)  # none is there twice
+    assert len(texts) == len(definitions)  # none occurs twice
     assert {each["title"] for each in definitions.values()} == {plan.name for plan in plans}
 
 
-def checking(schema: dict[str, Any]) -> Any:
+def validator(schema: dict[str, Any]) -> Any:
     return Draft202012Validator(schema)
 
 
 @quickly
 @given(families())
-def test_the_direction_decides(plans: tuple[Plan, ...]) -> None:
-    models = built(plans)
+def test_the_schema_depends_on_the_direction(plans: tuple[Plan, ...]) -> None:
+    models = build_all(plans)
     agreed = contract(models[-1:])
-    told = contract_document(agreed)
-    heard, said = (checking({**told[verb], "$defs": told["$defs"]}) for verb in ("clientMessages", "serverMessages"))
+    content = contract_document(agreed)
+    client_messages, server_messages = (
+        validator({**content[key], "$defs": content["$defs"]}) for key in ("clientMessages", "serverMessages")
+    )
     assert agreed.server_messages is not None
-    sent = json.loads(TextJSON().encode_model([made(plans, models, len(models) - 1)], agreed.server_messages))
-    heard.validate(sent)
-    said.validate(sent)
+    sent = json.loads(TextJSON().encode_model([instance(plans, models, len(models) - 1)], agreed.server_messages))
+    client_messages.validate(sent)
+    server_messages.validate(sent)
     for name, field in models[-1].model_fields.items():
         less = [{key: value for key, value in sent[0].items() if key != (field.alias or name)}]
-        assert not said.is_valid(less)  # what has a default goes out too
-        assert heard.is_valid(less) == (not field.is_required())
+        assert not server_messages.is_valid(less)  # a field with a default is sent too
+        assert client_messages.is_valid(less) == (not field.is_required())
 
 
 VALUES: dict[str, Any] = {
@@ -175,15 +177,15 @@ VALUES: dict[str, Any] = {
 }
 
 
-def made(plans: tuple[Plan, ...], models: list[type[BaseModel]], number: int) -> BaseModel:
-    """Make an instance of a model, with one of each model in it."""
+def instance(plans: tuple[Plan, ...], models: list[type[BaseModel]], number: int) -> BaseModel:
+    """Return an instance of a model, with one instance of each model inside it."""
     plan = plans[number]
-    inner = {f"inner_{place}": [made(plans, models, each)] for place, each in enumerate(plan.inner)}
+    inner = {f"inner_{place}": [instance(plans, models, each)] for place, each in enumerate(plan.inner)}
     return models[number](**{name: VALUES[kind] for name, kind, _, _ in plan.fields}, **inner)
 
 
 def corpus() -> list[tuple[Plan, ...]]:
-    """Draw families, the same in every process."""
+    """Return families of models, the same in every process."""
     drawn: list[tuple[Plan, ...]] = []
 
     @settings(max_examples=25, database=None, derandomize=True, deadline=None, phases=[Phase.generate])
@@ -195,7 +197,7 @@ def corpus() -> list[tuple[Plan, ...]]:
     return drawn
 
 
-def test_another_process_with_other_hashes_makes_the_same_bytes() -> None:
+def test_a_process_with_another_hash_seed_makes_the_same_bytes() -> None:
     plans = corpus()
     script = """
 import sys

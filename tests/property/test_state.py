@@ -1,7 +1,7 @@
-"""The tables of ``typedws._protocol.state`` against a grammar of their own, read from the specification and nothing else.
+"""The tables of ``typedws._protocol.state``, compared with a grammar that is derived from the specification alone.
 
-The grammar is one regular expression over a letter for each kind of event, each part of it optional to the right, so
-that every beginning of a legal connection is one of its words. It knows nothing of parties, states or tables.
+The grammar is a regular expression with one letter for each kind of event. Every part may end early, so that the
+beginning of a legal connection matches too. The grammar does not contain parties, states or tables.
 """
 
 import re
@@ -27,7 +27,7 @@ from typedws.exceptions import InvalidState
 # message or a Close message before the socket will pass websocket.receive messages". "Disconnect": sent when "either
 # connection to the client is lost", at any time from then on; afterwards nothing is sent. "Accept", "Receive",
 # "Send": after the accept, data pass both ways. "Close": once, "after the socket is accepted" or before it, which
-# denies; messages that were under way when the application closed may still arrive. Extension "Websocket Denial
+# denies; messages that were in flight when the application closed may still arrive. Extension "Websocket Denial
 # Response": start and body "after the websocket.connect message", as in HTTP: one start, bodies as long as more_body
 # says so; these "cannot be followed by any other websocket messages".
 GRAMMAR = re.compile(
@@ -68,7 +68,7 @@ LETTERS = [*FROM_CLIENT, *FROM_APPLICATION]
 
 
 def play(state: ConnectionState, letter: str) -> bool:
-    """Play one event; whether it was legal."""
+    """Play one event and return whether it was legal."""
     try:
         if letter in FROM_CLIENT:
             state.client_moves(move_of(FROM_CLIENT[letter]))
@@ -86,9 +86,10 @@ def copy_of(state: ConnectionState) -> ConnectionState:
 
 
 def disagreements(depth: int) -> Iterator[str]:
-    """Walk all sequences up to a length, and give those on which tables and grammar disagree.
+    """Walk all sequences up to a length, and yield those on which the tables and the grammar disagree.
 
-    An event that both refuse changes nothing, as is asserted, so that what follows it is what follows without it.
+    The walk does not continue after an illegal event: it changes nothing, as is asserted, so the same events may follow
+    as without it.
     """
 
     def walk(word: str, state: ConnectionState) -> Iterator[str]:
@@ -105,46 +106,46 @@ def disagreements(depth: int) -> Iterator[str]:
     return walk("", ConnectionState())
 
 
-def test_every_sequence_of_five_events_is_judged_as_the_grammar_judges_it() -> None:
+def test_the_tables_and_the_grammar_agree_on_every_sequence_of_five_events() -> None:
     assert list(disagreements(5)) == []
 
 
-def test_the_grammar_itself_refuses_and_accepts_what_it_should() -> None:
+def test_the_grammar_matches_legal_sequences_only() -> None:
     legal = ["", "c", "cd", "catTbBktbd", "ckd", "csmmed", "csd", "cad"]
     illegal = ["a", "ct", "caa", "cks", "cst", "csk", "cskd", "ckt", "cdk", "cadT", "cakT", "csea", "x", "cax", "dc"]
     assert [word for word in legal if not GRAMMAR.fullmatch(word)] == []
     assert [word for word in illegal if GRAMMAR.fullmatch(word)] == []
 
 
-def dropped(table: dict[Any, Any], row: Any) -> Flip:
+def drop(table: dict[Any, Any], row: Any) -> Flip:
     return lambda patch: patch.delitem(table, row)
 
 
-def replaced(table: dict[Any, Any], row: Any, by: Any) -> Flip:
+def replace(table: dict[Any, Any], row: Any, by: Any) -> Flip:
     return lambda patch: patch.setitem(table, row, by)
 
 
 def flips() -> Iterator[tuple[str, Flip]]:
-    """Give every way to falsify one row: to drop it, to lead it elsewhere, to ask more or less of the other party."""
+    """Yield every way to falsify one row: drop it, change its next state, or change the states of the other party."""
     tables: list[tuple[dict[Any, Any], list[Any]]] = [
         (CLIENT_MOVES, list(Client)),
         (APPLICATION_MOVES, list(Application)),
     ]
     for table, states in tables:
         for row, end in table.items():
-            yield f"{row} dropped", dropped(table, row)
+            yield f"{row} dropped", drop(table, row)
             for other in states:
                 if other is not end:
-                    yield f"{row} leads to {other}", replaced(table, row, other)
-    for move, standing in JOINT_RULE.items():
-        yield f"{move} asks nothing", dropped(JOINT_RULE, move)
-        for member in sorted(standing, key=str):
-            yield f"{move} forbidden at {member}", replaced(JOINT_RULE, move, standing - {member})
+                    yield f"{row} leads to {other}", replace(table, row, other)
+    for move, allowed in JOINT_RULE.items():
+        yield f"{move} is always allowed", drop(JOINT_RULE, move)
+        for member in sorted(allowed, key=str):
+            yield f"{move} forbidden at {member}", replace(JOINT_RULE, move, allowed - {member})
     for move, member in REACHABLE:
-        yield f"{move} allowed at {member}", replaced(JOINT_RULE, move, JOINT_RULE[move] | {member})
+        yield f"{move} allowed at {member}", replace(JOINT_RULE, move, JOINT_RULE[move] | {member})
 
 
-# Where the other party may stand when a move is tried at which it is forbidden.
+# The states that the other party may be in when a forbidden move is tried.
 REACHABLE = [
     *((Move.RECEIVE, member) for member in (Application.CONNECTING, Application.RESPONSE, Application.DENIED)),
     *((move, Client.CONNECTING) for move in (Move.ACCEPT, Move.CLOSE, Move.RESPONSE_START)),
@@ -153,6 +154,6 @@ REACHABLE = [
 
 
 @pytest.mark.parametrize("flip", [pytest.param(flip, id=name) for name, flip in flips()])
-def test_a_falsified_row_is_noticed(flip: Flip, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_falsified_row_is_detected(flip: Flip, monkeypatch: pytest.MonkeyPatch) -> None:
     flip(monkeypatch)
     assert next(disagreements(5), None) is not None

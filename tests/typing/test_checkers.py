@@ -1,7 +1,7 @@
 """mypy and pyright agree, line by line, on the programs in ``cases``, both in their strict modes.
 
-A line of a ``bad_*.py`` is marked with ``# error: words`` when both checkers must refuse it, each with a message that
-has all of these words: the types and names that the user wrote. On all other lines neither may say anything.
+A line of a ``bad_*.py`` is marked with ``# error: words`` when both checkers must refuse it. The message of each must
+have all of these words: the types and names that the user wrote. Neither may report anything on other lines.
 """
 
 import ast
@@ -104,8 +104,8 @@ OWNERS: Final = (
     SyncTestConnection,
 )
 
-Said = Mapping[str, Mapping[int, str]]
-"""What a checker said: by file and line, all of its messages as one text."""
+Messages = Mapping[str, Mapping[int, str]]
+"""The messages of a checker: by file and line, all as one text."""
 
 each_case: Final = pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 each_good_case: Final = pytest.mark.parametrize(
@@ -114,79 +114,82 @@ each_good_case: Final = pytest.mark.parametrize(
 
 
 @pytest.fixture(scope="session")
-def mypy_said(tmp_path_factory: pytest.TempPathFactory) -> Said:
-    """Run mypy over all cases."""
+def mypy_messages(tmp_path_factory: pytest.TempPathFactory) -> Messages:
+    """Run mypy over all cases, and return its messages."""
     cache = tmp_path_factory.mktemp("mypy")
     own = ["--config-file=", f"--cache-dir={cache}", "--explicit-package-bases", "--output=json"]
     lines = run("mypy", "--strict", *own, str(FOLDER)).splitlines()
-    return by_line((told["file"], told["line"], told["message"]) for told in map(json.loads, lines))
+    return by_line(
+        (diagnostic["file"], diagnostic["line"], diagnostic["message"]) for diagnostic in map(json.loads, lines)
+    )
 
 
 @pytest.fixture(scope="session")
-def pyright_said(tmp_path_factory: pytest.TempPathFactory) -> Said:
-    """Run pyright over all cases."""
+def pyright_messages(tmp_path_factory: pytest.TempPathFactory) -> Messages:
+    """Run pyright over all cases, and return its messages."""
     config = tmp_path_factory.mktemp("pyright") / "pyrightconfig.json"
     include = os.path.relpath(FOLDER, config.parent)  # pyright ignores absolute paths here
     config.write_text(
         json.dumps({"include": [include], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict"}), encoding="utf-8"
     )
-    answer = json.loads(run("pyright", "--outputjson", "--project", str(config), "--pythonpath", sys.executable))
-    assert answer["summary"]["filesAnalyzed"] == len(CASES)
+    output = json.loads(run("pyright", "--outputjson", "--project", str(config), "--pythonpath", sys.executable))
+    assert output["summary"]["filesAnalyzed"] == len(CASES)
     return by_line(
-        (told["file"], told["range"]["start"]["line"] + 1, told["message"]) for told in answer["generalDiagnostics"]
+        (diagnostic["file"], diagnostic["range"]["start"]["line"] + 1, diagnostic["message"])
+        for diagnostic in output["generalDiagnostics"]
     )
 
 
 def run(checker: str, *arguments: str) -> str:
-    """Run a checker; a report of errors is an answer, anything else a failure."""
+    """Run a checker, and return what it prints. It must report errors: any other exit status is a failure."""
     command = [sys.executable, "-m", checker, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     return done.stdout
 
 
-def by_line(told: Iterable[tuple[str, int, str]]) -> Said:
-    """Join what was said of each line."""
-    said: dict[str, dict[int, str]] = defaultdict(dict)
-    for file, line, message in told:
-        of_file = said[Path(file).name]
+def by_line(diagnostics: Iterable[tuple[str, int, str]]) -> Messages:
+    """Join the messages about each line."""
+    messages: dict[str, dict[int, str]] = defaultdict(dict)
+    for file, line, message in diagnostics:
+        of_file = messages[Path(file).name]
         of_file[line] = f"{of_file.get(line, '')}\n{message}".strip()
-    return said
+    return messages
 
 
 def marks(case: Path) -> dict[int, str]:
-    """Give the marked lines of a case, each with the words that a message about it must have."""
+    """Return the marked lines of a case, each with the words that a message about it must have."""
     lines = enumerate(case.read_text(encoding="utf-8").splitlines(), 1)
     return {line: match[1] for line, text in lines if (match := MARK.search(text))}
 
 
 def words(mark: str) -> list[str]:
-    """Split at spaces, except at those behind a comma: ``dict[str, int]`` is one word."""
+    """Split a mark at spaces, except after a comma: ``dict[str, int]`` is one word."""
     return re.split(r"(?<!,) ", mark)
 
 
-def disagreements(case: Path, said: Said) -> list[str]:
-    """Say where a checker found something else than what is marked."""
-    marked, found = marks(case), said.get(case.name, {})
-    problems = [(line, f"refused: {found[line]}") for line in found.keys() - marked]
-    problems += [(line, "accepted") for line in marked.keys() - found]
-    for line in marked.keys() & found:
-        absent = [word for word in words(marked[line]) if not re.search(rf"(?<!\w){re.escape(word)}", found[line])]
+def disagreements(case: Path, messages: Messages) -> list[str]:
+    """Return the lines on which the checker and the marks disagree."""
+    marked, actual = marks(case), messages.get(case.name, {})
+    problems = [(line, f"refused: {actual[line]}") for line in actual.keys() - marked]
+    problems += [(line, "accepted") for line in marked.keys() - actual]
+    for line in marked.keys() & actual:
+        absent = [word for word in words(marked[line]) if not re.search(rf"(?<!\w){re.escape(word)}", actual[line])]
         if absent:
-            problems.append((line, f"refused without a word of {absent}: {found[line]}"))
+            problems.append((line, f"refused without a word of {absent}: {actual[line]}"))
     return [f"{case.name}:{line}: {problem}" for line, problem in sorted(problems)]
 
 
 @each_case
-def test_mypy_refuses_the_marked_lines_and_no_others(case: Path, mypy_said: Said) -> None:
-    problems = disagreements(case, mypy_said)
+def test_mypy_refuses_the_marked_lines_and_no_others(case: Path, mypy_messages: Messages) -> None:
+    problems = disagreements(case, mypy_messages)
     assert not problems, "\n".join(problems)
 
 
 @pytest.mark.node
 @each_case
-def test_pyright_refuses_the_marked_lines_and_no_others(case: Path, pyright_said: Said) -> None:
-    problems = disagreements(case, pyright_said)
+def test_pyright_refuses_the_marked_lines_and_no_others(case: Path, pyright_messages: Messages) -> None:
+    problems = disagreements(case, pyright_messages)
     assert not problems, "\n".join(problems)
 
 
@@ -208,8 +211,9 @@ def test_every_public_method_and_parameter_has_a_wrong_use(owner: Callable[..., 
 
 
 def public_api(owner: Callable[..., object]) -> Iterator[list[str]]:
-    """Spell out what is public of a class or a function: itself, its methods and properties, all their parameters."""
-    yield from spelled(owner.__name__, owner)
+    """Spell out the public API of a class or a function: itself, its methods and properties, and all parameters."""
+    is_constructible = "__init__" not in getattr(owner, "__abstractmethods__", ())
+    yield from spelled(owner.__name__, owner) if is_constructible else [[owner.__name__]]
     if isinstance(owner, type):
         for name, member in inspect.getmembers(owner, is_ours):
             if not name.startswith("_"):
@@ -223,7 +227,7 @@ def is_ours(member: object) -> bool:
 
 
 def spelled(name: str, member: object) -> Iterator[list[str]]:
-    """Give ``name``, and for each parameter ``name(parameter)``, with ``name(position)`` where that is as good."""
+    """Yield ``name``, and for each parameter ``name(parameter)``, with ``name(position)`` if it may be positional."""
     yield [name]
     if callable(member):
         parameters = [each for each in inspect.signature(member).parameters.values() if not is_implied(each)]
@@ -233,14 +237,14 @@ def spelled(name: str, member: object) -> Iterator[list[str]]:
 
 
 def is_implied(parameter: inspect.Parameter) -> bool:
-    """Whether a parameter is not what a caller names: oneself, or all of a dictionary's keys."""
+    """Whether callers never name this parameter: ``self``, and the parameter of ``**`` keywords."""
     return parameter.name == "self" or parameter.kind is parameter.VAR_KEYWORD
 
 
 def marked_uses(case: Path) -> Iterator[str]:
-    """Give the names in the marked lines of a case, and what is called there with what, spelled as above.
+    """Yield the names in the marked lines of a case, and the calls there with their arguments, spelled as above.
 
-    The words of a mark count as arguments: that is how a missing one is found.
+    The words of a mark count as arguments: so a call that lacks an argument is found too.
     """
     marked = marks(case)
     for node in ast.walk(ast.parse(case.read_text(encoding="utf-8"))):
@@ -255,7 +259,7 @@ def marked_uses(case: Path) -> Iterator[str]:
 
 
 def name_of(node: ast.AST) -> str | None:
-    """Give the last name of an expression: ``accept`` in ``handshake.accept``, ``WebSocket`` in ``WebSocket[In]``."""
+    """Return the last name of an expression: ``accept`` of ``handshake.accept``, ``WebSocket`` of ``WebSocket[In]``."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Subscript(value=ast.Name(id=name)):
             return name

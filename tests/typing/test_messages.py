@@ -1,7 +1,7 @@
-"""What mypy and pyright say of the ten commonest mistakes, word for word, to be reviewed as users read it.
+"""The messages of mypy and pyright on the ten most common mistakes, word for word, for review as users read them.
 
-The golden files name the checker's version in their first line. Under that version what is said must be what stands
-there; another version may say it in other words, and must refuse the same line of each program, and no other.
+The golden files name the checker's version in their first line. Under that version the messages must equal the file.
+Another version may use other words, but must refuse the same line of each program, and no other.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.typing.test_checkers import ROOT, run
 
 GOLDEN: Final = Path(__file__).with_name("golden")
 PYTHON: Final = "3.11"
-"""The version that programs are checked for: what the standard library's types are called depends on it."""
+"""The version that programs are checked for: the names of the standard library's types depend on it."""
 
 MISTAKES: Final[Mapping[str, str]] = {
     "a forgotten await": """\
@@ -100,12 +100,12 @@ NAMES: Final = {
     "typedws": ("App", "Connection", "Contract", "Group", "Outcome"),
 }
 
-Said = list[tuple[int, str]]
-"""What a checker said of one program: lines and messages."""
+Messages = list[tuple[int, str]]
+"""A checker's messages about one program, with their lines."""
 
 
 def program(code: str) -> str:
-    """Give a program: the names that it uses, its application, its code."""
+    """Return a program: the imports of the names that it uses, its application, and its code."""
     body = f"app = App()\n\n\n{code}"
     used = {module: [name for name in names if re.search(rf"\b{name}\b", body)] for module, names in NAMES.items()}
     imports = [f"from {module} import {', '.join(names)}\n" for module, names in used.items() if names]
@@ -117,53 +117,53 @@ PROGRAMS: Final = {name: program(code) for name, code in MISTAKES.items()}
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the programs."""
+    """Write the programs into a folder, and return it."""
     folder = tmp_path_factory.mktemp("mistakes")
     for number, text in enumerate(PROGRAMS.values()):
         (folder / f"mistake_{number}.py").write_text(text, encoding="utf-8")
     return folder
 
 
-def test_mypy_says_what_is_wrong(folder: Path) -> None:
+def test_mypy_names_each_mistake(folder: Path) -> None:
     own = ["--config-file=", f"--cache-dir={folder / 'cache'}", f"--python-version={PYTHON}", "--output=json"]
     lines = run("mypy", "--strict", *own, str(folder)).splitlines()
-    told = [json.loads(line) for line in lines]
-    said = by_program((each["file"], each["line"], f"{each['message']}  [{each['code']}]") for each in told)
-    compare("mypy", said)
+    diagnostics = [json.loads(line) for line in lines]
+    messages = by_program((each["file"], each["line"], f"{each['message']}  [{each['code']}]") for each in diagnostics)
+    compare("mypy", messages)
 
 
 @pytest.mark.node
-def test_pyright_says_what_is_wrong(folder: Path) -> None:
+def test_pyright_names_each_mistake(folder: Path) -> None:
     config = {"include": ["."], "extraPaths": [str(ROOT)], "typeCheckingMode": "strict", "pythonVersion": PYTHON}
     file = folder / "pyrightconfig.json"
     file.write_text(json.dumps(config), encoding="utf-8")
-    answer = json.loads(run("pyright", "--outputjson", f"--project={file}", f"--pythonpath={sys.executable}"))
+    output = json.loads(run("pyright", "--outputjson", f"--project={file}", f"--pythonpath={sys.executable}"))
     compare(
         "pyright",
         by_program(
             (each["file"], each["range"]["start"]["line"] + 1, f"{each['message']}  [{each['rule']}]")
-            for each in answer["generalDiagnostics"]
+            for each in output["generalDiagnostics"]
         ),
     )
 
 
-def by_program(told: Iterable[tuple[str, int, str]]) -> dict[str, Said]:
-    """Sort what was said by program."""
-    said: dict[str, Said] = {name: [] for name in PROGRAMS}
-    for file, line, message in told:
+def by_program(diagnostics: Iterable[tuple[str, int, str]]) -> dict[str, Messages]:
+    """Group messages by program."""
+    messages: dict[str, Messages] = {name: [] for name in PROGRAMS}
+    for file, line, message in diagnostics:
         number = int(Path(file).stem.removeprefix("mistake_"))
-        said[list(PROGRAMS)[number]].append((line, message.replace("\xa0", " ")))
-    return said
+        messages[list(PROGRAMS)[number]].append((line, message.replace("\xa0", " ")))
+    return messages
 
 
-def compare(checker: str, said: Mapping[str, Said]) -> None:
-    """Compare with the golden file word for word where that is of the same version; else the refused lines alone."""
-    refused = {name: sorted({line for line, _ in found}) for name, found in said.items()}
+def compare(checker: str, messages: Mapping[str, Messages]) -> None:
+    """Compare with the golden file word for word if it is of the same version, and the refused lines in any case."""
+    refused = {name: sorted({line for line, _ in diagnostics}) for name, diagnostics in messages.items()}
     assert refused == {name: [wrong_line(text)] for name, text in PROGRAMS.items()}
     golden = (GOLDEN / f"{checker}.txt").read_text(encoding="utf-8")
     head = f"{checker} {version(checker)}\n"
     if golden.startswith(head):
-        rendered = head + "".join(rendered_of(name, said[name]) for name in PROGRAMS)
+        rendered = head + "".join(rendered_of(name, messages[name]) for name in PROGRAMS)
         assert golden == rendered, f"the messages changed: review them, and replace golden/{checker}.txt by\n{rendered}"
 
 
@@ -171,7 +171,7 @@ def wrong_line(text: str) -> int:
     return next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith("  # wrong"))
 
 
-def rendered_of(name: str, said: Said) -> str:
-    """Write down one mistake: its name, the wrong line, what was said of it."""
+def rendered_of(name: str, messages: Messages) -> str:
+    """Return the text of one mistake: its name, the wrong line, and the messages about it."""
     wrong = PROGRAMS[name].splitlines()[wrong_line(PROGRAMS[name]) - 1].removesuffix("  # wrong").strip()
-    return "\n".join(["", f"## {name}", f"    {wrong}", *(message for _, message in said), ""])
+    return "\n".join(["", f"## {name}", f"    {wrong}", *(message for _, message in messages), ""])

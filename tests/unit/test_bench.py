@@ -1,4 +1,4 @@
-"""Each contestant of the benchmarks does what it is compared by, and validates as its row says. Nothing is timed."""
+"""Each contestant of the benchmarks does its tasks, and validates as its row says. Nothing is timed."""
 
 import asyncio
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(find_spec("chanx") is None, reason="needs the gr
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_contestants_say_what_they_should_and_validate_as_told(library: str) -> None:
+def test_contestants_do_their_tasks_and_validate_as_declared(library: str) -> None:
     from bench.inprocess import TASKS, check
 
     for contestant in contestants([library]).values():
@@ -21,7 +21,7 @@ def test_contestants_say_what_they_should_and_validate_as_told(library: str) -> 
                 asyncio.run(check(contestant, task))
 
 
-def test_a_contestant_that_does_not_do_its_task_is_found_out() -> None:
+def test_a_contestant_that_does_not_do_its_task_is_detected() -> None:
     from bench.contestants import Application, Contestant, Task
     from bench.inprocess import TASKS, check
 
@@ -32,7 +32,7 @@ def test_a_contestant_that_does_not_do_its_task_is_found_out() -> None:
         asyncio.run(check(Contestant("raw", make), TASKS["send small text"]))
 
 
-def test_a_contestant_that_does_not_validate_is_found_out() -> None:
+def test_a_contestant_that_does_not_validate_is_detected() -> None:
     from bench.contestants import Application, Contestant, Task
     from bench.floor import nothing
     from bench.inprocess import TASKS, check

@@ -1,4 +1,4 @@
-"""What `typedws.close_codes` knows of close codes and reasons."""
+"""`typedws.close_codes`: close codes, their meanings, and close reasons."""
 
 import copy
 import pickle
@@ -24,20 +24,20 @@ from typedws.close_codes import (
 from typedws.websockets import WebSocket
 
 
-def test_every_code_of_the_websockets_library_is_here_under_its_name() -> None:
+def test_every_code_of_the_websockets_library_has_the_same_name_here() -> None:
     theirs = {code.name: code.value for code in TheirCloseCode}
     assert theirs.items() <= {code.name: code.value for code in CloseCode}.items()
 
 
 @given(st.integers(min_value=-1, max_value=70_000))
-def test_what_may_be_sent_is_what_the_websockets_library_lets_out(code: int) -> None:
+def test_the_sendable_codes_are_those_of_the_websockets_library(code: int) -> None:
     try:
         Close(code, "").check()
     except Exception:
         allowed = False
     else:
         allowed = True
-    # The library lets no unregistered code below 3000 out; neither do we.
+    # Like the library, `is_sendable` refuses unregistered codes below 3000.
     assert is_sendable(code) == allowed
 
 
@@ -55,25 +55,25 @@ def test_what_may_be_sent_is_what_the_websockets_library_lets_out(code: int) -> 
         (1016, "unknown"),
     ],
 )
-def test_a_code_is_described(code: int, meaning: str) -> None:
+def test_a_code_has_a_description(code: int, meaning: str) -> None:
     assert describe(code) == meaning
 
 
-def test_every_registered_code_has_a_meaning_of_its_own() -> None:
+def test_every_registered_code_has_its_own_meaning() -> None:
     meanings = [describe(code) for code in CloseCode]
     assert len(set(meanings)) == len(CloseCode)
     assert not {"unknown", "registered", "private use"} & set(meanings)
 
 
 @given(st.text(max_size=200))
-def test_a_truncated_reason_fits_and_is_the_beginning(reason: str) -> None:
-    cut = truncate_reason(reason)
-    assert len(cut.encode()) <= MAX_REASON_BYTES
-    assert reason.startswith(cut)
+def test_a_truncated_reason_is_the_longest_beginning_that_fits(reason: str) -> None:
+    truncated = truncate_reason(reason)
+    assert len(truncated.encode()) <= MAX_REASON_BYTES
+    assert reason.startswith(truncated)
     if len(reason.encode()) <= MAX_REASON_BYTES:
-        assert cut == reason
-    else:  # no character more would have fitted
-        assert len(reason[: len(cut) + 1].encode()) > MAX_REASON_BYTES
+        assert truncated == reason
+    else:  # one more character would not fit
+        assert len(reason[: len(truncated) + 1].encode()) > MAX_REASON_BYTES
 
 
 def test_a_lone_surrogate_in_a_reason_becomes_a_question_mark() -> None:
@@ -87,15 +87,15 @@ class ChatClose(ApplicationCloseCode):
     BARE = 4004
 
 
-def test_an_application_close_code_is_a_number_with_a_meaning() -> None:
+def test_an_application_close_code_is_a_number_with_a_description() -> None:
     code: int = ChatClose.KICKED
     assert code == 4001
     assert ChatClose(4002) is ChatClose.MOVED
     assert ChatClose.KICKED < ChatClose.MOVED
     assert f"{ChatClose.KICKED}" == "4001"
     assert is_sendable(ChatClose.KICKED)
-    told = [(each.value, each.description, each.reconnect) for each in ChatClose]
-    assert told == [
+    members = [(each.value, each.description, each.reconnect) for each in ChatClose]
+    assert members == [
         (4001, "removed by a moderator", "never"),
         (4002, "the room moved to another server", "resume"),
         (4003, "\u00e9" * 100, "backoff"),
@@ -108,8 +108,8 @@ def test_an_application_close_code_is_a_number_with_a_meaning() -> None:
 
 @pytest.mark.parametrize("code", ChatClose)
 def test_an_application_close_code_survives_a_copy_and_a_pickle(code: ChatClose) -> None:
-    for twin in (copy.copy(code), copy.deepcopy(code), pickle.loads(pickle.dumps(code))):
-        assert twin is code
+    for copied in (copy.copy(code), copy.deepcopy(code), pickle.loads(pickle.dumps(code))):
+        assert copied is code
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_closing_with_an_application_close_code_sends_its_description(code: int,
 
 
 @pytest.mark.anyio
-async def test_a_connection_closes_with_the_description_too() -> None:
+async def test_a_connection_closes_with_the_description() -> None:
     ws, sent = await accepted(WebSocket)
     assert await ws.close(ChatClose.FULL) == Closed(4003, "\u00e9" * 61, "application")
     assert sent == [{"type": "websocket.close", "code": 4003, "reason": "\u00e9" * 61}]

@@ -1,4 +1,4 @@
-"""The exceptions of `typedws.exceptions`: their sentences, which stand in one golden file, and the facts that they hold."""
+"""The exceptions of `typedws.exceptions`: their sentences, kept in one golden file, and their fields."""
 
 import copy
 import pickle
@@ -106,12 +106,16 @@ SENTENCES: list[TypedWSError] = [
         "invalid", "Order", "parameters that fail validation", several_failures(), adapter_for(Order).names_field
     ),
     InvalidState("websocket.receive or websocket.disconnect", "websocket.connect"),
-    InvalidState("an accepted connection", "one that is not", "call accept() first"),
-    InvalidState("a connection that is no member", "one that is", "join once, for all that it does"),
     InvalidState(
-        "a server that passes on the state of a lifespan",
-        "one that does not",
-        "keep it on an object that the handlers know",
+        "an accepted connection", "one that is not", sentence="the connection is not accepted yet: call accept() first"
+    ),
+    InvalidState(
+        "a connection outside of the group", "a member", sentence="this connection is already a member of the group"
+    ),
+    InvalidState(
+        "a server with lifespan state",
+        "one without it",
+        sentence="this server does not support lifespan state: keep the state on an object of your own",
     ),
     ConcurrentReceive(),
     DenialResponseUnsupported(),
@@ -130,11 +134,11 @@ SENTENCES: list[TypedWSError] = [
     CodecNotInstalled("cbor", "cbor"),
     UnknownSubprotocol(["chat.v1.json", "chat.v1.msgpack"]),
     UnknownSubprotocol([]),
-    InvalidContract("a name that is a token", "'my chat'", "take letters, digits, '.', '-' and '_'"),
-    InvalidEndpoint("an asynchronous function", "talk, which is none", "write async def"),
+    InvalidContract("a name that is a token", "'my chat'", "use letters, digits, '.', '-' and '_'"),
+    InvalidEndpoint("an asynchronous function", "talk, which is not", "write async def"),
     InvalidGroup("a max_pending of at least 1", "0", "nothing could be sent"),
-    InvalidPath("a slash at its start", "'c' in the path 'chat'", "write '/chat'"),
-    InvalidPolicy("idle_timeout to be above zero", "0", "None is no limit"),
+    InvalidPath("a slash at the start", "'c' in the path 'chat'", "write '/chat'"),
+    InvalidPolicy("idle_timeout to be above zero", "0", "None means no limit"),
     HTTPException(401),
     HTTPException(499, "no", {"x-why": "because"}),
     WebSocketException(4001, "bye"),
@@ -145,8 +149,8 @@ SENTENCES: list[TypedWSError] = [
     ConnectionDenied(401, PROBLEM, b"{}"),
     ServerUnreachable("a server at example.com:443", "connection refused"),
     ConnectTimeout(10.0),
-    TLSHandshakeFailed("a TLS server trusted to be example.com:443", "one that is not (certificate has expired)"),
-    InvalidResponse("a subprotocol and extensions that were offered", "another"),
+    TLSHandshakeFailed("a trusted TLS server at example.com:443", "one that is not trusted (certificate has expired)"),
+    InvalidResponse("a subprotocol and extensions that were offered", "others"),
     ClientNotInstalled(),
     WaitTimeout("a message of the application within 5 s", "nothing: the application waits for a message"),
     ExpectationFailed("Said", "Joined(room='lobby')", ["application  sends text '...'"]),

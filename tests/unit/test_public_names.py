@@ -25,7 +25,7 @@ def test_all_is_exact_and_sorted(module: ModuleType) -> None:
     assert [name for name in names if not hasattr(module, name)] == []
 
 
-def test_the_front_door_has_nothing_but_imports() -> None:
+def test_the_package_exports_all_of_its_public_names() -> None:
     public = {name for name, value in vars(typedws).items() if not name.startswith("_") and not inspect.ismodule(value)}
     assert public == set(typedws.__all__)
 
@@ -46,21 +46,21 @@ def undocumented(owner: object, name: str) -> Iterator[str]:
                 yield f"{name}.{part}"
 
 
-DOORS = {
+PUBLIC = {
     f"{module.__name__}.{name}": getattr(module, name)
     for module in (typedws, typedws.client, typedws.testing)
     for name in module.__all__
 }
 
 
-@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_class_and_method_is_documented(name: str) -> None:
-    value = DOORS[name]
+    value = PUBLIC[name]
     if inspect.isclass(value) or inspect.isfunction(value):
         assert list(undocumented(value, name)) == []
 
 
-def test_importing_the_package_brings_no_framework_and_no_extra() -> None:
+def test_importing_the_package_loads_no_framework_and_no_extra() -> None:
     script = "import sys, typedws; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"starlette", "fastapi", "litestar", "uvicorn", "websockets", "ormsgpack", "cbor2", "pytest"} & set(

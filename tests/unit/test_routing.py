@@ -1,4 +1,4 @@
-"""`App`: which route serves, under which policy, with which state; and what is answered where none does."""
+"""`App`: which route serves, under which policy, with which state; and the answer where no route matches."""
 
 import json
 import logging
@@ -41,48 +41,50 @@ async def run(app: ASGIApp, /, *events: Event, **overrides: Any) -> list[Event]:
 
 
 def status(sent: list[Event]) -> int | None:
-    """Give the status of a denial, ``None`` where it was accepted."""
+    """Return the status of a denial, or ``None`` after an accept."""
     if sent[0]["type"] == "websocket.accept":
         return None
-    found: int = sent[0]["status"]
-    return found
+    code: int = sent[0]["status"]
+    return code
 
 
-def said(sent: list[Event]) -> list[str]:
+def sent_texts(sent: list[Event]) -> list[str]:
     return [json.loads(event["text"])["text"] for event in sent if event["type"] == "websocket.send"]
 
 
 Handler = Callable[[Chat], Awaitable[None]]
 
 
-def say(what: str) -> Handler:
-    async def say(ws: Chat) -> None:
-        await ws.send_model(Say(text=what))
+def sending(message: str) -> Handler:
+    async def say(ws: Chat) -> None:  # its name is that of the contract
+        await ws.send_model(Say(text=message))
 
     return say
 
 
-def saying(what: str, contract: Contract[Any, Any, Any] | None = None) -> Endpoint[Any, Any, Any]:
-    return endpoint(say(what), contract)
+def sending_endpoint(message: str, contract: Contract[Any, Any, Any] | None = None) -> Endpoint[Any, Any, Any]:
+    return endpoint(sending(message), contract)
 
 
 # --- which route ---
 
 
-async def test_the_first_route_that_matches_serves() -> None:
-    app = App([WebSocketRoute("/a/{x:int}", saying("int")), WebSocketRoute("/a/{x}", saying("str"))])
+async def test_the_first_matching_route_serves() -> None:
+    app = App(
+        [WebSocketRoute("/a/{x:int}", sending_endpoint("int")), WebSocketRoute("/a/{x}", sending_endpoint("str"))]
+    )
 
     @app.websocket("/a/b")
     async def never(ws: Chat) -> None:
         raise AssertionError
 
-    assert said(await run(app, path="/a/1")) == ["int"]
-    assert said(await run(app, path="/a/b")) == ["str"]
+    assert sent_texts(await run(app, path="/a/1")) == ["int"]
+    assert sent_texts(await run(app, path="/a/b")) == ["str"]
     assert [route.path.template for route in app.routes] == ["/a/{x:int}", "/a/{x}", "/a/b"]
     assert never is app.routes[-1].endpoint
 
 
-async def test_what_the_path_says_is_converted_for_the_handler_and_its_parameters() -> None:
+async def test_path_parameters_are_converted_for_the_handler_and_its_params() -> None:
     class Place(BaseModel):
         room: str
         id: int
@@ -103,7 +105,7 @@ async def test_what_the_path_says_is_converted_for_the_handler_and_its_parameter
     assert seen == [(place, {"room": "lobby", "id": 7, "key": key, "rest": "a/b"})]
 
 
-async def test_parameters_of_the_mount_are_kept_and_those_of_the_route_count() -> None:
+async def test_parameters_of_the_mount_are_kept_and_those_of_the_route_override_them() -> None:
     seen: list[Any] = []
     app = App()
 
@@ -111,10 +113,10 @@ async def test_parameters_of_the_mount_are_kept_and_those_of_the_route_count() -
     async def talk(ws: Chat) -> None:
         seen.append(dict(ws.path_params))
 
-    outer = {"tenant": "t", "room": "outer"}
-    await run(app, path="/inner", path_params=outer)
+    path_params = {"tenant": "t", "room": "outer"}
+    await run(app, path="/inner", path_params=path_params)
     assert seen == [{"tenant": "t", "room": "inner"}]
-    assert outer == {"tenant": "t", "room": "outer"}
+    assert path_params == {"tenant": "t", "room": "outer"}
 
 
 @pytest.mark.parametrize(
@@ -124,29 +126,29 @@ async def test_parameters_of_the_mount_are_kept_and_those_of_the_route_count() -
         ("/api", "/api/chat", True),
         ("/api/", "/api/chat", True),
         ("/", "/chat", True),
-        ("/api", "/chat", True),  # a server that leaves it out
+        ("/api", "/chat", True),  # a server that leaves the root path out
         ("/api", "/apichat", False),
         ("/api", "/api", False),
         ("/chat", "/chat", False),
     ],
 )
-async def test_routes_are_below_where_the_application_is_mounted(root: str, path: str, is_found: bool) -> None:
-    app = App([WebSocketRoute("/chat", saying("a"))])
+async def test_routes_are_relative_to_the_mount_of_the_application(root: str, path: str, is_found: bool) -> None:
+    app = App([WebSocketRoute("/chat", sending_endpoint("a"))])
     assert (status(await run(app, root_path=root, path=path)) is None) is is_found
 
 
 async def test_the_mount_itself_is_the_root() -> None:
-    app = App([WebSocketRoute("/", saying("a"))])
-    assert said(await run(app, root_path="/chat", path="/chat")) == ["a"]
+    app = App([WebSocketRoute("/", sending_endpoint("a"))])
+    assert sent_texts(await run(app, root_path="/chat", path="/chat")) == ["a"]
 
 
 async def test_versions_of_a_contract_serve_one_path_side_by_side() -> None:
     first, second = (Contract("chat", Chat, version=version) for version in ("1.0.0", "2.0.0"))
     app = App(
         [
-            WebSocketRoute("/{room}", saying("one", first)),
-            WebSocketRoute("/chat", saying("other path")),
-            WebSocketRoute("/{room}", saying("two", second)),
+            WebSocketRoute("/{room}", sending_endpoint("one", first)),
+            WebSocketRoute("/chat", sending_endpoint("other path")),
+            WebSocketRoute("/{room}", sending_endpoint("two", second)),
         ]
     )
     cases = {
@@ -158,8 +160,8 @@ async def test_versions_of_a_contract_serve_one_path_side_by_side() -> None:
         ("bearer", "chat.v2.json", "chat.v1.json"): "one",
     }
     for offered, expected in cases.items():
-        assert said(await run(app, path="/chat", subprotocols=list(offered))) == [expected]
-    assert said(await run(app, path="/chat", subprotocols=None)) == ["one"]
+        assert sent_texts(await run(app, path="/chat", subprotocols=list(offered))) == [expected]
+    assert sent_texts(await run(app, path="/chat", subprotocols=None)) == ["one"]
     assert status(await run(app, path="/chat", subprotocols=["chat.v3.json"])) == 400
 
 
@@ -170,15 +172,15 @@ async def test_an_unknown_path_is_denied_with_404() -> None:
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/chat/1", 426), ("/chat/a", 404), ("/", 404)])
-async def test_plain_http_is_told_what_is_there(path: str, expected: int) -> None:
-    app = App([WebSocketRoute("/chat/{id:int}", saying("a"))])
+async def test_plain_http_gets_426_on_the_path_of_a_route_and_404_elsewhere(path: str, expected: int) -> None:
+    app = App([WebSocketRoute("/chat/{id:int}", sending_endpoint("a"))])
     receive, send, sent = wire({"type": "http.request", "body": b"", "more_body": False})
     await app(scope(type="http", path=path), receive, send)
     assert sent[0]["status"] == expected
     assert json.loads(sent[1]["body"])["status"] == expected
 
 
-async def test_an_application_is_what_its_handlers_find() -> None:
+async def test_the_app_of_a_connection_is_the_outer_application_or_else_this_one() -> None:
     seen: list[Any] = []
 
     async def talk(ws: WebSocket) -> None:
@@ -187,15 +189,15 @@ async def test_an_application_is_what_its_handlers_find() -> None:
 
     app = App([WebSocketRoute("/", talk)])
     await run(app)
-    around = object()
-    await run(app, app=around)
-    assert seen == [app, around]
+    outer = object()
+    await run(app, app=outer)
+    assert seen == [app, outer]
 
 
 # --- classic routes ---
 
 
-async def test_a_classic_handler_does_all_by_itself() -> None:
+async def test_a_classic_handler_accepts_and_closes_by_itself() -> None:
     async def talk(websocket: WebSocket) -> None:
         await websocket.accept("two")
         await websocket.send_text(await websocket.receive_text())
@@ -205,32 +207,34 @@ async def test_a_classic_handler_does_all_by_itself() -> None:
     assert (sent[0]["subprotocol"], sent[1]["text"], sent[2]["code"]) == ("two", "a", 1000)
 
 
-async def test_a_classic_handler_may_say_its_types() -> None:
+async def test_a_classic_handler_may_declare_its_types() -> None:
     class Local(BaseModel):
         room: int
 
-    heard: list[Any] = []
+    received: list[Any] = []
 
     async def talk(ws: "WebSocket[Say, Say, Local]") -> None:
         await ws.accept()
         async for message in ws:
-            heard.append((message, ws.params.room))
+            received.append((message, ws.params.room))
 
     app = App([WebSocketRoute("/{room}", talk)])
     await run(app, text('{"text":"a"}'), disconnect(), path="/5")
-    assert heard == [(Say(text="a"), 5)]
+    assert received == [(Say(text="a"), 5)]
     assert status(await run(app, path="/x")) == 422
 
 
-def test_a_route_tells_what_it_is() -> None:
-    assert repr(WebSocketRoute("/a", saying("a"))) == "<WebSocketRoute /a: <Endpoint of <Contract say 1.0.0>>>"
+def test_the_repr_of_a_route_has_its_path_and_endpoint() -> None:
+    assert (
+        repr(WebSocketRoute("/a", sending_endpoint("a"))) == "<WebSocketRoute /a: <Endpoint of <Contract say 1.0.0>>>"
+    )
 
 
-def test_what_cannot_be_served_is_refused_when_it_is_said() -> None:
+def test_an_invalid_path_or_handler_is_refused_when_it_is_declared() -> None:
     with pytest.raises(InvalidPath):
-        WebSocketRoute("no slash", saying("a"))
+        WebSocketRoute("no slash", sending_endpoint("a"))
     with pytest.raises(InvalidPath):
-        App().websocket("/{a:nothing}")(say("a"))
+        App().websocket("/{a:nothing}")(sending("a"))
 
     async def talk(ws: WebSocket, room: str) -> None: ...
 
@@ -242,7 +246,7 @@ def test_what_cannot_be_served_is_refused_when_it_is_said() -> None:
 # --- policies ---
 
 
-def busy(started: anyio.Event) -> Handler:
+def waiting(started: anyio.Event) -> Handler:
     async def wait(ws: Chat) -> None:
         started.set()
         await anyio.sleep_forever()
@@ -250,37 +254,37 @@ def busy(started: anyio.Event) -> Handler:
     return wait
 
 
-async def test_the_applications_connections_are_counted_together_and_an_endpoints_own_apart() -> None:
+async def test_connections_of_an_application_are_counted_together_except_those_under_another_policy() -> None:
     app = App(policy=Policy(max_connections=1))
     started = anyio.Event()
-    app.websocket("/a")(busy(started))
-    app.websocket("/b")(say("b"))
-    app.websocket("/own", policy=Policy())(say("own"))
+    app.websocket("/a")(waiting(started))
+    app.websocket("/b")(sending("b"))
+    app.websocket("/own", policy=Policy())(sending("own"))
     async with anyio.create_task_group() as group:
         group.start_soon(partial(run, app, path="/a"))
         with anyio.fail_after(5):
             await started.wait()
         assert status(await run(app, path="/b")) == 503
-        assert said(await run(app, path="/own")) == ["own"]
+        assert sent_texts(await run(app, path="/own")) == ["own"]
         group.cancel_scope.cancel()
-    assert said(await run(app, path="/b")) == ["b"]
+    assert sent_texts(await run(app, path="/b")) == ["b"]
 
 
 @pytest.mark.parametrize("how", ["decorator", "route", "endpoint", "application"])
-async def test_the_policy_that_is_nearest_replaces_the_others(how: str) -> None:
+async def test_the_nearest_policy_replaces_the_others(how: str) -> None:
     widened = Policy(origins="*")
     page = [(b"host", b"chat.example"), (b"origin", b"https://other.example")]
     app = App(policy=widened if how == "application" else Policy())
     if how == "decorator":
-        app.websocket("/", policy=widened)(say("a"))
+        app.websocket("/", policy=widened)(sending("a"))
     elif how == "route":
-        app = App([WebSocketRoute("/", endpoint(say("a"), policy=Policy()), policy=widened)])
+        app = App([WebSocketRoute("/", endpoint(sending("a"), policy=Policy()), policy=widened)])
     elif how == "endpoint":
-        app = App([WebSocketRoute("/", endpoint(say("a"), policy=widened))])
+        app = App([WebSocketRoute("/", endpoint(sending("a"), policy=widened))])
     else:
-        app.websocket("/")(say("a"))
-    assert said(await run(app, headers=page)) == ["a"]
-    assert status(await run(App([WebSocketRoute("/", saying("a"))]), headers=page)) == 403
+        app.websocket("/")(sending("a"))
+    assert sent_texts(await run(app, headers=page)) == ["a"]
+    assert status(await run(App([WebSocketRoute("/", sending_endpoint("a"))]), headers=page)) == 403
 
 
 async def test_a_classic_route_has_a_policy_too() -> None:
@@ -295,11 +299,11 @@ async def test_a_classic_route_has_a_policy_too() -> None:
 def test_an_application_that_replies_needs_error_models() -> None:
     app = App(policy=Policy(on_invalid="reply"))
     with pytest.raises(InvalidEndpoint):
-        app.websocket("/")(say("a"))
+        app.websocket("/")(sending("a"))
     assert app.routes == ()
 
 
-async def test_a_contract_is_shared_by_the_decorator() -> None:
+async def test_the_decorator_passes_a_contract_to_the_endpoint() -> None:
     class Tagged(BaseModel):
         type: Literal["say"] = "say"
         text: str
@@ -319,7 +323,7 @@ async def test_a_contract_is_shared_by_the_decorator() -> None:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-async def test_debug_holds_for_every_endpoint(debug: bool) -> None:
+async def test_debug_applies_to_every_endpoint(debug: bool) -> None:
     async def fail(handshake: Handshake[Say, Say]) -> Outcome:
         raise ValueError("told")
 
@@ -402,7 +406,7 @@ async def websocket_endpoint(websocket: WebSocket):  # type: ignore[no-untyped-d
 app = Starlette(debug=True, routes=[WebSocketRoute("/ws", websocket_endpoint)])
 
 
-async def test_the_references_last_example_works_as_written(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_last_example_of_the_reference_works_as_written(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "typedws.endpoint")
     denied = await run(app, path="/ws")
     assert status(denied) == 401

@@ -1,6 +1,7 @@
-"""The sentences that users meet when they declare something wrong, made by doing it wrong; and those of the log.
+"""The sentences of declaration errors, each caused by an invalid declaration, and the log messages of endings.
 
-They stand in one golden file, to be reviewed as a whole. No place in the code that makes such an error is left out.
+One golden file has all of them, to be reviewed as a whole. Every place in the package that raises a declaration error
+must be reached by a row of `DECLARATIONS`, except in the integrations.
 """
 
 import ast
@@ -60,29 +61,29 @@ class Broken(BaseModel):
     when: "Undefined"  # type: ignore[name-defined]  # noqa: F821
 
 
-class Codes(ApplicationCloseCode):
+class ReservedCode(ApplicationCloseCode):
     TOO_LOW = 3999, "not the application's"
 
 
-class Twice(ApplicationCloseCode):
+class DuplicateCode(ApplicationCloseCode):
     KICKED = 4001, "removed"
     BANNED = 4001, "removed for ever"
 
 
-class Wrong(ApplicationCloseCode):
+class UnknownReconnect(ApplicationCloseCode):
     MOVED = 4002, "moved", "perhaps"  # type: ignore[arg-type,unused-ignore]
 
 
-Hears = Annotated[Join | Say, Field(discriminator="type")]
-Talk = Connection[Hears, Say]
+ClientMessage = Annotated[Join | Say, Field(discriminator="type")]
+Talk = Connection[ClientMessage, Say]
 chat = Contract("chat", Talk)
 anything: Any = None
-PATTERN_OF_BYTES: Final[Any] = re.compile(b".*")
+BYTES_PATTERN: Final[Any] = re.compile(b".*")
 
 
 async def sends(ws: Connection[Join, Say]) -> None: ...
-async def says_more(ws: Connection[Hears, Hears]) -> None: ...
-async def other_params(ws: Connection[Hears, Say, Join]) -> None: ...
+async def says_more(ws: Connection[ClientMessage, ClientMessage]) -> None: ...
+async def other_params(ws: Connection[ClientMessage, Say, Join]) -> None: ...
 async def whole(ws: WebSocket) -> None: ...
 async def returns(ws: Talk) -> int: ...  # type: ignore[empty-body]
 async def decides_nothing(handshake: Handshake[Join, Say]) -> None: ...
@@ -112,9 +113,9 @@ DECLARATIONS: Final[list[Any]] = [
     lambda: Contract("chat", Talk, modes={"chat json": "text"}),
     lambda: Contract("chat", Talk, modes={"bearer": "text"}),
     lambda: Contract("chat", Talk, modes=("text", "text")),
-    lambda: Contract("chat", Talk, closes=Codes),
-    lambda: Contract("chat", Talk, closes=Twice),
-    lambda: Contract("chat", Talk, closes=Wrong),
+    lambda: Contract("chat", Talk, closes=ReservedCode),
+    lambda: Contract("chat", Talk, closes=DuplicateCode),
+    lambda: Contract("chat", Talk, closes=UnknownReconnect),
     lambda: Contract("chat", Talk, error=ErrorReply),
     lambda: untyped("talk"),
     lambda: untyped(lost),
@@ -128,7 +129,7 @@ DECLARATIONS: Final[list[Any]] = [
     lambda: untyped(returns),
     lambda: untyped(sends, chat),
     lambda: untyped(says_more, chat),
-    lambda: untyped(other_params, Contract("chat", Connection[Hears, Say, Say])),
+    lambda: untyped(other_params, Contract("chat", Connection[ClientMessage, Say, Say])),
     lambda: untyped(sends, Policy()),
     lambda: endpoint(sends, policy=Policy(on_invalid="reply")),
     lambda: Group[Say](max_pending=0),
@@ -143,7 +144,7 @@ DECLARATIONS: Final[list[Any]] = [
     lambda: Policy(origins=["app.example.com"]),
     lambda: Policy(origins=["https://*.example.com"]),
     lambda: Policy(origins=[anything]),
-    lambda: Policy(origins=PATTERN_OF_BYTES),
+    lambda: Policy(origins=BYTES_PATTERN),
     lambda: Policy(hosts=[]),
     lambda: Policy(hosts="chat.example.com"),
     lambda: Policy(hosts=["https://chat.example.com"]),
@@ -170,25 +171,25 @@ DECLARATIONS: Final[list[Any]] = [
 ]
 
 
-def refused(declare: Callable[[], object]) -> TypedWSError:
-    """Give the error that a declaration ends in."""
+def declaration_error(declare: Callable[[], object]) -> TypedWSError:
+    """Return the error that a declaration raises."""
     with pytest.raises(TypedWSError) as caught:
         declare()
     return caught.value
 
 
-class TheirHTTPException(Exception):
-    """As another framework has it."""
+class ForeignHTTPException(Exception):
+    """The ``HTTPException`` of another framework: it is recognized by its name."""
 
     def __init__(self, status_code: object) -> None:
         self.status_code = status_code
 
 
-TheirHTTPException.__name__ = "HTTPException"
+ForeignHTTPException.__name__ = "HTTPException"
 
 
-def refused_origin(headers: list[tuple[bytes, bytes]], hosts: list[str] | None, server: Any) -> endings.Ending:
-    """Give the ending for a page that must not connect."""
+def origin_ending(headers: list[tuple[bytes, bytes]], hosts: list[str] | None, server: Any) -> endings.Ending:
+    """Return the ending of a handshake with a declaration_error origin or host."""
     refusal = OriginRule("same-host", hosts).refusal(headers, server)
     assert refusal is not None
     return endings.origin_refused(refusal)
@@ -212,14 +213,14 @@ ENDINGS: Final[list[Callable[[], endings.Ending]]] = [
             UnknownSubprotocol(chat.subprotocols),
             UnknownSubprotocol(()),
             HTTPException(401, "token missing"),
-            TheirHTTPException("no"),
+            ForeignHTTPException("no"),
             WebSocketException(4001, "bye"),
             WebSocketException(1006),
             LookupError("secret"),
         )
     ),
     *(
-        lambda headers=headers, hosts=hosts, server=server: refused_origin(headers, hosts, server)
+        lambda headers=headers, hosts=hosts, server=server: origin_ending(headers, hosts, server)
         for headers, hosts, server in (
             ([(b"host", b"chat.example"), (b"origin", b"https://evil.example")], None, None),
             ([(b"host", b"chat.example"), (b"origin", b"null")], None, None),
@@ -232,40 +233,46 @@ ENDINGS: Final[list[Callable[[], endings.Ending]]] = [
 ]
 
 
-def test_the_sentences_of_declarations_are_those_that_were_reviewed() -> None:
-    errors = [refused(declare) for declare in DECLARATIONS]
-    told = [f"{type(error).__name__}: {error}" for error in errors]
-    told += ["", *(f"log: {ending().log_message}" for ending in ENDINGS)]
-    sentences = "".join(f"{line}\n" for line in told)
+def test_the_sentences_match_the_reviewed_file() -> None:
+    errors = [declaration_error(declare) for declare in DECLARATIONS]
+    lines = [f"{type(error).__name__}: {error}" for error in errors]
+    lines += ["", *(f"log: {ending().log_message}" for ending in ENDINGS)]
+    sentences = "".join(f"{line}\n" for line in lines)
     assert GOLDEN.read_text() == sentences, f"review these, and put them into {GOLDEN.name}:\n{sentences}"
 
 
-def test_every_place_that_refuses_a_declaration_has_its_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    reached: set[tuple[str, int]] = set()
+def test_every_place_that_raises_a_declaration_error_is_covered(monkeypatch: pytest.MonkeyPatch) -> None:
+    reached: set[tuple[Path, int]] = set()
     original = InvalidDeclaration.__init__
 
-    def noting(self: InvalidDeclaration, expected: str, found: str, hint: str = "") -> None:
+    def recording_init(
+        self: InvalidDeclaration, expected: str, found: str, hint: str = "", *, sentence: str | None = None
+    ) -> None:
         frame: Any = vars(sys)["_getframe"](1)
-        reached.add((Path(frame.f_code.co_filename).name, frame.f_lineno))
-        original(self, expected, found, hint)
+        reached.add((Path(frame.f_code.co_filename), frame.f_lineno))
+        original(self, expected, found, hint, sentence=sentence)
 
-    monkeypatch.setattr(InvalidDeclaration, "__init__", noting)
+    monkeypatch.setattr(InvalidDeclaration, "__init__", recording_init)
     for declare in DECLARATIONS:
-        refused(declare)
-    forgotten = [
+        declaration_error(declare)
+    uncovered = [
         f"{file}:{first}"
         for file, first, last in places()
-        if not any(name == file and first <= line <= last for name, line in reached)
+        if not any(path == file and first <= line <= last for path, line in reached)
     ]
-    assert not forgotten, f"no declaration of this table is refused at {forgotten}"
+    assert not uncovered, f"no declaration of this table is declaration_error at {uncovered}"
 
 
-def places() -> list[tuple[str, int, int]]:
-    """Give every place in the package that makes such an error."""
-    kinds = {each.__name__ for each in InvalidDeclaration.__subclasses__()}
+def places() -> list[tuple[Path, int, int]]:
+    """Return file, first and last line of each call that creates a declaration error, without the integrations.
+
+    Their errors can only be reached through a framework.
+    """
+    names = {each.__name__ for each in InvalidDeclaration.__subclasses__()}
     return [
-        (path.name, node.lineno, node.end_lineno or node.lineno)
-        for path in sorted(PACKAGE.glob("*.py"))
+        (path, node.lineno, node.end_lineno or node.lineno)
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if "integrations" not in path.parts
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
     ]

@@ -1,6 +1,6 @@
-"""What goes wrong with WebSockets in Python today, and ends well here: one test, or more, for each that is the core's.
+"""Common problems of WebSockets in Python, solved here: at least one test for each problem of the core.
 
-They are numbered as they were collected; what is missing is the matter of servers, endpoints, groups or test clients.
+The numbers are those of the collected list. Missing numbers are about servers, endpoints, groups or test clients.
 """
 
 import math
@@ -46,11 +46,11 @@ RECEIVES: dict[str, Callable[[AnyWebSocket, str], Awaitable[object]]] = {
         pytest.param(text("NaN"), "text", 1007, id="21: NaN"),
     ],
 )
-@pytest.mark.parametrize("way", RECEIVES)
-async def test_what_a_peer_sends_is_an_error_to_answer_and_the_connection_goes_on(
-    event: Event, mode: str, close_code: int, way: str
+@pytest.mark.parametrize("method", RECEIVES)
+async def test_an_invalid_message_is_an_error_to_answer_and_the_connection_goes_on(
+    event: Event, mode: str, close_code: int, method: str
 ) -> None:
-    receive = RECEIVES[way]
+    receive = RECEIVES[method]
     good = text('{"id":1}') if mode == "text" else binary(b'{"id":1}')
     ws, sent = await accepted(WebSocket[Order, Order], event, good, mode=mode)
     with pytest.raises(InvalidMessage) as caught:
@@ -63,7 +63,7 @@ async def test_what_a_peer_sends_is_an_error_to_answer_and_the_connection_goes_o
 
 
 @pytest.mark.parametrize("method", ["receive_json", "iter_json"])
-async def test_1_malformed_json_as_plain_values_is_the_same_error(method: str) -> None:
+async def test_1_malformed_json_raises_the_same_error_for_plain_values(method: str) -> None:
     ws, _ = await accepted(WebSocket, text("{bad"), text("1"))
     with pytest.raises(InvalidMessage):
         await (ws.receive_json() if method == "receive_json" else anext(ws.iter_json()))
@@ -83,7 +83,7 @@ USES: dict[str, Callable[[AnyWebSocket], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("error", [WebSocketDisconnect, RuntimeError])
-async def test_6_and_7_use_after_our_own_close_is_caught_as_a_disconnect_and_says_so(
+async def test_6_and_7_use_after_our_own_close_raises_a_disconnect_that_names_the_cause(
     use: str, error: type[Exception]
 ) -> None:
     ws, sent = await accepted(WebSocket[Order, Order], text("a"))
@@ -123,13 +123,13 @@ async def test_8_close_in_finally_never_raises(ending: str) -> None:
 
 async def test_9_a_handler_that_only_sends_learns_that_its_client_left_where_the_server_swallows_sends() -> None:
     left = anyio.Event()
-    coming = [CONNECT, disconnect(1001)]
+    remaining = [CONNECT, disconnect(1001)]
     swallowed: list[Event] = []
 
     async def receive() -> Event:
-        if len(coming) == 1:
+        if len(remaining) == 1:
             await left.wait()
-        return coming.pop(0)
+        return remaining.pop(0)
 
     async def send(event: Event) -> None:
         swallowed.append(event)
@@ -155,12 +155,12 @@ async def test_11_a_disconnect_reads_as_a_sentence(code: int) -> None:
 
 async def test_12_a_receive_that_timed_out_loses_nothing() -> None:
     arrival = anyio.Event()
-    coming = [CONNECT, text("1")]
+    remaining = [CONNECT, text("1")]
 
     async def receive() -> Event:
-        if len(coming) == 1:
+        if len(remaining) == 1:
             await arrival.wait()
-        return coming.pop(0)
+        return remaining.pop(0)
 
     _, send, _ = wire()
     ws = WebSocket(scope(), receive, send)
@@ -217,7 +217,7 @@ async def test_20_the_error_for_a_subprotocol_does_not_repeat_a_token_that_was_o
 
 @pytest.mark.parametrize("mode", ["text", "binary", "msgpack", "cbor"])
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-async def test_21_a_number_that_json_cannot_say_is_refused_and_nothing_is_sent(number: float, mode: str) -> None:
+async def test_21_a_number_that_json_cannot_represent_is_refused_and_nothing_is_sent(number: float, mode: str) -> None:
     ws, sent = await accepted(WebSocket)
     for value in (number, [number], {"a": {"b": number}}):
         with pytest.raises(UnsendableMessage, match="finite"):
@@ -225,7 +225,7 @@ async def test_21_a_number_that_json_cannot_say_is_refused_and_nothing_is_sent(n
     assert sent == []
 
 
-async def test_21_a_time_goes_out_as_text() -> None:
+async def test_21_a_datetime_is_sent_as_text() -> None:
     ws, sent = await accepted(WebSocket)
     await ws.send_json({"at": datetime(2026, 1, 2, tzinfo=UTC)})
     assert sent == [{"type": "websocket.send", "text": '{"at":"2026-01-02T00:00:00Z"}'}]

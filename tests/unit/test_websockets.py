@@ -1,4 +1,4 @@
-"""`typedws.websockets` as a drop-in: each script runs on the classic class too, and both must say and find the same."""
+"""`typedws.websockets` as a drop-in: each script runs on the classic class too, with the same results and events."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -83,13 +83,13 @@ async def close_before_the_accept(ws: Any) -> object:
 
 
 async def raw_events(ws: Any) -> object:
-    heard = [await ws.receive()]
+    received = [await ws.receive()]
     await ws.send({"type": "websocket.accept"})
-    heard += [await ws.receive(), await ws.receive()]
+    received += [await ws.receive(), await ws.receive()]
     await ws.send({"type": "websocket.send", "text": "a"})
     await ws.send({"type": "websocket.send", "bytes": b"a"})
     await ws.send({"type": "websocket.close"})
-    return heard
+    return received
 
 
 async def deny(ws: Any) -> object:
@@ -168,24 +168,24 @@ SCRIPTS: list[tuple[Script, list[Event]]] = [
 ]
 
 
-async def played(kind: Callable[..., Any], script: Script, events: list[Event]) -> tuple[object, list[Event]]:
-    """Run a script, and give its result and what was sent; a key that is ``None`` is as good as none."""
+async def run_script(kind: Callable[..., Any], script: Script, events: list[Event]) -> tuple[object, list[Event]]:
+    """Run a script. Return its result and the sent events, without the keys whose value is ``None``."""
     receive, send, sent = wire(CONNECT, *events)
     result = await script(kind(scope=scope(**FULL), receive=receive, send=send))
     return result, [{key: value for key, value in event.items() if value is not None} for event in sent]
 
 
 @pytest.mark.parametrize(("script", "events"), SCRIPTS, ids=lambda part: getattr(part, "__name__", ""))
-async def test_it_says_and_finds_what_the_classic_class_does(script: Script, events: list[Event]) -> None:
-    assert await played(WebSocket, script, events) == await played(ClassicWebSocket, script, events)
+async def test_it_returns_and_sends_what_the_classic_class_does(script: Script, events: list[Event]) -> None:
+    assert await run_script(WebSocket, script, events) == await run_script(ClassicWebSocket, script, events)
 
 
-def test_all_names_of_the_classic_class_are_there_but_for_those_of_middleware_and_routers() -> None:
+def test_all_names_of_the_classic_class_exist_except_those_of_middleware_and_routers() -> None:
     theirs = {name for name in dir(ClassicWebSocket) if not name.startswith("_")}
     assert theirs - set(dir(WebSocket)) == {"auth", "session", "url_for", "user"}
 
 
-def test_all_names_of_the_classic_module_are_there() -> None:
+def test_all_names_of_the_classic_module_exist() -> None:
     assert {"WebSocket", "WebSocketClose", "WebSocketDisconnect", "WebSocketState"} <= set(typedws.websockets.__all__)
     assert {state.name: state.value for state in WebSocketState} == {
         "CONNECTING": 0,
@@ -195,7 +195,7 @@ def test_all_names_of_the_classic_module_are_there() -> None:
     }
 
 
-def test_a_disconnect_can_be_made_as_the_classic_one() -> None:
+def test_a_disconnect_takes_the_arguments_of_the_classic_one() -> None:
     assert (WebSocketDisconnect().code, WebSocketDisconnect().reason) == (1000, "")
     error = WebSocketDisconnect(code=4001, reason="bye")
     assert (error.code, error.reason) == (4001, "bye")
@@ -211,13 +211,13 @@ async def test_websocket_close_is_an_application_that_closes(arguments: tuple[An
     assert events[0] == events[1]
 
 
-def test_websocket_close_refuses_a_code_that_must_not_be_sent_when_it_is_made() -> None:
+def test_websocket_close_refuses_an_unsendable_code_when_it_is_made() -> None:
     with pytest.raises(InvalidClose):
         WebSocketClose(1006)
 
 
 @pytest.mark.parametrize("method", ["receive_text", "receive_bytes", "receive_json", "receive_model"])
-async def test_receiving_before_the_accept_is_an_error_and_takes_nothing(method: str) -> None:
+async def test_receiving_before_the_accept_is_an_error_and_consumes_nothing(method: str) -> None:
     ws, _ = connecting(WebSocket[str, str], text('"a"'))
     with pytest.raises(InvalidState, match="accept"):
         await getattr(ws, method)()
@@ -226,7 +226,7 @@ async def test_receiving_before_the_accept_is_an_error_and_takes_nothing(method:
 
 
 @pytest.mark.parametrize(("method", "arguments"), [("receive_json", ()), ("send_json", (1,)), ("send_model", (1,))])
-async def test_an_unknown_mode_is_the_classic_error(method: str, arguments: tuple[int, ...]) -> None:
+async def test_an_unknown_mode_raises_the_classic_error(method: str, arguments: tuple[int, ...]) -> None:
     ws, _ = connecting(WebSocket, text("1"))
     await ws.accept()
     with pytest.raises(RuntimeError, match='The "mode" argument should be') as caught:
@@ -235,7 +235,7 @@ async def test_an_unknown_mode_is_the_classic_error(method: str, arguments: tupl
     assert await ws.receive_json() == 1, "nothing was consumed"
 
 
-async def test_without_callables_it_reads_the_request_and_says_what_is_missing() -> None:
+async def test_without_callables_it_reads_the_request_and_names_the_missing_one() -> None:
     ws = WebSocket(scope(path="/a"))
     assert ws.url.path == "/a"
     with pytest.raises(InvalidState, match="receive callable"):
@@ -265,11 +265,11 @@ async def test_an_illegal_raw_event_sends_nothing_and_changes_nothing(before: li
     await ws.receive()
     for event in before:
         await ws.send(event)
-    standing = ws.client_state, ws.application_state
+    states_before = ws.client_state, ws.application_state
     with pytest.raises(RuntimeError):
         await ws.send(illegal)
     assert sent == before
-    assert (ws.client_state, ws.application_state) == standing
+    assert (ws.client_state, ws.application_state) == states_before
 
 
 @pytest.mark.parametrize("event", [CONNECT, {"type": "http.request"}, {"type": "websocket.accept"}])
@@ -281,7 +281,7 @@ async def test_an_event_that_the_server_must_not_send_is_an_error(event: Event) 
     assert await ws.receive_text() == "a"
 
 
-async def test_the_raw_disconnect_is_given_once() -> None:
+async def test_the_raw_disconnect_is_received_once() -> None:
     ws, _ = connecting(WebSocket, disconnect(4001, "bye"))
     await ws.accept()
     assert await ws.receive() == disconnect(4001, "bye")

@@ -1,10 +1,10 @@
-"""What the two views of a connection have in common. Nothing is sent or received here."""
+"""`BaseConnection`: what `Handshake` and `Connection` have in common. Nothing is sent or received here."""
 
 import sys
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from typedws._connection.server_workarounds import apply_workarounds
 from typedws._connection.session import Session
 from typedws._contract.params import read_params
 from typedws._http.request import HandshakeRequest
@@ -17,26 +17,29 @@ from typedws._messages.type_parameters import (
     Params_co,
     message_types_of,
 )
-from typedws._protocol.server_profiles import CURRENT, profile_of
-from typedws.asgi import Receive, Scope, Send
+from typedws.asgi import Scope
 from typedws.codecs.base import Reader
-from typedws.codecs.modes import CodecRegistry, Mode, registry
+from typedws.codecs.modes import CodecRegistry, Mode
 from typedws.exceptions import UndeclaredMessageType
 
 __all__ = ["BaseConnection", "In_co", "Out_contra", "Params_co", "is_declared", "session_of", "set_declared"]
 
 
 class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params_co]):
-    """What both views show: the request and its parameters. The traffic and the codecs in use are behind it."""
+    """The request and its parameters, which a handshake and an accepted connection both show.
+
+    `Handshake` and `Connection` are views of one object. Only the classes behind them can be constructed: `WebSocket`,
+    and on a client `ClientConnection`.
+    """
 
     __slots__ = (
         "__orig_class__",
+        "_always_within_limit",
         "_decode",
         "_encode",
-        "_message_types",
         "_frame_key",
-        "_slow_if_contains",
         "_max_message_size",
+        "_message_types",
         "_mode",
         "_modes",
         "_or_contains",
@@ -47,34 +50,35 @@ class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params
         "_registry",
         "_sends_text",
         "_session",
-        "_always_within_limit",
+        "_slow_if_contains",
     )
 
+    # Abstract, so that type checkers and Python refuse to construct a view: it would lack half of the methods.
+    @abstractmethod
     def __init__(
         self,
         scope: Scope,
-        receive: Receive | None = None,
-        send: Send | None = None,
-        *,
-        mode: Mode = "text",
-        codecs: CodecRegistry = registry,
+        session: Session,
+        mode: Mode,
+        codecs: CodecRegistry,
         max_message_size: int | None = None,
         modes: Mapping[str, Mode] | None = None,
     ) -> None:
         super().__init__(scope)
-        self._session = Session(receive, send, server := profile_of(scope))
-        if server is not CURRENT:
-            apply_workarounds(self._session)
+        self._session = session
         self._mode = mode
         self._modes = modes
         self._registry = codecs
         self._max_message_size = max_message_size
-        # A character is at most four bytes of UTF-8: text of up to a quarter of the limit is certainly within it.
+        # A character takes at most four bytes of UTF-8, so a text of a quarter of the limit need not be encoded to
+        # know that it fits. Without a limit, every frame is below this.
         self._always_within_limit = sys.maxsize if max_message_size is None else max_message_size // 4
         self._reader: Reader[Any] | None = None
         self._encode: Callable[[Any], str | bytes] | None = None
         self._quick_encoders: Mapping[type[Any], Callable[[Any], bytes]] | None = None
-        self._frame_key = ""  # which no event has
+        # The slots below belong to the fast path of `Connection.__anext__`; `__aiter__` sets them. Until then no event
+        # has the key "", so that a lone `anext()` takes the checked path.
+        self._frame_key = ""
         self._decode: Callable[[Any], Any]
         self._sends_text = True
         self._quick_decode: Callable[[Any], Any]
@@ -85,10 +89,12 @@ class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params
 
     @property
     def params(self) -> Params_co:
-        """The path and query parameters, validated as the declared type says; once, when first asked for.
+        """The parameters of the handshake, validated once, when first asked for.
 
-        :raises InvalidParams: for parameters that fail validation
-        :raises UndeclaredMessageType: when no type is declared for them
+        They come from the path, the query, and the headers and cookies that the declared type names.
+
+        :raises InvalidParams: if they fail validation
+        :raises UndeclaredMessageType: if no type is declared for them
         """
         if self._params is None:
             declared = self._declared()[2]
@@ -103,16 +109,19 @@ class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params
         return self._message_types
 
 
-def session_of(view: BaseConnection[Any, Any, Any]) -> Session:
-    """Give the traffic behind a view: for the rooms that run connections, not for their users."""
-    return view._session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the one door
+# These functions are how other rooms reach the private parts of a connection: each part has one door.
 
 
-def set_declared(view: BaseConnection[Any, Any, Any], forms: MessageTypes, params: object) -> None:
-    """Tell a view what it hears and says, and its parameters, where somebody else has read all of them."""
-    view._message_types, view._params = forms, params  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+def session_of(connection: BaseConnection[Any, Any, Any]) -> Session:
+    """Return the session of a connection, for code that runs connections."""
+    return connection._session  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
 
 
-def is_declared(view: BaseConnection[Any, Any, Any]) -> bool:
-    """Whether somebody has told the view already."""
-    return view._message_types is not None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+def set_declared(connection: BaseConnection[Any, Any, Any], message_types: MessageTypes, params: object) -> None:
+    """Set the message types and the validated parameters, where a contract has declared them."""
+    connection._message_types, connection._params = message_types, params  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+
+def is_declared(connection: BaseConnection[Any, Any, Any]) -> bool:
+    """Whether the message types are known already."""
+    return connection._message_types is not None  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]

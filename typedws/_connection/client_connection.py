@@ -1,6 +1,6 @@
-"""`ClientConnection`: the client's end of a connection. It hears what the contract's server says, by the same rules.
+"""`ClientConnection`: the client's end of a connection, whose peer is the server.
 
-How its events come and go is the matter of who makes it: over a socket, or in process.
+Its events come over a socket or from a test harness; the code that opens it supplies ``receive`` and ``send``.
 """
 
 from dataclasses import replace
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from typedws._connection.base import set_declared
 from typedws._connection.connection import Connection
+from typedws._connection.session import Session
 from typedws._contract.contract import Contract
 from typedws._http.headers import Headers
 from typedws._messages.adapter import MessageAdapter
@@ -22,22 +23,22 @@ __all__ = ["ClientConnection", "Line"]
 
 
 class Line(Protocol):
-    """What a connection goes over, where closing takes more than an event."""
+    """The transport under a client's connection, where a close takes more than an event."""
 
     def read_on(self) -> None:
-        """Read from now on whether somebody receives or not: a server that waits for that would hear no close."""
+        """Read from now on, whether a task receives or not: a server that is blocked in a send reads no close frame."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close, unless that has begun; for a close that waited for other sends, and was given up."""
+        """Start to close, unless that has started: for a close that waited for earlier sends and was abandoned."""
         ...
 
 
 class ClientConnection(Connection[In_co, Out_contra, object]):
-    """The client's end: it receives what the server says and sends what the server hears.
+    """The client's end of a connection: it receives the server messages and sends the client messages of a contract.
 
-    ``ClientConnection[ServerMessage, ClientMessage]`` is a `Connection` whose peer is the server; what it shows of the
-    request is what was asked for. Made by ``connect``, not by its users.
+    ``ClientConnection[ServerMessage, ClientMessage]`` is a `Connection` whose peer is the server. The properties of the
+    request show what the client asked for. ``connect`` makes it.
     """
 
     __slots__ = ("_accepted", "_line")
@@ -51,23 +52,21 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         contract: Contract[Any, Any, Any] | None,
         line: Line | None = None,
     ) -> None:
-        mode, codecs = "text" if contract is None else contract.modes[0], registry
-        if contract is not None:
-            codecs = contract.codecs
-            mode = contract.subprotocols.get(accepted.subprotocol or "", mode)
-        super().__init__(scope, receive, send, mode=mode, codecs=codecs)
-        client_messages, server_messages = (
-            (None, None) if contract is None else (_form(contract.server_messages), _form(contract.client_messages))
-        )
-        set_declared(self, (client_messages, server_messages, None), None)
+        if contract is None:
+            super().__init__(scope, Session(receive, send, PEER), "text", registry)
+            set_declared(self, (None, None, None), None)
+        else:
+            session = Session(receive, send, replace(PEER, closes=contract.closes))
+            mode = contract.subprotocols.get(accepted.subprotocol or "", contract.modes[0])
+            super().__init__(scope, session, mode, contract.codecs)
+            set_declared(self, (_form(contract.server_messages), _form(contract.client_messages), None), None)
         self._accepted = accepted
         self._line = line
-        self._session.server = PEER if contract is None else replace(PEER, closes=contract.closes)
         self._session.mark_connected()
 
     @property
     def subprotocol(self) -> str | None:
-        """The subprotocol that the server selected, one of those that were offered; ``None`` for none."""
+        """The subprotocol that the server selected, one of those offered, or ``None``."""
         return self._accepted.subprotocol
 
     @property
@@ -77,11 +76,11 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
 
     @property
     def end(self) -> Closed | None:
-        """How the connection ended, and who ended it, once that is known; here the ``"peer"`` is the server."""
+        """How the connection ended, or ``None`` while that is not known. Here ``"peer"`` is the server."""
         return self._session.end
 
     async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection, after all that was sent before; see `Connection.close`."""
+        """Close the connection after all that was sent before; see `Connection.close`."""
         event = close_event(code, reason)
         if self._line is not None:
             self._line.read_on()

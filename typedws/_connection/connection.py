@@ -1,8 +1,8 @@
-"""`Connection`: the view of an accepted connection. It receives, sends and closes; it accepts and denies nothing.
+"""`Connection`: an accepted connection. It receives, sends and closes; it has no method to accept or deny.
 
-The rules are `typedws._protocol.state`'s, the traffic `typedws._connection.session`'s, the formats those of `typedws.codecs`; here they
-meet. Two methods, ``__anext__`` and ``send_model``, write out what they could call: a call for each step would cost a
-fifth.
+The session checks the state, a codec reads and writes the frames. ``__anext__`` and ``send_model`` are the hot paths:
+they repeat inline what `Session` and `Reader` do in methods, since a call per step would cost a fifth of a message.
+A change there needs the figures of ``python -m bench instructions``.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,15 +26,21 @@ __all__ = ["AS_DECLARED", "Connection", "MessageIterator", "encoder_for"]
 T = TypeVar("T")
 
 AS_DECLARED: Final[Any] = object()
-"""Stands for a form that is not given: None is a form, which hears null."""
+"""The default of ``form``: the declared type. ``None`` cannot be the default, as it is the type of a JSON null."""
 
 
 class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_co]):
-    """An accepted connection: all that the request says, receiving, sending, closing; no accepting, no denying.
+    """An accepted WebSocket connection: receives and sends validated messages, and closes.
 
-    ``Connection[In, Out, Params]`` declares what it hears, what it says, and its parameters. ``async for message in
-    connection`` gives each validated message until the connection ends. An `InvalidMessage` ends a loop but not the
-    connection: a new loop goes on.
+    ``Connection[In, Out, Params]`` declares the type of the messages that it receives, the type of those that it
+    sends, and the type of ``params``::
+
+        async def talk(ws: Connection[Join | Say, Joined | Said, Room]) -> None:
+            async for message in ws:  # Join | Say, validated
+                await ws.send_model(Said(text=...))
+
+    ``async for`` ends when the connection ends. An `InvalidMessage` ends the loop but not the connection: a new loop
+    continues with the next message. An endpoint makes the connection and accepts it; see also `Handshake`.
     """
 
     __slots__ = ()
@@ -46,38 +52,39 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
     @overload
     async def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
     async def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
-        """Give the next message, validated: of the declared type, or of the one given.
+        """Return the next message, validated as the declared type or as ``form``.
 
-        :param form: any type that pydantic takes: a model, a union, ``list[Order]``, ...; where a type is declared
-            too, a narrower one says what must come now
-        :param mode: how it must have come, if not as the connection's own mode says
-        :raises InvalidMessage: for another message, which is consumed; the connection goes on
-        :raises WebSocketDisconnect: when the peer goes
+        :param form: any type that pydantic validates: a model, a union, ``list[Order]``, ... With a declared type, a
+            narrower one for the message that must come now
+        :param mode: the mode of this message, by default that of the connection
+        :raises InvalidMessage: if the message is not valid; it is consumed, and the connection stays open
+        :raises WebSocketDisconnect: if the peer closes, or the connection is lost
+        :raises WebSocketDisconnected: after that, and after our own close
         :raises ConcurrentReceive: while another task receives
-        :raises UndeclaredMessageType: when no type is declared and none is given
-        :raises InvalidMessageType: for a type that pydantic cannot build
+        :raises UndeclaredMessageType: if no type is declared and none is given
+        :raises InvalidMessageType: if pydantic cannot build the type
         """
         reader = self._reader_for(form, mode)
         return reader.read(await self._receive_frame(reader.expected))
 
     async def receive_text(self) -> str:
-        """Give the next message, which must be text. Raises as `receive_model` does."""
+        """Return the next message, which must be text. Raises as `receive_model` does."""
         frame = await self._receive_frame("a text frame")
         if isinstance(frame, str):
             return frame
         raise wrong_frame("a text frame", frame)
 
     async def receive_bytes(self) -> bytes:
-        """Give the next message, which must be binary. Raises as `receive_model` does."""
+        """Return the next message, which must be binary. Raises as `receive_model` does."""
         frame = await self._receive_frame("a binary frame")
         if isinstance(frame, bytes):
             return frame
         raise wrong_frame("a binary frame", frame)
 
     async def receive_json(self, mode: Mode | None = None) -> Any:
-        """Give the next message as plain values. Raises as `receive_model` does.
+        """Return the next message as plain values: dictionaries, lists, text, numbers. Raises as `receive_model` does.
 
-        orjson reads it: integers outside -2**63 .. 2**64 - 1 become floats. For exact ones, pass the codec
+        Integers outside -2**63 .. 2**64 - 1 become floats, as orjson reads them. For exact integers pass the codec
         ``TextJSON(exact_integers=True)`` as the mode.
         """
         codec = self._codec(mode)
@@ -112,7 +119,8 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
     def __aiter__(self) -> Self:
         reader = self._reader_for(AS_DECLARED, None)
         self._frame_key = "text" if reader.kind == "text" else "bytes"
-        self._slow_if_contains = self._or_contains = "" if reader.kind == "text" else b""  # which every frame holds
+        # "" is in every frame, so without a quick decoder every frame takes the checked path.
+        self._slow_if_contains = self._or_contains = "" if reader.kind == "text" else b""
         self._decode = self._quick_decode = reader.decode
         if reader.quick is not None:
             self._quick_decode, (self._slow_if_contains, self._or_contains) = reader.quick.decode, reader.quick.unless
@@ -132,9 +140,9 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
         try:
             event = await session.asgi_receive()
         finally:
-            session.receiving = session.receiving_when_idle
+            session.receiving = session.receiving_when_idle  # also when cancelled: a busy gate locks every receive out
         try:
-            frame = event[self._frame_key]  # of all events, only a message has this key
+            frame = event[self._frame_key]  # only a message has this key, so the event type need not be compared
         except KeyError:
             frame = None
         if frame:
@@ -143,12 +151,13 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
                     quick: In_co = self._quick_decode(frame)
                     return quick
                 except (ValueError, RecursionError):
-                    pass  # the careful way tells why
+                    pass  # the checked path raises the error with its reason
             message: In_co = self._decode(frame)
             return message
         if event["type"] != "websocket.receive":
             session.record_end(event)
             raise StopAsyncIteration
+        # A frame of the other kind, or an empty one: servers differ in what they put under the other key.
         reader = self._reader_for(AS_DECLARED, None)
         last: In_co = reader.read(self._check_size(frame_of(event), reader.expected))
         return last
@@ -170,13 +179,14 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
     # --- sending ---
 
     async def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
-        """Send a message as its declared type says; where none is declared, as its own class says.
+        """Send a message of the declared type; without a declared type, any model, dataclass or value.
 
-        It goes out by alias, without the additional fields of a subclass, after all messages sent before it.
+        It is serialized by alias and without the additional fields of a subclass, and sent after all earlier messages.
 
-        :param mode: how it goes, if not as the connection's own mode says
-        :raises UnsendableMessage: for a message of another type, or one that cannot be a frame; nothing was sent
-        :raises WebSocketDisconnect: when the peer is gone
+        :param mode: the mode of this message, by default that of the connection
+        :raises UnsendableMessage: if the message has another type, or no frame can carry it; nothing was sent
+        :raises WebSocketDisconnect: if the peer is gone
+        :raises WebSocketDisconnected: after the end of the connection
         :raises InvalidState: before the accept
         """
         encoders = self._quick_encoders
@@ -188,7 +198,7 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
                     if self._sends_text
                     else {"type": "websocket.send", "bytes": data}
                 )
-            except Exception:  # noqa: BLE001 - the careful way knows better, or tells why
+            except Exception:  # noqa: BLE001 - the checked path sends it, or raises the right error
                 event = self._model_event(message, mode)
         else:
             event = self._model_event(message, mode)
@@ -217,9 +227,9 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
         await self._session.send_message(binary_event(data))
 
     async def send_json(self, data: Any, mode: Mode | None = None) -> None:
-        """Send plain values, or whatever JSON can say of a value: models, dataclasses, times, UUIDs, sets, ...
+        """Send plain values, or any value that pydantic serializes to JSON: models, dataclasses, times, sets, ...
 
-        Raises as `send_model` does; a non-finite number is refused, in every mode alike.
+        Raises as `send_model` does. A non-finite number is refused in every mode.
         """
         await self._session.send_message(message_event(self._codec(mode).encode(data)))
 
@@ -239,29 +249,29 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
     # --- the end ---
 
     async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection, and say how it ended; does nothing where it is over.
+        """Close the connection and return how it ended. Does nothing if it is over.
 
-        Safe in ``finally``: it is shielded from cancellation, and given up after five seconds.
+        Safe in ``finally``: it is shielded from cancellation, and abandoned after five seconds.
 
-        :param code: 1000-1003, 1007-1014 or 3000-4999
-        :param reason: at most 123 bytes of UTF-8; `truncate_reason` cuts. By default none, or the description of an
-            `ApplicationCloseCode`
-        :raises InvalidClose: for another code or reason, whatever the state; nothing was sent
+        :param code: 1000-1003, 1007-1014 or 3000-4999 (RFC 6455 section 7.4)
+        :param reason: at most 123 bytes of UTF-8; `truncate_reason` shortens one. By default none, or the description
+            of an `ApplicationCloseCode`
+        :raises InvalidClose: if the code or the reason must not be sent, in any state; nothing was sent
         """
         return await self._session.close(code, reason)
 
     def cancelled_on_disconnect(
         self, *, max_pending: int = MAX_PENDING, on_overflow: OnOverflow = "close"
     ) -> AbstractAsyncContextManager[None, None]:
-        """Cancel the block as soon as the peer goes, then raise `WebSocketDisconnect`; for who sends without receiving.
+        """Cancel the block when the peer disconnects, then raise `WebSocketDisconnect`. For code that only sends.
 
-        Messages that arrive meanwhile are kept for ``receive_*``, in the block or after it. An exception of the block
-        passes as it is.
+        Messages that arrive meanwhile are queued for ``receive_*``, in the block or after it. An exception of the block
+        propagates unchanged.
 
-        :param max_pending: how many messages are kept at most
-        :param on_overflow: what happens to a peer that says more: ``"close"`` with 1008, or ``"discard"`` what it says
+        :param max_pending: limit of the queue in messages
+        :param on_overflow: when a peer sends more: ``"close"`` the connection with 1008, or ``"discard"`` the message
         :raises ConcurrentReceive: on entry, while another task receives
-        :raises WebSocketDisconnected: on entry, after the end
+        :raises WebSocketDisconnected: on entry, after the end of the connection
         :raises InvalidState: on entry, before the accept
         """
         return DisconnectWatch(self._session, max_pending, on_overflow)
@@ -289,7 +299,7 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
 
 
 def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
-    """Give what encodes messages as their declared type says; ``None``: as the class of each says."""
+    """Return the function that encodes messages of the declared type; for ``None``, each by its own class."""
     if declared is not None:
         return codec.encoder(adapter_for(declared))
 
@@ -300,7 +310,7 @@ def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
 
 
 class MessageIterator(AsyncIterator[T]):
-    """Iterates until the connection ends; goes on after an exception, which an async generator would not."""
+    """Iterates until the connection ends. A class, as an async generator would end at the first `InvalidMessage`."""
 
     __slots__ = ("_receive",)
 

@@ -1,4 +1,4 @@
-"""`ConnectionDenied`: what a client gets instead of a connection. Nothing is connected here."""
+"""`ConnectionDenied`: the exception for a handshake that the server denied. No connection is made here."""
 
 from http import HTTPStatus
 from typing import Final
@@ -12,11 +12,11 @@ from typedws.exceptions import ConnectionFailed
 __all__ = ["ConnectionDenied"]
 
 
-_MOST_SHOWN: Final = 300
+_MAX_SHOWN: Final = 300
 
 
 class ConnectionDenied(ConnectionFailed):
-    """The server denied the opening handshake with an HTTP response: its ``status``, ``headers`` and ``body``."""
+    """The server denied the opening handshake with an HTTP response: see ``status``, ``headers`` and ``body``."""
 
     def __init__(self, status: int, headers: Headers | None = None, body: bytes = b"") -> None:
         self.status: int = status
@@ -26,7 +26,7 @@ class ConnectionDenied(ConnectionFailed):
 
     @property
     def problem(self) -> ProblemDocument | None:
-        """The problem document that is the body (RFC 9457); ``None`` where it is none."""
+        """The problem document in the body (RFC 9457), or ``None`` if the body is something else."""
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/problem+json":
             return None
@@ -36,13 +36,13 @@ class ConnectionDenied(ConnectionFailed):
             return None
 
     def __str__(self) -> str:
-        told = f"expected an accepted connection, found it denied with {self.status}"
+        sentence = f"expected an accepted connection, found it denied with {self.status}"
         if self.status in HTTPStatus.__members__.values():
-            told += f" ({HTTPStatus(self.status).phrase})"
+            sentence += f" ({HTTPStatus(self.status).phrase})"
         problem = self.problem
-        return told if problem is None or problem.detail is None else f"{told}: {_shown(problem.detail)}"
+        return sentence if problem is None or problem.detail is None else f"{sentence}: {_shown(problem.detail)}"
 
 
 def _shown(detail: str) -> str:
-    """Give the beginning of what a server wrote, with nothing in it that moves a cursor."""
-    return "".join(each if each.isprintable() else " " for each in detail[:_MOST_SHOWN])
+    """Return the beginning of a text from the server, without control characters: it may be printed to a terminal."""
+    return "".join(character if character.isprintable() else " " for character in detail[:_MAX_SHOWN])

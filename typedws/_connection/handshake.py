@@ -1,4 +1,4 @@
-"""`Handshake`: the view of a connection that is still to be decided. It accepts or denies; it sends no message."""
+"""`Handshake`: an opening handshake that the application accepts or denies. It has no method to send or receive."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -21,22 +21,25 @@ __all__ = ["Handshake"]
 
 
 class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
-    """An opening handshake to decide: all that the request says, ``accept`` and ``deny``; no sending, no receiving."""
+    """An opening handshake to decide: the client's request, ``accept`` and ``deny``. It cannot send or receive.
+
+    ``Handshake[In, Out, Params]`` declares the messages that are received, those that are sent, and the parameters.
+    """
 
     __slots__ = ()
 
     async def accept(
         self, subprotocol: str | None = None, headers: HeadersInput | None = None
     ) -> Connection[In_co, Out_contra, Params_co]:
-        """Accept the connection, and give the view of it that sends and receives.
+        """Accept the connection and return the `Connection`, which sends and receives.
 
-        :param subprotocol: one of those that the client offered. By default the first of them that stands for a mode,
-            where a contract or ``modes`` names some, and that mode is the connection's; none where none are named
-        :param headers: additional fields of the response, none that belongs to the handshake itself
-        :raises InvalidHandshake: for a subprotocol or header that must not be sent; nothing was sent
-        :raises UnknownSubprotocol: where the client offers none that stands for a mode; nothing was sent
+        :param subprotocol: one of those that the client offered. By default, if a contract or ``modes`` names
+            subprotocols, the first offered one that is named; its mode becomes the mode of the connection
+        :param headers: additional header fields of the response, none of those that belong to the handshake itself
+        :raises InvalidHandshake: if the subprotocol or a header must not be sent; nothing was sent
+        :raises UnknownSubprotocol: if the client offers subprotocols, and none that is named; nothing was sent
         :raises InvalidState: after an accept or a denial
-        :raises WebSocketDisconnect: when the client has left
+        :raises WebSocketDisconnect: if the client has left
         """
         offered = self.subprotocols
         mode: Mode | None = None
@@ -56,18 +59,21 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
     async def deny(
         self, status: int = 403, *, detail: str | None = None, headers: HeadersInput | None = None
     ) -> Denied:
-        """Deny the connection with an RFC 9457 problem document, in one body event.
+        """Deny the handshake with an HTTP response whose body is a problem document (RFC 9457).
 
-        Where the server lacks the Denial Response extension, the client gets the plain 403 of a closure. A client that
-        has left already is no error.
+        On a server without the Denial Response extension the client gets a plain 403. It is no error if the client has
+        left already.
 
-        :raises InvalidHandshake: for a status outside 300-599, or a header that must not be sent; nothing was sent
+        :param status: an HTTP status from 300 to 599
+        :param detail: a sentence for the client, in the body
+        :param headers: header fields of the response
+        :raises InvalidHandshake: if the status or a header must not be sent; nothing was sent
         :raises InvalidState: after an accept
         """
         return await self.deny_with(ProblemDocument.of(status, detail), headers=headers)
 
     async def deny_with(self, document: ProblemDocument, *, headers: HeadersInput | None = None) -> Denied:
-        """Deny the connection with a problem document of yours, under its status. All else is as with `deny`."""
+        """Deny the handshake with this problem document, and with its status. Otherwise as `deny`."""
         response = DenialResponse(document.status, headers=headers, body=document)
         if supports_denial_response(self.scope):
             return await self.send_denial_response(response)
@@ -76,11 +82,11 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
         return Denied(403)
 
     async def send_denial_response(self, response: DenialResponse | ASGIApp) -> Denied:
-        """Deny the connection with an HTTP response: a `DenialResponse`, or any framework's response object.
+        """Deny the handshake with an HTTP response: a `DenialResponse`, or the response object of any framework.
 
-        A client that has left already is no error.
+        It is no error if the client has left already.
 
-        :raises DenialResponseUnsupported: where the server lacks the extension; `deny` falls back instead
+        :raises DenialResponseUnsupported: if the server lacks the Denial Response extension; `deny` falls back to 403
         :raises InvalidState: after an accept
         """
         if not supports_denial_response(self.scope):
@@ -91,7 +97,8 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
                 for event in response.events():
                     await relay.send(event)
             else:
-                # Other extensions are those of plain HTTP responses, of which a response may not make use here.
+                # A framework's response uses the extensions that it finds here. Those of plain HTTP responses, such as
+                # sending a file by its path, do not exist for a denial.
                 scope: Scope = {**self.scope, "extensions": {"websocket.http.response": {}}}
                 await response(scope, relay.receive, relay.send)
         return Denied(relay.status)
@@ -106,7 +113,7 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
 
 
 class _ResponseRelay:
-    """Stands between any framework's HTTP response and the session: its events become those of a denial."""
+    """The ``send`` and ``receive`` of a framework's HTTP response: its events become those of a denial."""
 
     __slots__ = ("_session", "status")
 
@@ -123,7 +130,7 @@ class _ResponseRelay:
         await self._session.send(event)
 
     async def receive(self) -> Mapping[str, Any]:
-        """Wait for the only thing that a client can do meanwhile, told as HTTP tells it."""
+        """Wait until the client leaves, the only event that can arrive; return it as an HTTP event."""
         with suppress(WebSocketDisconnect):
             await self._session.receive()
         return {"type": "http.disconnect"}

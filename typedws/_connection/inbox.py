@@ -1,4 +1,4 @@
-"""`Inbox`: events that one task receives for another one. Nothing is awaited from a server here."""
+"""`Inbox`: events that one task reads ahead for another. No server is called here."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -10,27 +10,28 @@ __all__ = ["Inbox"]
 
 
 class Inbox:
-    """Events that somebody else receives, for the task that will ask for them. In order; none is dropped here."""
+    """Events that a task has read ahead, for the task that will receive them. In order; none is dropped here."""
 
     __slots__ = ("_arrival", "events", "is_fed")
 
     def __init__(self) -> None:
         self.events: deque[Mapping[str, Any]] = deque()
         self.is_fed: bool = False
+        """Whether a task reads ahead now. While it does, no other task may call the server's ``receive``."""
         self._arrival = anyio.Event()
 
     def put(self, event: Mapping[str, Any]) -> None:
-        """Keep an event, and wake who waits for it."""
+        """Add an event and wake the receiving task."""
         self.events.append(event)
         self.wake()
 
     def wake(self) -> None:
-        """Let the task that waits look again."""
+        """Wake the receiving task, to check the inbox again."""
         self._arrival.set()
         self._arrival = anyio.Event()
 
     async def get(self) -> Mapping[str, Any] | None:
-        """Give the next event; ``None`` once nobody feeds the inbox any more and it is empty."""
+        """Return the next event, or ``None`` once the inbox is empty and no task feeds it."""
         while not self.events:
             if not self.is_fed:
                 return None

@@ -1,4 +1,4 @@
-"""Noticing that the peer leaves while nobody receives: a task that reads ahead for the length of a block."""
+"""Reading ahead of the application, to learn that the peer left while no task receives. Messages are kept for later."""
 
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, suppress
@@ -22,14 +22,14 @@ from typedws.exceptions import ConcurrentReceive, WebSocketDisconnect
 __all__ = ["MAX_PENDING", "DisconnectWatch", "OnOverflow", "detect_departure"]
 
 OnOverflow: TypeAlias = Literal["close", "discard"]
-"""What happens to a peer that says more than is kept: it is closed with 1008, or what it says is lost."""
+"""What happens when a peer sends more messages than are kept: close with 1008, or discard the messages."""
 
 MAX_PENDING: Final = 64
 """How many messages are kept by default."""
 
 
 class DisconnectWatch(AbstractAsyncContextManager[None, None]):
-    """Cancel the block as soon as the peer goes; keep what it says meanwhile for later."""
+    """Cancel the block when the peer disconnects; queue its messages meanwhile."""
 
     def __init__(self, session: Session, max_pending: int, on_overflow: OnOverflow) -> None:
         self._session = session
@@ -60,7 +60,7 @@ class DisconnectWatch(AbstractAsyncContextManager[None, None]):
     async def _watch(self) -> None:
         try:
             self._failure = await self._read()
-        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
+        except Exception as error:  # noqa: BLE001 - raised at the end of the block
             self._failure = error
         finally:
             self._inbox.is_fed = False
@@ -68,7 +68,7 @@ class DisconnectWatch(AbstractAsyncContextManager[None, None]):
         self._group.cancel_scope.cancel()
 
     async def _read(self) -> WebSocketDisconnect:
-        """Read until the connection is over, and tell how it ended."""
+        """Read until the connection is over; return how it ended."""
         while True:
             event = await self._session.next_event()
             if self._session.state.client is Client.DISCONNECTED:
@@ -83,11 +83,12 @@ class DisconnectWatch(AbstractAsyncContextManager[None, None]):
 async def _leave(
     tasks: TaskGroup, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
 ) -> bool:
-    """Leave a task group that was entered for a block; an exception of the block passes as it is, in no group.
+    """Leave a task group that was entered for a block, so that an exception of the block passes without a group.
 
-    Give whether there is none, but perhaps the cancellation of the block: then another may be raised.
+    Return whether the block raised nothing, or only the cancellation: another exception may be raised then.
     """
     if not _is_cancellation(error):
+        # The group must not see the exception: it would wrap it in an ExceptionGroup.
         await tasks.__aexit__(None, None, None)
         return error is None
     await tasks.__aexit__(type_, error, traceback)
@@ -96,48 +97,49 @@ async def _leave(
 
 def _is_cancellation(error: BaseException | None) -> bool:
     cancelled = anyio.get_cancelled_exc_class()
-    if isinstance(error, BaseExceptionGroup):  # what a trio nursery in the block makes of it
+    if isinstance(error, BaseExceptionGroup):  # a trio nursery in the block wraps the cancellation in a group
         return cast("BaseExceptionGroup[BaseException]", error).split(cancelled)[1] is None
     return isinstance(error, cancelled)
 
 
 _PERIOD: Final = 0.3
-"""Seconds between two looks at a connection. After two of them it is listened to."""
+"""Seconds between two checks of a connection. Reading ahead starts at the second check at the earliest."""
 
-
-_MOST_BYTES: Final = 1 << 16
-"""How much is kept of what a peer says to an application that does not receive, beside so many messages."""
+_MAX_BYTES: Final = 1 << 16
+"""Limit in bytes of the messages that are kept for an application that does not receive, beside `MAX_PENDING`."""
 
 
 def detect_departure(session: Session) -> None:
-    """From its accept on, learn that the peer left while the application sends and does not receive.
+    """Detect that the peer left while the application only sends. To be called after the accept.
 
-    Its sends fail from then on, as they do where the server tells. Nothing is done for a message.
+    For servers whose ``send`` does not raise then. After the detection, sends fail as on the other servers. Nothing is
+    done per message.
     """
-    dog = watchdog()
-    dog.add(_DepartureDetector(session, dog), _PERIOD)
+    clock = watchdog()
+    clock.add(_DepartureDetector(session, clock), _PERIOD)
 
 
 class _DepartureDetector:
-    """Looks at one connection, and listens to it while the application only sends.
+    """Checks one connection periodically, and reads ahead while the application only sends.
 
-    A look shuts both gates. Who sends or receives after that goes the slow way once, and leaves the gate open: so the
-    next look knows.
+    Each check sets both gates to slow. A task that sends or receives after that takes the checked path once, which
+    reopens its gate. So the next check sees from the gates what happened in between, and no message pays for it.
     """
 
-    __slots__ = ("_dog", "_has_looked", "_scope", "_session")
+    __slots__ = ("_clock", "_has_checked", "_scope", "_session")
 
-    def __init__(self, session: Session, dog: Watchdog) -> None:
-        self._session = ref(session, self._forget)  # for it may be dropped without a close
-        self._dog = dog
-        self._has_looked = False
+    def __init__(self, session: Session, clock: Watchdog) -> None:
+        # Weak: a connection that is dropped without a close must be freed, and the check must end with it.
+        self._session = ref(session, self._forget)
+        self._clock = clock
+        self._has_checked = False
         self._scope: anyio.CancelScope | None = None
 
-    def look(self, now: float) -> None:
-        """Begin to listen where since the last look something was sent, and nobody received."""
+    def check(self, now: float) -> None:
+        """Start to read ahead if the application has sent and not received since the last check."""
         session = self._session()
         if session is None or session.end is not None:
-            self._dog.discard(self)
+            self._clock.discard(self)
             if self._scope is not None:
                 self._scope.cancel()
             return
@@ -145,30 +147,31 @@ class _DepartureDetector:
             return
         has_sent = session.sending is None or session.sending == "busy"
         has_received = session.receiving is None or session.receiving == "busy"
-        if self._has_looked and has_sent and not has_received and _has_room(session.inbox):
-            self._listen_to(session)
+        if self._has_checked and has_sent and not has_received and _has_room(session.inbox):
+            self._start_reading(session)
         else:
             session.force_slow_path()
-        self._has_looked = True
+        self._has_checked = True
 
-    def _listen_to(self, session: Session) -> None:
+    def _start_reading(self, session: Session) -> None:
         inbox = session.inbox or Inbox()
         inbox.is_fed = True
         session.receive_from(inbox)
-        spawn(self._listen, session.asgi_receive, inbox)
+        # The task gets the callable and not the session: a reference from a task would keep the session alive.
+        spawn(self._read, session.asgi_receive, inbox)
 
-    async def _listen(self, receive: Receive, inbox: Inbox) -> None:
+    async def _read(self, receive: Receive, inbox: Inbox) -> None:
         """Read ahead until the peer leaves, the application receives again, or enough is kept."""
         try:
-            with anyio.CancelScope() as self._scope, suppress(Exception):  # who receives meets it again
-                while self._goes_on(inbox):
-                    self._take(await receive(), inbox)
+            with anyio.CancelScope() as self._scope, suppress(Exception):  # the next receive() raises it again
+                while self._should_read(inbox):
+                    self._keep(await receive(), inbox)
         finally:
             self._scope = None
             inbox.is_fed = False
             inbox.wake()
 
-    def _goes_on(self, inbox: Inbox) -> bool:
+    def _should_read(self, inbox: Inbox) -> bool:
         session = self._session()
         return (
             session is not None
@@ -177,7 +180,7 @@ class _DepartureDetector:
             and _has_room(inbox)
         )
 
-    def _take(self, event: Mapping[str, Any], inbox: Inbox) -> None:
+    def _keep(self, event: Mapping[str, Any], inbox: Inbox) -> None:
         if (session := self._session()) is not None:
             session.record(event)
             inbox.put(event)
@@ -190,4 +193,4 @@ class _DepartureDetector:
 def _has_room(inbox: Inbox | None) -> bool:
     if inbox is None:
         return True
-    return len(inbox.events) < MAX_PENDING and sum(len(frame_of(event)) for event in inbox.events) < _MOST_BYTES
+    return len(inbox.events) < MAX_PENDING and sum(len(frame_of(event)) for event in inbox.events) < _MAX_BYTES

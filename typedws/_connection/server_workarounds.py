@@ -1,6 +1,6 @@
-"""Evening out servers: a cancelled receive that loses nothing, a peer's leave that nobody tells, anywhere alike.
+"""Workarounds for servers that lose a message when ``receive()`` is cancelled, or do not report that the peer left.
 
-Which server needs it, `typedws._protocol.server_profiles` says; where none does, nothing here runs.
+`typedws._protocol.server_profiles` knows which server needs which. On all others nothing here runs.
 """
 
 import asyncio
@@ -18,47 +18,48 @@ __all__ = ["CancellationSafeReceive", "apply_workarounds"]
 
 def apply_workarounds(session: Session) -> None:
     """Make a session behave as on any other server."""
-    if not session.server.has_safe_receive and not running_trio():  # on which no such server runs
-        lossless = CancellationSafeReceive(session.asgi_receive)
-        session.asgi_receive = lossless.receive
-        session.before_close = lossless.give_up
-    if not session.server.send_raises_when_gone:
+    if not session.profile.has_safe_receive and not running_trio():  # no server without it runs on trio
+        safe = CancellationSafeReceive(session.asgi_receive)
+        session.asgi_receive = safe.receive
+        session.before_close = safe.stop
+    if not session.profile.send_raises_when_gone:
         session.on_accept = detect_departure
 
 
 class CancellationSafeReceive:
-    """A server's ``receive`` that no cancellation reaches: the next call waits on for the same event.
+    """A server's ``receive`` that is never cancelled: after a cancellation, the next call waits for the same event.
 
-    Such a server does not close while it is asked for an event. So before a close it is asked no more.
+    Such a server does not close while a ``receive`` is pending, so `stop` has to be called before a close.
     """
 
-    __slots__ = ("_coming", "_has_given_up", "_receive")
+    __slots__ = ("_is_stopped", "_pending", "_receive")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._coming: asyncio.Future[Mapping[str, Any]] | None = None
-        self._has_given_up = False
+        self._pending: asyncio.Future[Mapping[str, Any]] | None = None
+        self._is_stopped = False
 
     async def receive(self) -> Mapping[str, Any]:
-        """Give the next event; a disconnect once it was given up."""
-        if self._has_given_up:
-            return _OVER
-        coming = self._coming = self._coming or asyncio.ensure_future(self._receive())
-        await asyncio.wait([coming])
-        if self._coming is not coming:
-            return _OVER
-        self._coming = None
-        return coming.result()
+        """Return the next event; after `stop`, a disconnect."""
+        if self._is_stopped:
+            return _STOPPED
+        pending = self._pending = self._pending or asyncio.ensure_future(self._receive())
+        # Unlike `await pending`, this leaves the future alone when the caller is cancelled.
+        await asyncio.wait([pending])
+        if self._pending is not pending:
+            return _STOPPED
+        self._pending = None
+        return pending.result()
 
-    def give_up(self) -> None:
-        """Ask the server no more."""
-        self._has_given_up = True
-        if self._coming is not None:
-            self._coming.cancel()
-            self._coming = None
+    def stop(self) -> None:
+        """Cancel the pending ``receive`` of the server, and call it no further."""
+        self._is_stopped = True
+        if self._pending is not None:
+            self._pending.cancel()
+            self._pending = None
 
     def __del__(self) -> None:
-        self.give_up()
+        self.stop()  # else the pending call would keep the server's connection for ever
 
 
-_OVER: Final = {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS_RCVD}
+_STOPPED: Final = {"type": "websocket.disconnect", "code": CloseCode.NO_STATUS_RCVD}

@@ -1,7 +1,7 @@
-"""One connection's traffic: events in and out, in order, each checked against the state. Messages are not read here.
+"""The session of a connection: events in and out, in order, each checked against the state. Frames are not decoded.
 
-Everything that awaits the server's ``receive`` and ``send`` passes here, but for the two fast paths of
-`typedws._connection.connection`, which pass the gates that this module keeps.
+All calls of the server's ``receive`` and ``send`` go through here, except for the two fast paths of
+`typedws._connection.connection`. These use the two gates of the session, so that they never overtake another task.
 """
 
 from collections import deque
@@ -32,22 +32,22 @@ __all__ = ["CLOSE_TIMEOUT", "MAX_JOINED_BODY", "Gate", "Inbox", "Session"]
 D = TypeVar("D", bound=WebSocketDisconnect)
 
 CLOSE_TIMEOUT: Final = 5.0
-"""Seconds that a close may take, waiting for earlier sends and the server, before it is given up."""
+"""Seconds that a close may take, to wait for earlier sends and for the server, before it is abandoned."""
 
 MAX_JOINED_BODY: Final = 1 << 20
-"""Bytes that the body of a denial may have which comes in parts, where the server takes only one."""
-
+"""Limit in bytes of a denial body that arrives in parts, on a server that takes it in one event only."""
 
 Gate: TypeAlias = Literal["busy", "slow"] | None
-"""Whether a fast path may be taken: ``None`` for yes, ``"busy"`` while a task is on it,
-``"shut"`` when only the slow way knows what to do. No comparison is as fast as that with ``None``."""
+"""Whether a task may take a fast path: ``None`` if it may, ``"busy"`` while another does, ``"slow"`` if the checked
+path has to decide. Each message compares a gate once, and no comparison is as fast as ``is None``."""
 
 
 class Session:
-    """The traffic of one connection.
+    """The events of one connection, in both directions.
 
-    Two gates are kept for the fast paths, ``receiving`` and ``sending``. Who finds one free makes it busy, and in the
-    end gives it back: sets ``receiving`` to ``receiving_when_idle``, or calls ``release_send``.
+    It has two gates for the fast paths, ``receiving`` and ``sending``. A task that finds a gate open (``None``) sets
+    it to ``"busy"``, and must reopen it when done, also when it fails: it sets ``receiving`` to
+    ``receiving_when_idle``, or calls ``release_send``. A gate that stayed busy would block the connection for ever.
     """
 
     __slots__ = (
@@ -55,23 +55,23 @@ class Session:
         "_parts",
         "asgi_receive",
         "asgi_send",
-        "close_timeout",
         "before_close",
+        "close_timeout",
         "end",
         "inbox",
         "is_lost",
         "on_accept",
+        "profile",
         "receiving",
         "receiving_when_idle",
+        "send_queue",
         "sending",
         "sending_when_idle",
-        "server",
         "state",
-        "send_queue",
     )
 
-    def __init__(self, receive: Receive | None, send: Send | None, server: ServerProfile = CURRENT) -> None:
-        self.server: ServerProfile = server
+    def __init__(self, receive: Receive | None, send: Send | None, profile: ServerProfile = CURRENT) -> None:
+        self.profile: ServerProfile = profile
         self.asgi_receive: Receive = receive or _no_receive
         self.asgi_send: Send = send or _no_send
         self.close_timeout: float = CLOSE_TIMEOUT
@@ -83,24 +83,24 @@ class Session:
         self.end: Closed | None = None
         """How the connection ended, once it has."""
         self.is_lost: bool = False
-        """Whether a send failed."""
+        """Whether a send failed because the peer is gone."""
         self.inbox: Inbox | None = None
         self.send_queue: deque[anyio.Event] | None = None
         """The tasks that wait to send, in the order of their calls; ``None`` while there are none."""
         self.on_accept: Callable[[Session], None] | None = None
-        """What is called once the connection is accepted."""
+        """Called once, when the accept was sent. For server workarounds."""
         self.before_close: Callable[[], None] | None = None
-        """What is called before it is closed."""
+        """Called before a close or a denial is sent. For server workarounds."""
         self._parts: list[bytes] = []
 
     # --- in ---
 
     async def receive(self) -> Mapping[str, Any]:
-        """Give the client's next event, whichever it is.
+        """Return the client's next event, of any type.
 
         :raises ConcurrentReceive: while another task receives
         :raises WebSocketDisconnected: after the disconnect
-        :raises InvalidState: for an event that the server must not send now
+        :raises InvalidState: if the server must not send this event now
         """
         if self.receiving == "busy":
             raise ConcurrentReceive
@@ -116,10 +116,10 @@ class Session:
             self.receiving = self.receiving_when_idle
 
     async def receive_message(self) -> Mapping[str, Any]:
-        """Give the next ``websocket.receive`` event.
+        """Return the next ``websocket.receive`` event.
 
-        :raises WebSocketDisconnect: when the disconnect comes instead
-        :raises WebSocketDisconnected: ever after, and after our own close
+        :raises WebSocketDisconnect: if the peer disconnects instead
+        :raises WebSocketDisconnected: after that, and after our own close
         :raises InvalidState: before the accept
         """
         if self.receiving is None:
@@ -130,7 +130,8 @@ class Session:
                 self.receiving = self.receiving_when_idle
         else:
             if self.state.application is not Application.CONNECTED:
-                await anyio.lowlevel.checkpoint()  # so that who asks again and again does not block everybody
+                # Without it, a loop that catches the exception and tries again would block the event loop.
+                await anyio.lowlevel.checkpoint()
                 self.check_accepted()
             event = await self.receive()
         if event["type"] != Move.RECEIVE:
@@ -138,20 +139,16 @@ class Session:
         return event
 
     def check_accepted(self) -> None:
-        """Refuse to wait for messages of a connection that is not accepted, or was closed by us.
+        """Raise if no message can arrive: before the accept, and after our own close.
 
         :raises WebSocketDisconnected: after the close or a denial
         :raises InvalidState: before the accept
         """
         if self.state.application is not Application.CONNECTED:
-            raise (
-                self.closed_error()
-                if self.end
-                else InvalidState("an accepted connection", "one that is not", _ACCEPT_FIRST)
-            )
+            raise (self.closed_error() if self.end else _not_accepted())
 
     async def next_event(self) -> Mapping[str, Any]:
-        """Give the server's next event, past the inbox; for who feeds it."""
+        """Return the server's next event, past the inbox, for the task that feeds the inbox."""
         if self.state.client is Client.DISCONNECTED:
             await anyio.lowlevel.checkpoint()
             raise self.closed_error()
@@ -160,31 +157,31 @@ class Session:
         return event
 
     def record(self, event: Mapping[str, Any]) -> None:
-        """Record what the server gave."""
+        """Record an event of the server in the state."""
         if event["type"] == Move.DISCONNECT:
             self.record_end(event)
         else:
             self.state.client_moves(move_of(event))
 
     def record_end(self, event: Mapping[str, Any]) -> WebSocketDisconnect:
-        """Record the event that came where a message was expected, and give the exception that tells it.
+        """Record an event that arrived where a message was expected; return the exception for the receiving task.
 
-        :raises InvalidState: for an event that the server must not send now
+        :raises InvalidState: if the server must not send this event now
         """
         if self.state.client is not Client.DISCONNECTED:
             self.state.client_moves(move_of(event))
             if self.state.application not in _ENDED:
-                self.end = disconnect_of(event, self.server)
+                self.end = disconnect_of(event, self.profile)
             self._set_gates()
         return self._error_for_end(WebSocketDisconnect)
 
     def receive_from(self, inbox: Inbox) -> None:
-        """Receive from ``inbox`` until it is empty and nobody feeds it any more."""
+        """Receive from ``inbox`` from now on, until it is empty and no task feeds it."""
         self.inbox = inbox
         self._set_gates()
 
     async def connect(self) -> None:
-        """Receive the connect event, unless it has been: nobody speaks before."""
+        """Receive the connect event, unless that is done: no event may be sent before."""
         if self.state.client is not Client.CONNECTING:
             return
         if self.receiving == "busy":
@@ -197,7 +194,7 @@ class Session:
         self.state.client_moves(move_of(event))
 
     def mark_connected(self) -> None:
-        """Stand where both parties do after an accept: for an end whose handshake went elsewhere."""
+        """Set both parties to connected, for a client whose handshake happened outside this class."""
         self.state.client_moves(Move.CONNECT)
         self.state.application_moves(Move.ACCEPT)
         self._set_gates()
@@ -205,10 +202,10 @@ class Session:
     # --- out ---
 
     async def send(self, event: Mapping[str, Any]) -> None:
-        """Send an event when all earlier ones have been sent, if the state allows it then.
+        """Send an event after all earlier ones, if the state allows it then.
 
-        :raises WebSocketDisconnect: when the server says that the peer is gone; `WebSocketDisconnected` ever after
-        :raises InvalidState: for a move that is not allowed
+        :raises WebSocketDisconnect: if the server reports that the peer is gone; `WebSocketDisconnected` after that
+        :raises InvalidState: if the state does not allow this event
         """
         move = move_of(event)
         if self.sending == "busy":
@@ -226,17 +223,17 @@ class Session:
                     if self.before_close is not None:
                         self.before_close()
                 self._set_gates()
-                if not self.server.accepts_body_parts:
+                if not self.profile.accepts_body_parts:
                     event = self._join_body(event, move)
                     if move is Move.RESPONSE_PART:
                         return
             failure: Exception | None = None
             try:
                 await self.asgi_send(event)
-            except Exception as error:  # noqa: BLE001 - it is raised below, unless something else was sent
+            except Exception as error:  # noqa: BLE001 - raised below, unless the second attempt succeeds
                 failure = await self._retry_close(event, error)
             if failure is not None:
-                if self.state.application in _ENDED:  # it did not end by what could not be sent
+                if self.state.application in _ENDED:  # the event was not sent, so it did not end the connection
                     self.end = None
                 await self.send_failed(failure)
                 raise failure
@@ -246,19 +243,19 @@ class Session:
             self.release_send()
 
     async def _retry_close(self, event: Mapping[str, Any], error: Exception) -> Exception | None:
-        """Send a close whose code the server refuses with another code; give why nothing was sent, if so."""
+        """Send a close that the server refused with another code; return the error if that fails too."""
         other = None if means_disconnected(error) else private_range_close(event)
         if other is None:
             return error
         try:
             await self.asgi_send(other)
-        except Exception as another:  # noqa: BLE001 - it is what is told of now
-            return another
+        except Exception as second:  # noqa: BLE001 - the caller raises it
+            return second
         self.end = self._end_from(other)
         return None
 
     def _join_body(self, event: Mapping[str, Any], move: Move) -> Mapping[str, Any]:
-        """Keep a part of a denial's body, and join all parts in the last one."""
+        """Keep a part of a denial's body; return the last event with all parts joined."""
         if move is Move.RESPONSE_PART or self._parts:
             self._parts.append(event.get("body", b""))
             if sum(map(len, self._parts)) > MAX_JOINED_BODY:
@@ -267,7 +264,7 @@ class Session:
         return {**event, "body": b"".join(self._parts)} if self._parts else event
 
     async def send_message(self, event: Mapping[str, Any]) -> None:
-        """Send a ``websocket.send`` event, by the short way where nobody else sends; raises as `send` does."""
+        """Send a ``websocket.send`` event, on the fast path if no other task sends. Raises as `send` does."""
         if self.sending is not None:
             await self.send(event)
             return
@@ -284,9 +281,9 @@ class Session:
                 self.release_send()
 
     async def send_failed(self, error: Exception) -> None:
-        """Record that the server failed to send. What the peer said before that may still be received.
+        """Record that the server failed to send. Messages that the peer sent before can still be received.
 
-        :raises WebSocketDisconnect: where the error says that the peer is gone
+        :raises WebSocketDisconnect: if the error means that the peer is gone
         """
         if means_disconnected(error):
             self.is_lost = True
@@ -297,12 +294,13 @@ class Session:
             raise self._error_for_end(WebSocketDisconnect) from error
 
     async def _drain_events(self) -> None:
-        """Take what the server has to give without waiting: how the peer left, and what it said before."""
+        """Read the events that the server has ready, to learn how the peer left. Messages go to the inbox."""
         if self.receiving == "busy" or (self.inbox is not None and self.inbox.is_fed):
-            return  # who receives will hear it
+            return  # the task that receives learns it
         inbox = self.inbox or Inbox()
         self.receiving = "busy"
         try:
+            # No wait: the disconnect is ready at once, or this server never reports it.
             with anyio.move_on_after(0), suppress(Exception):
                 while self.state.client is Client.CONNECTED:
                     inbox.put(await self.next_event())
@@ -312,7 +310,7 @@ class Session:
                 self.receive_from(inbox)
 
     def closed_error(self) -> WebSocketDisconnected:
-        """Give the exception for using the connection after its end."""
+        """Return the exception for using the connection after its end."""
         return self._error_for_end(WebSocketDisconnected)
 
     def _error_for_end(self, exception: type[D]) -> D:
@@ -320,7 +318,7 @@ class Session:
         return exception(end.code, end.reason, end.closed_by)
 
     def release_send(self) -> None:
-        """Let the next task send, in the order of the calls."""
+        """Hand the sending gate to the task that waits longest, or reopen it."""
         if self.send_queue:
             self.send_queue.popleft().set()
         else:
@@ -328,7 +326,7 @@ class Session:
             self.sending = self.sending_when_idle
 
     def check(self, move: Move) -> None:
-        """Refuse what the application must not send now; raises as `send` does."""
+        """Raise if the application must not send this event now, as `send` does."""
         if self.end is not None:
             raise self.closed_error()
         self.state.check_application(move)
@@ -340,6 +338,7 @@ class Session:
         try:
             await turn.wait()
         except BaseException:
+            # Cancelled after its turn came: without passing it on, every later send would wait for ever.
             if turn.is_set():
                 self.release_send()
             else:
@@ -349,17 +348,17 @@ class Session:
     # --- the end ---
 
     async def close(self, code: int, reason: str | None) -> Closed:
-        """Close, or before the accept deny; where the connection is over, say how it ended.
+        """Close the connection, or before the accept deny it; return how it ended, also if it was over already.
 
-        Shielded from cancellation, and given up after ``close_timeout`` seconds.
+        It is shielded from cancellation, and abandoned after ``close_timeout`` seconds.
 
-        :raises InvalidClose: for a code or a reason that must not be sent, whatever the state
+        :raises InvalidClose: if the code or the reason must not be sent, in any state
         """
         event = close_event(code, reason)
         with anyio.move_on_after(self.close_timeout, shield=True), suppress(WebSocketDisconnect, InvalidState):
             await self.connect()
             await self.send(event)
-        if self.state.allows(Move.CLOSE):  # given up, or the peer is gone without a word
+        if self.state.allows(Move.CLOSE):  # abandoned, or the peer is gone without a disconnect event
             self.state.application_moves(Move.CLOSE)
             self.end = self.end or self._end_from(event)
             self._set_gates()
@@ -371,7 +370,7 @@ class Session:
         return Closed(event.get("code", CloseCode.NORMAL_CLOSURE), event.get("reason") or "", "application")
 
     def force_slow_path(self) -> None:
-        """Let the next receive and the next send go the slow way, after which the gates are as they were."""
+        """Send the next receive and the next send through the checked path, which then reopens the gates."""
         if self.receiving is None:
             self.receiving = "slow"
         if self.sending is None:
@@ -388,13 +387,19 @@ class Session:
 
 
 _LOST: Final = Closed(CloseCode.ABNORMAL_CLOSURE, "", "network")
-_ACCEPT_FIRST: Final = "call accept() first"
 _ENDED: Final = (Application.CLOSED, Application.DENIED)
 
 
+def _not_accepted() -> InvalidState:
+    sentence = "the connection is not accepted yet: call accept() first"
+    return InvalidState("an accepted connection", "one that is not", sentence=sentence)
+
+
 async def _no_receive() -> WebSocketReceiveEvent:
-    raise InvalidState("a receive callable", "none", "pass it to the constructor")
+    sentence = "this WebSocket has no receive callable: pass it to the constructor"
+    raise InvalidState("a receive callable", "none", sentence=sentence)
 
 
 async def _no_send(event: WebSocketSendEvent) -> None:
-    raise InvalidState("a send callable", "none", "pass it to the constructor")
+    sentence = "this WebSocket has no send callable: pass it to the constructor"
+    raise InvalidState("a send callable", "none", sentence=sentence)

@@ -1,4 +1,4 @@
-"""`SyncConnection`: a client's connection for code that does not await. Whose event loop it calls is not known here."""
+"""`SyncConnection`: a client's connection for code that does not await. The event loop runs elsewhere."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Generic, Protocol, TypeVar, overload
@@ -19,19 +19,19 @@ T = TypeVar("T")
 
 
 class Caller(Protocol):
-    """Runs a function on an event loop in another thread, and waits for what it gives."""
+    """Runs a function on an event loop in another thread, and waits for its result."""
 
     @overload
     def call(self, function: Callable[..., Awaitable[T]], /, *arguments: Any) -> T: ...
     @overload
     def call(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
     def call(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
-        """Call it; raises what it raises."""
+        """Call the function and return its result; raises what the function raises."""
         ...
 
 
 class SyncConnection(Generic[In_co, Out_contra]):
-    """A client's end of a connection whose methods wait: each does what that of `ClientConnection` does."""
+    """A client's connection with blocking methods: each does what the method of `ClientConnection` does."""
 
     def __init__(self, connection: ClientConnection[In_co, Out_contra], caller: Caller) -> None:
         self._connection = connection
@@ -49,7 +49,7 @@ class SyncConnection(Generic[In_co, Out_contra]):
 
     @property
     def end(self) -> Closed | None:
-        """How the connection ended, and who ended it, once that is known."""
+        """How the connection ended, or ``None`` while that is not known."""
         return self._connection.end
 
     # --- receiving ---
@@ -59,19 +59,19 @@ class SyncConnection(Generic[In_co, Out_contra]):
     @overload
     def receive_model(self, form: TypeForm[T], /, mode: Mode | None = None) -> T: ...
     def receive_model(self, form: Any = AS_DECLARED, /, mode: Mode | None = None) -> Any:
-        """Give the next message, validated: of the declared type, or of the one given."""
+        """Return the next message, validated as the declared type or as ``form``."""
         return self._call(self._connection.receive_model, form, mode)
 
     def receive_text(self) -> str:
-        """Give the next message, which must be text."""
+        """Return the next message, which must be text."""
         return self._call(self._connection.receive_text)
 
     def receive_bytes(self) -> bytes:
-        """Give the next message, which must be binary."""
+        """Return the next message, which must be binary."""
         return self._call(self._connection.receive_bytes)
 
     def receive_json(self, mode: Mode | None = None) -> Any:
-        """Give the next message as plain values."""
+        """Return the next message as plain values."""
         return self._call(self._connection.receive_json, mode)
 
     def __iter__(self) -> Iterator[In_co]:
@@ -86,7 +86,7 @@ class SyncConnection(Generic[In_co, Out_contra]):
     # --- sending ---
 
     def send_model(self, message: Out_contra, mode: Mode | None = None) -> None:
-        """Send a message as its declared type says."""
+        """Send a message of the declared type."""
         self._call(self._connection.send_model, message, mode)
 
     def send_text(self, data: str) -> None:
@@ -98,9 +98,9 @@ class SyncConnection(Generic[In_co, Out_contra]):
         self._call(self._connection.send_bytes, data)
 
     def send_json(self, data: Any, mode: Mode | None = None) -> None:
-        """Send plain values."""
+        """Send plain values, or any value that JSON can express."""
         self._call(self._connection.send_json, data, mode)
 
     def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection, and say how it ended; does nothing where it is over."""
+        """Close the connection and return how it ended. Does nothing if it is over."""
         return self._call(self._connection.close, code, reason)

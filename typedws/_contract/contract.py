@@ -1,4 +1,4 @@
-"""`Contract`: what both sides of a connection agree on, under a name and a version. Nothing is sent or served here."""
+"""`Contract`: the message types, parameters and close codes that a client and a server agree on. No I/O."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ Params = TypeVar("Params", default=object)
 
 
 class FieldProblem(BaseModel):
-    """One thing that is wrong with a message: where (``items.3.price``), and what, as pydantic calls it."""
+    """One validation error of a message: its location (``items.3.price``), and its type as pydantic names it."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
 
@@ -35,9 +35,9 @@ class FieldProblem(BaseModel):
 
 
 class ErrorReply(BaseModel):
-    """What answers an invalid message under ``Policy(on_invalid="reply")``. It repeats nothing that the peer sent.
+    """The answer to an invalid message under ``Policy(on_invalid="reply")``. It repeats nothing that the peer sent.
 
-    A contract that names it, or says it, answers with it. Derive from it, and override ``of``, to say something else.
+    A contract uses it if it is one of the server messages. To send other fields, derive from it and override ``of``.
     """
 
     model_config: ClassVar[ConfigDict] = ConfigDict(defer_build=True)
@@ -49,43 +49,44 @@ class ErrorReply(BaseModel):
 
     @classmethod
     def of(cls, error: InvalidMessage) -> Self:
-        """Make the answer to an invalid message."""
+        """Return the answer to an invalid message."""
         problems = [FieldProblem(location=location, problem=problem) for location, problem in error.locations()]
         return cls(problem=error.problem, detail=str(error), errors=problems)
 
 
 class Contract(Generic[In, Out, Params]):
-    """What a client and a server agree on: messages both ways, parameters, modes, close codes; a name and a version.
+    """What a client and a server agree on: the messages of each side, the parameters, modes and close codes.
 
     ``Contract("chat", Connection[ClientMessage, ServerMessage, Room])`` is a ``Contract[ClientMessage, ServerMessage,
-    Room]``; the types are those of the server's side. ``Connection[Never, Out]`` is a pure feed. What could not be kept
-    is an error here, and not with the first message.
+    Room]``: ``client_messages`` are what the client sends, ``server_messages`` what the server sends.
+    ``Connection[Never, Out]`` is a feed, to which a client sends nothing. A contradiction is an error here, and not at
+    the first message.
 
-    :param name: a token (RFC 9110), of which the subprotocols are made
+    :param name: a token (RFC 9110 section 5.6.2), the first part of the subprotocols
     :param connection: the server's ``Connection[In, Out, Params]``
-    :param version: three numbers, as in semantic versioning; the first is part of the subprotocols
-    :param title: for people who read documents
-    :param description: for people who read documents
-    :param modes: how messages may travel: names of codecs, of which the subprotocols ``chat.v1.json`` (for ``"text"``),
-        ``chat.v1.msgpack``, ... are made; or a mapping of your own names of subprotocols to modes. A client that offers
-        no subprotocol gets the first
+    :param version: three numbers, as in semantic versioning; the first one is part of the subprotocols
+    :param title: a title for documents
+    :param description: a description for documents
+    :param modes: the modes that a client may choose from: names of codecs, from which the subprotocols
+        ``chat.v1.json`` (for ``"text"``), ``chat.v1.msgpack``, ... are made; or a mapping from your own subprotocols
+        to modes. A client that offers no subprotocol gets the first mode
     :param closes: the application's close codes
-    :param error: what answers an invalid message under ``Policy(on_invalid="reply")``: one of the models that the
-        server says. By default the `ErrorReply` among them, if there is one
-    :param codecs: the registry that knows the modes
-    :raises InvalidContract: for a contradiction
-    :raises InvalidMessageType: for a type that pydantic cannot build
-    :raises UnknownMode: for a mode that names no codec
+    :param error: the model that answers an invalid message under ``Policy(on_invalid="reply")``, one of the server
+        messages. By default the `ErrorReply` among them, if there is one
+    :param codecs: the registry of the modes
+    :raises InvalidContract: if it contradicts itself
+    :raises InvalidMessageType: if pydantic cannot build a type
+    :raises UnknownMode: if no codec has the name of a mode
     """
 
     __slots__ = (
         "_fingerprint",
+        "client_messages",
         "closes",
         "codecs",
         "connection",
         "description",
         "error",
-        "client_messages",
         "modes",
         "name",
         "params",
@@ -109,7 +110,7 @@ class Contract(Generic[In, Out, Params]):
         codecs: CodecRegistry = registry,
     ) -> None:
         if not is_token(name.encode(errors="replace")):
-            raise InvalidContract("a name that is a token", repr(name), "take letters, digits, '.', '-' and '_'")
+            raise InvalidContract("a name that is a token", repr(name), "use letters, digits, '.', '-' and '_'")
         if not _VERSION.fullmatch(version):
             raise InvalidContract("a version of three numbers", repr(version), 'as in "1.0.0"')
         self._declare(name, connection, codecs)
@@ -123,7 +124,7 @@ class Contract(Generic[In, Out, Params]):
 
     @classmethod
     def unnamed(cls, name: str, connection: Any) -> "Contract[Any, Any, Any]":
-        """Give the contract that an annotation makes: it has no subprotocol, and a name for people only."""
+        """Return the contract of an annotation. It has no subprotocols, and its name is for log lines only."""
         contract: Contract[Any, Any, Any] = cls.__new__(cls)
         contract._declare(name, connection, registry)
         contract.version, contract.title, contract.description = "1.0.0", None, None
@@ -148,18 +149,19 @@ class Contract(Generic[In, Out, Params]):
 
     @property
     def is_feed(self) -> bool:
-        """Whether the server hears nothing: ``Connection[Never, Out]``."""
+        """Whether the client sends no messages: ``Connection[Never, Out]``."""
         return self.client_messages is not None and is_never(self.client_messages.form)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of what the wire depends on: two contracts that share it understand each other.
+        """A hash of everything that a peer depends on. Two contracts with the same fingerprint are compatible.
 
-        Messages, parameters, modes, close codes and the error reply count; names of classes, titles, descriptions,
-        examples and the version do not. Computed when it is first asked for.
+        Messages, parameters, modes, close codes and the error reply count. Class names, titles, descriptions, examples
+        and the version do not. It is computed when first used.
         """
         if self._fingerprint is None:
-            from typedws._contract.fingerprint import fingerprint_of  # who does not ask does not pay for the import
+            # Imported when used, as it makes the import of the package slower.
+            from typedws._contract.fingerprint import fingerprint_of
 
             self._fingerprint = fingerprint_of(
                 client_messages=self.client_messages,
@@ -195,7 +197,7 @@ def _adapter(form: Any, role: str) -> MessageAdapter[Any] | None:
 def _named(
     name: str, version: str, modes: Sequence[Mode] | Mapping[str, Mode], codecs: CodecRegistry
 ) -> dict[str, Mode]:
-    """Give every mode under the subprotocol that stands for it."""
+    """Return the modes by subprotocol."""
     if isinstance(modes, str) or not modes:
         raise InvalidContract("a sequence of modes", repr(modes), 'as in modes=("text", "msgpack")')
     pairs = list(modes.items()) if isinstance(modes, Mapping) else [(_subprotocol(name, version, m), m) for m in modes]
@@ -204,10 +206,12 @@ def _named(
         if not is_token(subprotocol.encode(errors="replace")):
             raise InvalidContract("a subprotocol that is a token", repr(subprotocol), "RFC 6455 section 4.1")
         if subprotocol.lower() == BEARER:
-            raise InvalidContract("a subprotocol that is no marker", repr(subprotocol), "what follows it is a token")
+            sentence = f"the subprotocol {subprotocol!r} is reserved: clients offer a token after it"
+            raise InvalidContract("another subprotocol", repr(subprotocol), sentence=sentence)
     if len(dict(pairs)) < len(pairs):
         twice = next(each for each, _ in pairs if [name for name, _ in pairs].count(each) > 1)
-        raise InvalidContract("one mode for each subprotocol", f"two for {twice}", "name them: modes={'chat.a': ...}")
+        hint = "name the subprotocols, as in modes={'chat.a': ...}"
+        raise InvalidContract("one mode for each subprotocol", f"two for {twice}", hint)
     return dict(pairs)
 
 
@@ -218,13 +222,14 @@ def _subprotocol(name: str, version: str, mode: Mode) -> str:
 
 def _checked_closes(closes: type[ApplicationCloseCode] | None) -> type[ApplicationCloseCode] | None:
     for name, member in () if closes is None else closes.__members__.items():
-        found = f"{member.value} of {name}"
+        found = f"{member.value} ({name})"
         if not 4000 <= member <= 4999:
             raise InvalidContract("close codes from 4000 to 4999", found, "RFC 6455 section 7.4.2")
         if member.name != name:
-            raise InvalidContract("one name for each close code", f"{found} and {member.name}")
+            raise InvalidContract("different close codes", f"{member.value} for {member.name} and {name}")
         if member.reconnect not in get_args(Reconnect):
-            raise InvalidContract(f"one of {', '.join(get_args(Reconnect))}", f"{member.reconnect!r} of {name}")
+            expected = f"reconnect to be one of {', '.join(get_args(Reconnect))}"
+            raise InvalidContract(expected, f"{member.reconnect!r} ({name})")
     return closes
 
 
@@ -235,6 +240,7 @@ def _checked_error(
     if error is None:
         return next((member for member in members if issubclass(member, ErrorReply)), None)
     if error not in members or not hasattr(error, "of"):
-        hint = f"derive it from ErrorReply, and add it to {'nothing declared' if server_messages is None else server_messages.name}"
+        declared = "none declared" if server_messages is None else server_messages.name
+        hint = f"derive it from ErrorReply and add it to the server messages ({declared})"
         raise InvalidContract("an error reply among the server messages", error.__name__, hint)
     return error

@@ -1,12 +1,12 @@
 """Fingerprints of contracts: a hash of all that a peer depends on, and of nothing else.
 
-Two contracts with one fingerprint understand each other. It holds the messages both ways, the parameters and where they
-come from, the modes with their subprotocols, close codes with what to do after them, the error reply. It leaves out
-names of classes, titles, descriptions and examples, the order of fields, and the default of what is said, which goes
-out like any value. The version is left out too, but for what the subprotocols have of it: so that a check can see that
-the wire changed and the version did not, or the other way round.
+Two contracts with the same fingerprint understand each other. It covers the messages of both directions, the parameters
+and where they come from, the modes with their subprotocols, the close codes with what to do after them, and the error
+reply. It leaves out names of classes, titles, descriptions and examples, the order of fields, and defaults in server
+messages, which are sent like any value. It also leaves out the version, except for the part that is in the names of the
+subprotocols. So a check can see that the wire changed and the version did not, or the reverse.
 
-What pydantic's schemas do not say, such as a validator function, no fingerprint can hold.
+A fingerprint cannot cover what pydantic's schemas do not describe, such as a validator function.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,23 +34,24 @@ def fingerprint_of(
     subprotocols: Mapping[str, Mode],
     closes: type[ApplicationCloseCode] | None,
 ) -> str:
-    """Hash the parts of a contract."""
+    """Return the hash of the parts of a contract: 32 hexadecimal digits."""
     definitions = Definitions()
-    heard = {
+    received = {
         "clientMessages": schema_of(client_messages, "receive", definitions),
         **({} if params is None else parameters_of(params, definitions).parts()),
     }
-    said = {
+    sent = {
         "serverMessages": schema_of(server_messages, "send", definitions),
         "error": None if error is None else definitions.add(error, "send"),
     }
     digests = definitions.digests(MEANING), definitions.digests(MEANING - {"default"})
     hashes = {
-        part: None if schema is None else found.of(schema)
-        for schemas, found in zip((heard, said), digests, strict=True)
+        part: None if schema is None else digests_of_direction.of(schema)
+        for schemas, digests_of_direction in zip((received, sent), digests, strict=True)
         for part, schema in schemas.items()
     }
     codes = [] if closes is None else sorted((int(each), each.reconnect) for each in closes)
+    # Lists, not mappings: the order counts, since clients without a subprotocol get the first mode.
     names = {"modes": list(map(_name, modes)), "subprotocols": [[each, _name(of)] for each, of in subprotocols.items()]}
     return digest({**hashes, **names, "closes": codes})[:_LENGTH]
 

@@ -1,6 +1,6 @@
-"""The parameters of a handshake as one model: read by who is asked, written by who asks. Nothing is sent here.
+"""The parameters of a handshake as one model: read by the server, written by the client. No I/O.
 
-They are its path and its query; a field stands in a header or a cookie where it says so: ``Annotated[str,
+They come from the path and the query. A field comes from a header or a cookie if it is marked: ``Annotated[str,
 FromHeader("x-tenant")]``.
 """
 
@@ -35,11 +35,11 @@ _KEY = "typedws.params"
 
 @dataclass(frozen=True, slots=True)
 class FromHeader:
-    """Mark a field of the parameters as a header of the request.
+    """Marks a field of the parameters as a header of the request.
 
-    It is the first of its values, or all where the field takes several.
+    The field gets the first value of the header, or all values if its type takes several.
 
-    :param name: the header's name, in any case; by default the field's, with ``-`` for ``_``
+    :param name: the header's name, in any case; by default the field's name with ``-`` for ``_``
     """
 
     name: str | None = None
@@ -48,23 +48,23 @@ class FromHeader:
         return _marked(handler(source), self)
 
     def name_for(self, field: str) -> str:
-        """Give the header's name where a field of that name is marked."""
+        """Return the header's name for a field of this name."""
         return self.name or field.replace("_", "-")
 
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
-        """Read what the request says for a field of that name."""
+        """Return the values in a request for a field of this name."""
         return request.headers.getlist(self.name_for(field))
 
     def header(self, field: str, text: str) -> tuple[str, str]:
-        """Write the header that says it."""
+        """Return the header field that carries this value."""
         return self.name_for(field), text
 
 
 @dataclass(frozen=True, slots=True)
 class FromCookie:
-    """Mark a field of the parameters as a cookie of the request.
+    """Marks a field of the parameters as a cookie of the request.
 
-    :param name: the cookie's name; by default the field's
+    :param name: the cookie's name; by default the field's name
     """
 
     name: str | None = None
@@ -73,39 +73,39 @@ class FromCookie:
         return _marked(handler(source), self)
 
     def name_for(self, field: str) -> str:
-        """Give the cookie's name where a field of that name is marked."""
+        """Return the cookie's name for a field of this name."""
         return self.name or field
 
     def values(self, request: HandshakeRequest, field: str) -> list[str]:
-        """Read what the request says for a field of that name."""
+        """Return the values in a request for a field of this name."""
         name = self.name_for(field)
         return [request.cookies[name]] if name in request.cookies else []
 
     def header(self, field: str, text: str) -> tuple[str, str]:
-        """Write the header that says it."""
+        """Return the header field that carries this value."""
         return "cookie", f"{self.name_for(field)}={text}"
 
 
 def _marked(schema: CoreSchema, source: FromHeader | FromCookie) -> CoreSchema:
-    copy = cast(dict[str, Any], schema).copy()  # which may be another field's schema too
+    copy = cast(dict[str, Any], schema).copy()  # pydantic may use the same schema for other fields
     copy["metadata"] = {**copy.get("metadata", {}), _KEY: source}
     return cast(CoreSchema, copy)
 
 
 @dataclass(frozen=True, slots=True)
 class SourcedField:
-    """A field that is read from elsewhere than path and query."""
+    """A field that comes from a header or a cookie."""
 
     source: FromHeader | FromCookie
     name: str
     key: str
-    """Under which the validator wants it."""
+    """The name that the validator expects: the alias, if it has one."""
     names: frozenset[str]
     takes_many: bool
 
 
 def sourced_fields(adapter: MessageAdapter[Any]) -> tuple[SourcedField, ...]:
-    """Give the fields of the parameters that are read from a header or a cookie."""
+    """Return the fields of the parameters that come from a header or a cookie."""
     return memoized(adapter.decoders, sourced_fields, _find_sourced, adapter)
 
 
@@ -121,12 +121,13 @@ def _sourced_fields(adapter: MessageAdapter[Any]) -> Iterator[SourcedField]:
 
 
 def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
-    """Validate the path parameters and the query parameters as one value; the path wins where both have a name.
+    """Return the parameters of a request, validated as one value.
 
-    A query parameter that comes several times is the last of them, or all where the declared field takes several. A
-    field that is marked with `FromHeader` or `FromCookie` is read from there, and from nowhere else.
+    A path parameter wins over a query parameter of the same name. Of a repeated query parameter the last value counts,
+    or all values if the declared field takes several. A field that is marked with `FromHeader` or `FromCookie` comes
+    from there only.
 
-    :raises InvalidParams: for parameters that fail validation
+    :raises InvalidParams: if the parameters fail validation
     """
     query = request.query_params
     values: dict[str, Any] = dict(query.items())
@@ -140,15 +141,15 @@ def read_params(request: HandshakeRequest, adapter: MessageAdapter[T]) -> T:
         if found := field.source.values(request, field.name):
             values[field.key] = found if field.takes_many else found[0]
     try:
-        return cast(T, adapter.validator.validate_python(values, strict=False))  # a query is text
+        return cast(T, adapter.validator.validate_python(values, strict=False))  # lax: path and query are text
     except ValidationError as error:
-        found_instead = "parameters that fail validation"
-        raise InvalidParams("invalid", adapter.name, found_instead, error, adapter.names_field) from None
+        found_text = "parameters that fail validation"
+        raise InvalidParams("invalid", adapter.name, found_text, error, adapter.names_field) from None
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenParams:
-    """Parameters as a request says them: in its path, in its query, in its header fields."""
+    """Parameters as text, by the place in the request: path, query, header fields."""
 
     path: dict[str, str]
     query: list[tuple[str, str]]
@@ -156,16 +157,16 @@ class WrittenParams:
 
 
 def write_params(params: T, adapter: MessageAdapter[T], path: Collection[str] = ()) -> WrittenParams:
-    """Write parameters so that `read_params` reads the same; what is ``None`` is left out.
+    """Write parameters as text, so that `read_params` returns an equal value. Fields that are ``None`` are left out.
 
-    :param path: the names of those that stand in the path
-    :raises InvalidHandshake: for what is not of the declared type, or cannot be told as text
+    :param path: the names of the parameters in the path
+    :raises InvalidHandshake: if the value has another type, or cannot be written as text
     """
     written = WrittenParams({}, [], [])
     fields = dict(fields_of(adapter.core_schema))
     sources = {each.name: each.source for each in sourced_fields(adapter)}
     for name, value in _plain(params, adapter).items():
-        if name not in fields:  # it is computed
+        if name not in fields:  # a computed field
             continue
         names, texts = list(names_of(name, fields[name])), _texts(name, value)
         if name in sources:
@@ -183,7 +184,7 @@ def _plain(params: T, adapter: MessageAdapter[T]) -> Mapping[str, Any]:
         adapter.check(params)
         plain = adapter.serializer.to_python(params, mode="json", by_alias=False, warnings="error")
     except Exception as error:  # a serialiser of the user's own may raise anything
-        raise InvalidHandshake("params", adapter.name, f"a {type(params).__name__} that is none") from error
+        raise InvalidHandshake("params", adapter.name, f"a {type(params).__name__} that does not fit") from error
     if not isinstance(plain, dict):
         raise InvalidHandshake("params", "named parameters", f"a {type(params).__name__}")
     return cast(dict[str, Any], plain)
@@ -212,6 +213,6 @@ def _check_comes_back(params: T, adapter: MessageAdapter[T], written: WrittenPar
     try:
         comes_back = read_params(HandshakeRequest(scope), adapter) == params
     except InvalidParams as error:
-        raise InvalidHandshake("params", adapter.name, f"what it would not read: {error}") from error
+        raise InvalidHandshake("params", adapter.name, f"a value that the server would refuse: {error}") from error
     if not comes_back:
-        raise InvalidHandshake("params", "what the server would read as the same", "what it would read as another")
+        raise InvalidHandshake("params", "a value that the server reads back as equal", "one that changes")

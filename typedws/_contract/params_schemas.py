@@ -1,4 +1,4 @@
-"""The parameters of a handshake by where they come from: path, query, headers, cookies. No document is made here."""
+"""Schemas of the parameters of a handshake, by source: path and query, headers, cookies. No documents here."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -14,22 +14,23 @@ __all__ = ["Parameters", "parameters_of"]
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Parameters as objects, whose properties are named as on the wire. What is in the path is in the query too."""
+    """Schemas of objects whose properties have their names on the wire; path parameters are in ``query``."""
 
     query: Schema
     headers: Schema
     cookies: Schema
 
     def parts(self) -> dict[str, Schema]:
-        """Give those that there are, by name."""
+        """Return the schemas that are not empty, by source."""
+        # A third keyword beside type and properties restricts the object, so it counts even without properties.
         parts = {"query": self.query, "headers": self.headers, "cookies": self.cookies}
         return {name: part for name, part in parts.items() if part["properties"] or len(part) > 2}
 
 
 def parameters_of(adapter: MessageAdapter[Any], definitions: Definitions) -> Parameters:
-    """Sort the fields of the parameters by where they come from.
+    """Return the schemas of the parameters' fields, by source.
 
-    Parameters that are no one model, but a union of some, are left in the query as they are.
+    Parameters that are a union of models, not one model, stay in ``query`` as one ``allOf``.
     """
     schema = definitions.resolved(definitions.add(adapter, "receive"))
     fields: dict[str, SourcedField] = {name: each for each in sourced_fields(adapter) for name in each.names}
@@ -38,13 +39,14 @@ def parameters_of(adapter: MessageAdapter[Any], definitions: Definitions) -> Par
         parameters.query["allOf"] = [schema]
     required: Collection[str] = schema.get("required", ())
     for name, described in schema.get("properties", {}).items():
-        target, shown = parameters.query, name
+        target, wire_name = parameters.query, name
         if (field := fields.get(name)) is not None:
             target = parameters.headers if isinstance(field.source, FromHeader) else parameters.cookies
-            shown = field.source.name_for(field.name)
-        target["properties"][shown] = described
+            wire_name = field.source.name_for(field.name)
+        target["properties"][wire_name] = described
         if name in required:
-            target.setdefault("required", []).append(shown)
+            target.setdefault("required", []).append(wire_name)
+    # In the query only: a request always has headers, and may have cookies, that no field describes.
     if schema.get("additionalProperties") is False:
         parameters.query["additionalProperties"] = False
     return parameters

@@ -1,4 +1,4 @@
-"""Denials: the HTTP response that refuses a handshake, and RFC 9457 problem documents. Nothing is sent here."""
+"""The HTTP response that denies a handshake, and problem documents (RFC 9457). Nothing is sent here."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,7 +23,7 @@ def _is_none(value: object) -> bool:
 
 
 class ProblemDocument(BaseModel):
-    """What went wrong, as a JSON document (RFC 9457, ``application/problem+json``); more members are allowed."""
+    """A problem document (RFC 9457, ``application/problem+json``). Additional members are allowed."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="allow", defer_build=True)
 
@@ -35,18 +35,21 @@ class ProblemDocument(BaseModel):
 
     @classmethod
     def of(cls, status: int, detail: str | None = None, **members: Any) -> "ProblemDocument":
-        """Make the document for an HTTP status; its title is the status's standard phrase."""
+        """Return the document for an HTTP status; its title is the standard phrase of the status."""
         known = status in HTTPStatus.__members__.values()
         check_text(detail or "")
         return cls(title=HTTPStatus(status).phrase if known else "Denied", status=status, detail=detail, **members)
 
 
 class DenialResponse:
-    """An HTTP response that denies a handshake: ``status``, ``headers``, and a body of bytes, text or a model.
+    """An HTTP response that denies a handshake.
 
-    ``content-type`` is set by the body's kind unless given, ``content-length`` always fits. Raises `InvalidHandshake`
-    for a status outside 300-599 (200-299 say that the request succeeded, 100-199 that a response is to follow) and
-    for a header that must not be sent.
+    ``content-type`` is set by the kind of body unless given. ``content-length`` is always set.
+
+    :param status: 300 to 599; a 2xx would mean that the request succeeded, a 1xx that a response follows
+    :param headers: header fields of the response
+    :param body: bytes, text, or a model, which is serialized as JSON
+    :raises InvalidHandshake: if the status or a header must not be sent
     """
 
     __slots__ = ("body", "headers", "status")
@@ -67,7 +70,7 @@ class DenialResponse:
         self.headers.append((b"content-length", str(len(self.body)).encode()))
 
     def events(self) -> tuple[WebSocketResponseStartEvent, WebSocketResponseBodyEvent]:
-        """Render to the two events of the Denial Response extension; one body event, which every server takes."""
+        """Return the two events of the Denial Response extension. One body event, as granian refuses several."""
         return (
             {"type": "websocket.http.response.start", "status": self.status, "headers": self.headers},
             {"type": "websocket.http.response.body", "body": self.body},
@@ -86,5 +89,5 @@ def _rendered(body: bytes | str | BaseModel) -> tuple[bytes, bytes | None]:
 
 
 def supports_denial_response(scope: Mapping[str, Any]) -> bool:
-    """Whether the server has the WebSocket Denial Response extension; some say so with ``None`` for all extensions."""
+    """Whether the server has the Denial Response extension. daphne has ``None`` for all extensions."""
     return "websocket.http.response" in (scope.get("extensions") or {})

@@ -1,27 +1,10 @@
-"""How a client proves who it is, in AsyncAPI's words, for documents. Nothing is checked here: the handler does that."""
+"""How a client authenticates, as AsyncAPI describes it, for documents only: the handler has to check it."""
 
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypedDict
 
 __all__ = ["SecurityScheme"]
 
-_Kind: TypeAlias = Literal[
-    "userPassword",
-    "apiKey",
-    "X509",
-    "symmetricEncryption",
-    "asymmetricEncryption",
-    "httpApiKey",
-    "http",
-    "oauth2",
-    "openIdConnect",
-    "plain",
-    "scramSha256",
-    "scramSha512",
-    "gssapi",
-]
-
-
-# Functional, for `in` is no name of Python.
+# Functional syntax: `in` is a keyword of Python, so no attribute of a class can have this name.
 _Further = TypedDict(
     "_Further",
     {
@@ -41,4 +24,18 @@ _Further = TypedDict(
 class SecurityScheme(_Further):
     """AsyncAPI's Security Scheme Object, such as ``{"type": "http", "scheme": "bearer"}``."""
 
-    type: _Kind
+    type: Literal[
+        "userPassword",
+        "apiKey",
+        "X509",
+        "symmetricEncryption",
+        "asymmetricEncryption",
+        "httpApiKey",
+        "http",
+        "oauth2",
+        "openIdConnect",
+        "plain",
+        "scramSha256",
+        "scramSha512",
+        "gssapi",
+    ]

@@ -10,9 +10,9 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """A policy in force: its rules made ready, and how many connections it has let in."""
+    """Decides which handshakes are admitted under one policy, and counts the connections."""
 
-    __slots__ = ("connections", "debug", "period", "policy", "rule")
+    __slots__ = ("connections", "debug", "interval", "policy", "rule")
 
     def __init__(self, policy: Policy, *, debug: bool = False) -> None:
         self.policy: Policy = policy
@@ -20,10 +20,10 @@ class Admission:
         self.rule: OriginRule = OriginRule(policy.origins, policy.hosts)
         self.connections: int = 0
         timeouts = (policy.handshake_timeout, policy.idle_timeout, policy.send_timeout)
-        self.period: float | None = min((check_interval(each) for each in timeouts if each is not None), default=None)
+        self.interval: float | None = min((check_interval(each) for each in timeouts if each is not None), default=None)
 
     def refusal(self, scope: Scope) -> Ending | None:
-        """Give how a connection ends that is not let in; ``None`` for one that is."""
+        """Return how a handshake ends that is not admitted, or ``None`` to admit it."""
         limit = self.policy.max_connections
         if limit is not None and self.connections >= limit:
             return FULL

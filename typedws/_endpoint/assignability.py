@@ -1,4 +1,4 @@
-"""Whether a type checker would take one declared type for another. Nothing is validated here."""
+"""Whether a type checker would accept one declared type for another. Nothing is validated here."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -22,14 +22,14 @@ __all__ = ["is_assignable"]
 
 
 def is_assignable(narrow: object, wide: object) -> bool:
-    """Whether a checker could take the one type for the other, as far as can be told: never false without a reason.
+    """Whether a type checker may accept ``narrow`` where ``wide`` is declared; false only if it certainly does not.
 
-    ``Annotated`` and aliases add nothing, the order of a union does not count; what is no class, union or literal, and
-    what only a structure tells, is taken.
+    ``Annotated``, aliases and the order of a union make no difference. Types that are not classes, unions or literals
+    are accepted, and so are those that a checker compares by structure.
     """
     try:
         return _is_assignable(narrow, wide)
-    except RecursionError:  # two aliases that name themselves
+    except RecursionError:  # two recursive aliases
         return True
 
 
@@ -52,7 +52,7 @@ def _is_assignable(narrow: object, wide: object) -> bool:
 
 
 def _values_of(form: object) -> tuple[object, ...]:
-    """Give the values of a type that has but a few, which a checker counts."""
+    """Return all values of a type that has only a few: a checker accepts it where each of them is accepted."""
     if get_origin(form) is Literal:
         return get_args(form)
     if isinstance(form, EnumType):
@@ -70,37 +70,39 @@ def _is_one_of(value: object, wide: object) -> bool:
 
 
 def _is_class_assignable(narrow: object, wide: object) -> bool:
-    origin, other = get_origin(narrow) or narrow, get_origin(wide) or wide
-    if not isinstance(origin, type) or not isinstance(other, type):
+    narrow_class, wide_class = get_origin(narrow) or narrow, get_origin(wide) or wide
+    if not isinstance(narrow_class, type) or not isinstance(wide_class, type):
         return True
-    if not _is_subclass(origin, other):
+    if not _is_subclass(narrow_class, wide_class):
         return False
-    arguments, others = get_args(narrow), get_args(wide)
-    if origin is tuple and Ellipsis in others:
-        others = others[:1] * len(arguments)
-    # Of a subclass, or of another number of arguments, checkers know more than can be told here.
-    if origin is not other or len(arguments) != len(others):
+    narrow_args, wide_args = get_args(narrow), get_args(wide)
+    # `tuple[X, ...]` accepts a tuple of any length.
+    if narrow_class is tuple and Ellipsis in wide_args:
+        wide_args = wide_args[:1] * len(narrow_args)
+    # How the arguments of a subclass, or a different number of arguments, correspond is known to a checker only.
+    if narrow_class is not wide_class or len(narrow_args) != len(wide_args):
         return True
-    pairs = [pair for pair in zip(arguments, others, strict=True) if Ellipsis not in pair]
+    pairs = [pair for pair in zip(narrow_args, wide_args, strict=True) if Ellipsis not in pair]
     return all(
-        _is_assignable(each, argument) and (origin not in _INVARIANT or _is_assignable(argument, each))
-        for each, argument in pairs
+        _is_assignable(one, other) and (narrow_class not in _INVARIANT or _is_assignable(other, one))
+        for one, other in pairs
     )
 
 
 def _is_open(form: object) -> bool:
+    # A type variable, a name that is not resolved yet, or the parameter list of a Callable: nothing to compare.
     return isinstance(form, TypeVar | ForwardRef | str | list)
 
 
-# What a checker takes for another type, though it is no subclass (PEP 484, the numeric tower).
+# The types that a checker accepts for another one without being a subclass (PEP 484, the numeric tower).
 _PROMOTED: Final[Mapping[type[Any], tuple[type[Any], ...]]] = {int: (float, complex), float: (complex,)}
 
-
+# A checker refuses a `list[bool]` for a `list[int]`, because an `int` could be added to it.
 _INVARIANT: Final = frozenset({list, set, dict, deque})
 
 
 def _is_subclass(narrow: type[Any], wide: type[Any]) -> bool:
     try:
         return issubclass(narrow, wide) or any(wide in _PROMOTED.get(base, ()) for base in narrow.__mro__)
-    except TypeError:  # a protocol with data members
+    except TypeError:  # issubclass() does not support protocols with data members
         return True

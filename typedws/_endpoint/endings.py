@@ -1,4 +1,4 @@
-"""How a handler's end becomes the connection's: one row for each kind of exception. Nothing is sent or logged here."""
+"""How a connection ends, by how its handler ended: one row per kind of exception. Nothing is sent or logged here."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -34,20 +34,20 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What becomes of a connection: a denial where it was not accepted, else a closure; and what is logged of it."""
+    """How a connection ends: denied if it was not accepted, else closed; and what is logged."""
 
     status: int = 500
     detail: str | None = None
     headers: HeadersInput | None = None
     members: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What the problem document has besides."""
+    """Additional members of the problem document."""
     code: int = CloseCode.INTERNAL_ERROR
     reason: str = ""
     level: int = logging.INFO
     log_message: str = ""
-    """What is logged; nothing of the peer's is in it."""
+    """The log line. It contains nothing that the peer sent."""
     is_failure: bool = False
-    """Whether nobody foresaw it: it is logged with its traceback, or raised for the framework that we are in."""
+    """Whether it is an unexpected exception: logged with its traceback, or raised to the framework around."""
 
 
 RETURNED: Final = Ending(
@@ -59,7 +59,7 @@ RETURNED: Final = Ending(
 UNDECIDED: Final = Ending(
     status=403,
     level=logging.WARNING,
-    log_message="the handler returned without a decision, which denies: return await handshake.deny(...), or accept()",
+    log_message="the handler returned without a decision, which denies the handshake: call accept() or deny(...)",
 )
 CANCELLED: Final = Ending(
     status=503,
@@ -73,18 +73,18 @@ FULL: Final = Ending(
     status=503,
     detail="too many connections",
     headers={"Retry-After": "5"},
-    log_message="there are as many connections as Policy(max_connections=...) allows",
+    log_message="the limit of Policy(max_connections=...) is reached",
 )
 STALLED: Final = Ending(
     status=503,
     detail="no decision in time",
     level=logging.WARNING,
-    log_message="the handler has not decided within Policy(handshake_timeout=...)",
+    log_message="the handler did not decide within Policy(handshake_timeout=...)",
 )
 IDLE: Final = Ending(
     code=CloseCode.TIMEOUT,
     reason="no message in time",
-    log_message="no message came within Policy(idle_timeout=...)",
+    log_message="no message arrived within Policy(idle_timeout=...)",
 )
 UNREAD: Final = Ending(
     code=CloseCode.POLICY_VIOLATION,
@@ -94,12 +94,12 @@ UNREAD: Final = Ending(
 
 
 def origin_refused(refusal: OriginRefusal) -> Ending:
-    """Give the ending for a page that must not connect."""
+    """Return the ending for a handshake whose origin or host is refused."""
     return Ending(status=403, detail="this origin may not connect", log_message=str(refusal))
 
 
 def root_cause(error: Exception) -> Exception:
-    """Give what a group of exceptions stands for: the gravest of them, as itself; several failures stay a group."""
+    """Return the most severe exception of a group; the group itself if it contains several unexpected ones."""
     if not isinstance(error, ExceptionGroup):
         return error
     group = cast(ExceptionGroup[Exception], error)
@@ -119,16 +119,16 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
 
 
 def ending_for(error: Exception, *, debug: bool = False) -> Ending:
-    """Give what becomes of a connection whose handler raised; with ``debug``, the peer is told what it was."""
-    row = next((row for kind, row in _ROWS if kind(error)), _failed)
-    ending: Ending = row(error)
+    """Return how a connection ends whose handler raised. With ``debug`` the peer gets an unexpected error's text."""
+    make_ending = next((make for matches, make in _ROWS if matches(error)), _failed)
+    ending: Ending = make_ending(error)
     if not (debug and ending.is_failure):
         return ending
-    log_message = f"{type(error).__name__}: {error}"
-    return replace(ending, detail=log_message, reason=truncate_reason(log_message))
+    text = f"{type(error).__name__}: {error}"
+    return replace(ending, detail=text, reason=truncate_reason(text))
 
 
-# --- rows: what an exception is, what becomes of it ---
+# --- the rows: a kind of exception, and the ending for it ---
 
 
 def _failed(error: Exception) -> Ending:
@@ -139,41 +139,41 @@ def _is_used_after_close(error: Exception) -> bool:
     return isinstance(error, WebSocketDisconnected) and error.closed_by == "application"
 
 
-def _misused(error: Exception) -> Ending:
-    log_message = f"the handler went on after its own close: {error}"
+def _used_after_end(error: Exception) -> Ending:
+    log_message = f"the handler used the connection after its end: {error}"
     return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.WARNING, log_message=log_message)
 
 
-def _gone(error: Exception) -> Ending:
+def _peer_left(error: Exception) -> Ending:
     return Ending(status=403, code=CloseCode.NORMAL_CLOSURE, level=logging.DEBUG, log_message="the peer left")
 
 
 def _invalid(error: Any) -> Ending:
-    refused: InvalidMessage = error
-    reason = truncate_reason(str(refused))
+    invalid: InvalidMessage = error
+    reason = truncate_reason(str(invalid))
     return Ending(
-        400, str(refused), code=refused.close_code, reason=reason, log_message=f"an invalid message: {refused}"
+        400, str(invalid), code=invalid.close_code, reason=reason, log_message=f"an invalid message: {invalid}"
     )
 
 
 def _invalid_params(error: Any) -> Ending:
-    refused: InvalidParams = error
-    problems = [{"name": name, "problem": problem} for name, problem in refused.locations()]
-    log_message = f"invalid parameters: {refused}"
+    invalid: InvalidParams = error
+    problems = [{"name": name, "problem": problem} for name, problem in invalid.locations()]
+    log_message = f"invalid parameters: {invalid}"
     code = CloseCode.POLICY_VIOLATION
-    return Ending(refused.status_code, str(refused), members={"errors": problems}, code=code, log_message=log_message)
+    return Ending(invalid.status_code, str(invalid), members={"errors": problems}, code=code, log_message=log_message)
 
 
 def _unknown_subprotocol(error: Any) -> Ending:
-    refused: UnknownSubprotocol = error
-    return Ending(refused.status_code, str(refused), code=CloseCode.POLICY_VIOLATION, log_message=str(refused))
+    unknown: UnknownSubprotocol = error
+    return Ending(unknown.status_code, str(unknown), code=CloseCode.POLICY_VIOLATION, log_message=str(unknown))
 
 
 def _http(error: Any) -> Ending:
     status = getattr(error, "status_code", None) or getattr(error, "code", None)
     detail = getattr(error, "detail", None) or getattr(error, "description", None)
     if not isinstance(status, int) or not 300 <= status <= 599:
-        return _raised_wrong(error, f"an HTTP status from 300 to 599, found {status!r}")
+        return _unsendable(error, f"an HTTP status from 300 to 599, found {status!r}")
     text = detail if isinstance(detail, str) else None
     members = {} if text is not None or detail is None else {"errors": detail}
     return Ending(
@@ -190,21 +190,22 @@ def _http(error: Any) -> Ending:
 def _websocket(error: Any) -> Ending:
     code: object = getattr(error, "code", None)
     if not isinstance(code, int) or not is_sendable(code):
-        return _raised_wrong(error, f"a close code that may be sent, found {code!r}")
+        return _unsendable(error, f"a close code that may be sent, found {code!r}")
     reason = truncate_reason(str(getattr(error, "reason", None) or getattr(error, "detail", None) or ""))
     log_message = f"the handler raised {type(error).__name__}({int(code)})"
     return Ending(403, reason or None, code=code, reason=reason, log_message=log_message)
 
 
-def _raised_wrong(error: Exception, expected: str) -> Ending:
+def _unsendable(error: Exception, expected: str) -> Ending:
     return replace(_failed(error), log_message=f"the handler raised {type(error).__name__}: expected {expected}")
 
 
+# In this order: a row may match exceptions that a later one matches too.
 _Row: TypeAlias = tuple[Callable[[Exception], bool], Callable[[Any], Ending]]
 _ROWS: Final[tuple[_Row, ...]] = (
-    (_is_used_after_close, _misused),
-    (lambda error: isinstance(error, WebSocketDisconnect), _gone),
-    (is_named("WebSocketDisconnect"), _gone),
+    (_is_used_after_close, _used_after_end),
+    (lambda error: isinstance(error, WebSocketDisconnect), _peer_left),
+    (is_named("WebSocketDisconnect"), _peer_left),
     (lambda error: isinstance(error, InvalidMessage), _invalid),
     (lambda error: isinstance(error, InvalidParams), _invalid_params),
     (lambda error: isinstance(error, UnknownSubprotocol), _unknown_subprotocol),

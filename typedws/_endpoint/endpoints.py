@@ -1,4 +1,4 @@
-"""`Endpoint`: a handler, its contract and its policy as an ASGI application. How it is run is `typedws._endpoint.runner`'s."""
+"""`Endpoint`: a handler with its contract and its policy, as an ASGI application."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,9 +25,9 @@ Params = TypeVar("Params")
 
 
 class Endpoint(Generic[In, Out, Params]):
-    """A handler as an ASGI application, that a server runs, an `App` routes to, or a framework mounts.
+    """A handler as an ASGI application: run by a server, routed to by an `App`, or mounted in a framework.
 
-    Made by `endpoint` and ``App.websocket``. A plain HTTP request is answered with 426.
+    `endpoint` and ``App.websocket`` make it. A plain HTTP request is answered with 426 (Upgrade Required).
     """
 
     def __init__(
@@ -38,15 +38,15 @@ class Endpoint(Generic[In, Out, Params]):
         policy: Policy | None = None,
     ) -> None:
         self.handler: Callable[[Any], Awaitable[object]] = handler
-        """The function as it was written."""
+        """The function that was decorated."""
         self.contract: Contract[In, Out, Params] = contract
-        """What is agreed on: as given, or as the handler's annotation says."""
+        """The contract: the given one, or that of the handler's annotation."""
         self.policy: Policy | None = policy
-        """The endpoint's own policy; ``None`` where the application's holds."""
+        """The endpoint's own policy, or ``None`` to use the application's."""
         self.kind: HandlerKind = kind
-        """What the handler takes."""
-        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks call a route so
-        self._runner = self.runner(Admission(policy or Policy()))
+        """Which view of the connection the handler takes."""
+        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks name a route by it
+        self._runner = Runner(handler, kind, contract, Admission(policy or Policy()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind: str = scope["type"]
@@ -57,10 +57,6 @@ class Endpoint(Generic[In, Out, Params]):
         else:
             await answer_http(send, 426)
 
-    def runner(self, admission: Admission) -> Runner:
-        """Give what runs the handler under a policy that others share: for who routes to endpoints."""
-        return Runner(self.handler, self.kind, self.contract, admission)
-
     def __repr__(self) -> str:
         return f"<Endpoint of {self.contract!r}>"
 
@@ -69,25 +65,25 @@ Handler: TypeAlias = (
     Callable[[Connection[In, Out, Params]], Awaitable[Closed | None]]
     | Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]]
 )
-"""What an endpoint is made of: an asynchronous function of a `Connection`, or one of a `Handshake`, which it decides.
+"""A handler: an asynchronous function of a `Connection`, or of a `Handshake`, which it accepts or denies.
 
-Not two overloads: of these, checkers explain only one where a handler fits neither.
+It is a union and not two overloads: of overloads, checkers explain only one when a handler fits neither.
 """
 
 
 class EndpointDecorator(Protocol):
-    """Makes an `Endpoint` of a handler, whose annotation is the contract."""
+    """Makes an `Endpoint` from a handler whose annotation is the contract."""
 
     def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
-        """Make it; raises as `endpoint` does."""
+        """Return the endpoint. Raises as `endpoint` does."""
         ...
 
 
 class ContractDecorator(Protocol[In, Out, Params]):
-    """Makes an `Endpoint` of a handler that agrees with a contract."""
+    """Makes an `Endpoint` from a handler that agrees with a contract."""
 
     def __call__(self, handler: Handler[In, Out, Params], /) -> Endpoint[In, Out, Params]:
-        """Make it; raises as `endpoint` does."""
+        """Return the endpoint. Raises as `endpoint` does."""
         ...
 
 
@@ -110,16 +106,16 @@ def endpoint(
     *,
     policy: Policy | None = None,
 ) -> Any:
-    """Make an `Endpoint` of a handler: as a function, as ``@endpoint``, or as ``@endpoint(policy=...)``.
+    """Return an `Endpoint` for a handler: ``endpoint(talk)``, ``@endpoint``, or ``@endpoint(policy=...)``.
 
-    :param handler: an asynchronous function of a ``Connection``, which is accepted for it, or of a ``Handshake``,
-        which it decides: then it returns an ``Outcome`` on every path
-    :param contract: what is agreed on; by default what the handler's annotation says
+    :param handler: an asynchronous function of a ``Connection``, which is accepted before the call, or of a
+        ``Handshake``, which the handler accepts or denies; it then returns an ``Outcome`` on every path
+    :param contract: by default the handler's annotation is the contract
     :param policy: the endpoint's own; by default the application's, or ``Policy()``
-    :raises InvalidEndpoint: for a handler that cannot serve, or disagrees with its contract
-    :raises InvalidContract: for an annotation that contradicts itself
+    :raises InvalidEndpoint: if the handler cannot serve, or does not agree with the contract
+    :raises InvalidContract: if the annotation contradicts itself
     """
-    names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - names of the function around
+    names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - annotations may use the caller's local names
 
     def decorate(handler: Callable[[Any], Awaitable[Any]]) -> Endpoint[Any, Any, Any]:
         return make_endpoint(handler, contract, policy, names)
@@ -135,13 +131,13 @@ def make_endpoint(
     *,
     is_classic: bool = False,
 ) -> Endpoint[Any, Any, Any]:
-    """Make an endpoint; ``names`` are the local ones where the handler is declared. For `typedws.routing`."""
+    """Return an endpoint; ``names`` are the local names where the handler is declared."""
     signature = read_signature(handler, names, is_classic=is_classic)
     if contract is None:
         takes = signature.takes or Connection
         contract = Contract[Any, Any, Any].unnamed(signature.name, takes)
     elif not isinstance(cast(object, contract), Contract):
-        raise InvalidEndpoint("a Contract", f"a {type(contract).__name__}", "give the policy as policy=...")
+        raise InvalidEndpoint("a Contract", f"a {type(contract).__name__}", "pass the policy as policy=...")
     else:
         check_agrees(signature, contract)
     return Endpoint(handler, signature.kind, contract, policy)

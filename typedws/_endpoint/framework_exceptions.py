@@ -8,11 +8,12 @@ from typedws.asgi import Scope
 __all__ = ["is_handled_outside", "is_named"]
 
 _FRAMEWORKS: Final = frozenset({"typedws", "starlette", "fastapi", "litestar", "werkzeug"})
-"""Quart's are werkzeug's. Clients, ``websockets`` and ``http.client`` among them, have classes of the same names."""
+"""The packages whose exceptions count. Quart's are werkzeug's. Without this list, exceptions of HTTP and WebSocket
+clients that a handler uses would count too: ``http.client`` and ``websockets`` have classes of the same names."""
 
 
 def is_named(name: str) -> Callable[[Exception], bool]:
-    """Recognise the exceptions of frameworks, none of which is imported here, by the name of one of their classes."""
+    """Return a function that recognizes a framework's exception by the name of one of its classes."""
 
     def matches(error: Exception) -> bool:
         return any(
@@ -27,9 +28,10 @@ _Handlers: TypeAlias = tuple[Mapping[type[Any], Any], Mapping[Any, Any]]
 
 
 def is_handled_outside(scope: Scope, error: Exception) -> bool:
-    """Whether the application around has a handler of its own for an exception, as it tells in the scope.
+    """Whether the framework around has an exception handler of the application's own for this exception.
 
-    Starlette and FastAPI do; for other frameworks their integration here does.
+    Starlette and FastAPI put their handlers into the scope. For other frameworks their integration puts the function
+    ``typedws.handles`` there.
     """
     handles: Callable[[Exception], bool] | None = scope.get("typedws.handles")
     if handles is not None:
@@ -37,7 +39,7 @@ def is_handled_outside(scope: Scope, error: Exception) -> bool:
     by_class, by_status = cast(_Handlers, scope.get("starlette.exception_handlers") or ({}, {}))
     classes = type(error).__mro__
     covering = [by_class[class_] for class_ in classes if class_ in by_class]
-    # The handler of a status is asked for Starlette's own exceptions only.
+    # Starlette looks a handler up by status for its own HTTPException only.
     has_status = any(each.__name__ == "HTTPException" and each.__module__ == "starlette.exceptions" for each in classes)
     handler = (has_status and by_status.get(cast(Any, error).status_code)) or next(iter(covering), None)
     return handler is not None and handler.__module__.partition(".")[0] not in ("starlette", "fastapi")

@@ -1,6 +1,6 @@
-"""What the annotations of a handler say: which view of a connection it takes, and of which types. Nothing is run here.
+"""Reads the annotations of a handler: which view of a connection it takes, with which types. The handler is not run.
 
-Refused here is what a checker refuses, and no more: a handler without annotations may be right.
+It refuses what a type checker refuses, and nothing else: a handler without annotations may be right.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from typedws.websockets import WebSocket
 __all__ = ["HandlerKind", "Signature", "check_agrees", "read_signature"]
 
 HandlerKind: TypeAlias = Literal["connection", "handshake", "classic"]
-"""What a handler takes: an accepted `Connection`, a `Handshake` to decide, or a `WebSocket` that does all."""
+"""What a handler takes: an accepted `Connection`, a `Handshake` to decide, or the whole `WebSocket` (``"classic"``)."""
 
 _KINDS: Final[Mapping[Any, HandlerKind]] = {
     Connection: "connection",
@@ -34,18 +34,18 @@ _KINDS: Final[Mapping[Any, HandlerKind]] = {
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What a handler takes."""
+    """The name of a handler and what it takes."""
 
     name: str
     kind: HandlerKind
     takes: Any
-    """The annotation, as in ``Connection[In, Out]``; ``None`` where there is none."""
+    """The annotation, such as ``Connection[In, Out]``, or ``None`` without one."""
 
 
 def read_signature(handler: Callable[..., Any], names: Mapping[str, Any], *, is_classic: bool) -> Signature:
-    """Read what a handler takes; ``names`` are those of the place where it is declared.
+    """Return what a handler takes; ``names`` are the local names where it is declared.
 
-    :raises InvalidEndpoint: for what is no asynchronous function of one connection
+    :raises InvalidEndpoint: if it is not an asynchronous function of one connection
     """
     target = _without_arguments(handler)
     function = target if inspect.isroutine(target) or isinstance(target, type) else target.__call__
@@ -67,10 +67,10 @@ def _without_arguments(handler: Any) -> Any:
 
 
 def _parameter(handler: Any, name: str) -> str | None:
-    """Give the name of the parameter that takes the connection: the inner one's, where a wrapper takes anything."""
+    """Return the name of the parameter that takes the connection, behind a wrapper that takes ``*args`` too."""
     try:
         own, inner = (inspect.signature(handler, follow_wrapped=each) for each in (False, True))
-    except ValueError:  # a function of C may not tell
+    except ValueError:  # a built-in function may have no signature
         return None
     if (takes := _first(own)) is None:
         required = [each.name for each in own.parameters.values() if each.default is each.empty]
@@ -82,7 +82,7 @@ def _parameter(handler: Any, name: str) -> str | None:
 
 
 def _first(signature: inspect.Signature) -> inspect.Parameter | None:
-    """Give the parameter that takes the only argument of a call, if one does."""
+    """Return the parameter that takes the only positional argument of a call, or ``None``."""
     try:
         return signature.parameters[next(iter(signature.bind(None).arguments))]
     except TypeError:
@@ -93,7 +93,7 @@ _PARAMETERS: Final = "path and query are in ws.params"
 
 
 def _hint(function: Any, what: str | None, name: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate one annotation of a function; ``Any`` where there is none. The others may be for checkers only."""
+    """Evaluate one annotation of a function, or return ``Any`` without one. The others may be for checkers only."""
     annotations: Mapping[str, Any] = getattr(function, "__annotations__", {})
     if what is None or what not in annotations:
         return Any
@@ -105,7 +105,7 @@ def _hint(function: Any, what: str | None, name: str, names: Mapping[str, Any]) 
         return get_type_hints(alone, own, local, include_extras=True)[what]
     except (NameError, AttributeError) as error:
         hint = "define it before the handler, outside of `if TYPE_CHECKING:`"
-        raise InvalidEndpoint("annotations that name what is defined", f"{error} at {name}", hint) from error
+        raise InvalidEndpoint("annotations that can be read at run time", f"{error} in {name}", hint) from error
 
 
 def _kind_of(takes: Any) -> HandlerKind | None:
@@ -130,7 +130,7 @@ def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
 def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: HandlerKind) -> None:
     if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
         raise InvalidEndpoint("an asynchronous function", f"{name}, a generator", "send with ws.send_model(...)")
-    if hasattr(function, "__wrapped__"):  # whose annotations stand on the wrapper
+    if hasattr(function, "__wrapped__"):  # functools.wraps copied annotations that the wrapper need not have
         return
     try:
         returns = function if isinstance(function, type) else _hint(function, "return", name, names)
@@ -138,23 +138,23 @@ def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: Han
         return
     is_async = inspect.iscoroutinefunction(function)
     if not is_async and not is_assignable(returns, Awaitable):
-        raise InvalidEndpoint("an asynchronous function", f"{name}, which is none", "write async def")
+        raise InvalidEndpoint("an asynchronous function", f"{name}, which is not", "write async def")
     result = _RESULTS[kind]
     if not is_assignable(returns, result if is_async else GenericAlias(Awaitable, result)):
-        told = f"{name}(...) -> {type_name(returns)}"
+        found = f"{name}(...) -> {type_name(returns)}"
         if kind == "handshake":
-            hint = "return what deny() or close() gives, on every path"
-            raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", told, hint)
-        raise InvalidEndpoint("a handler that returns None", told, "only a handler of a Handshake returns an Outcome")
+            hint = "return the result of deny() or close() on every path"
+            raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", found, hint)
+        raise InvalidEndpoint("a handler that returns None", found, "only a handler of a Handshake returns an Outcome")
 
 
 _RESULTS: Final[Mapping[HandlerKind, Any]] = {"connection": Closed | None, "handshake": Outcome, "classic": None}
 
 
 def check_agrees(signature: Signature, contract: Contract[Any, Any, Any]) -> None:
-    """Refuse a handler whose annotation and contract no checker would take together.
+    """Raise if a type checker would refuse the handler for the contract.
 
-    :raises InvalidEndpoint: naming both
+    :raises InvalidEndpoint: with both types
     """
     if signature.takes is None:
         return
@@ -169,4 +169,4 @@ def _types(connection: Any) -> tuple[Any, Any, Any]:
     return type_arguments_of(get_origin(connection) or connection, connection)
 
 
-_AGREE: Final = "declare the connection once, and name it in both"
+_AGREE: Final = "declare the connection type once and use it in both"

@@ -12,7 +12,7 @@ _UPGRADE: Final = {"Upgrade": "websocket"}  # RFC 9110 section 15.5.22
 
 
 async def answer_http(send: Send, status: int) -> None:
-    """Answer a plain HTTP request with a problem document: 426 where a WebSocket is served, 404 where nothing is."""
+    """Answer a plain HTTP request with a problem document: 426 on the path of a WebSocket, else 404."""
     detail = "a WebSocket is served here" if status == 426 else None
     document = ProblemDocument.of(status, detail)
     for event in DenialResponse(status, headers=_UPGRADE if status == 426 else None, body=document).events():
@@ -20,9 +20,9 @@ async def answer_http(send: Send, status: int) -> None:
 
 
 async def answer_document(scope: Scope, send: Send, body: bytes, content_type: str) -> None:
-    """Answer a GET or HEAD request with a document, which a client that has it already need not load again.
+    """Answer a GET or HEAD request with a document, or with 304 if the client has it already.
 
-    Its ETag is a hash of it (RFC 9110 sections 8.8.3 and 13.1.2).
+    The ETag is a hash of the document (RFC 9110 sections 8.8.3 and 13.1.2).
     """
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]

@@ -1,7 +1,4 @@
-"""Connections that answer invalid messages by themselves, as a policy says, where the plain class raises.
-
-`SendOnlyConnection` hears nothing at all: what its peer says is answered, and its leaving noticed, while the handler only sends.
-"""
+"""Connections that answer invalid messages as the policy says, where the plain class raises."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -31,7 +28,7 @@ Answer = Callable[[Connection[Any, Any, Any], InvalidMessage], Awaitable[None]]
 
 
 def answer_for(policy: Policy, contract: Contract[Any, Any, Any]) -> Answer | None:
-    """Give what answers an invalid message; ``None`` where it is raised."""
+    """Return the function that answers an invalid message, or ``None`` to raise it."""
     if policy.on_invalid == "close":
         return None
     if policy.on_invalid == "drop":
@@ -53,14 +50,14 @@ async def _reply(
 
 
 class AnsweringConnection(WebSocket[In_co, Out_contra, Params_co]):
-    """A connection whose typed receives answer an invalid message, and wait on."""
+    """A connection whose typed receives answer an invalid message and wait for the next one."""
 
-    __slots__ = ("_answer", "_in_a_row", "_most")
+    __slots__ = ("_answer", "_in_a_row", "_limit")
 
-    def answer_with(self, answer: Answer | None, most: int | None) -> None:
-        """Answer with this, at most so many times in a row; with ``None`` an invalid message is raised."""
+    def answer_with(self, answer: Answer | None, limit: int | None) -> None:
+        """Set the answer and how often it may be given in a row. With ``None`` an invalid message is raised."""
         self._answer = answer
-        self._most = most
+        self._limit = limit
         self._in_a_row = 0
 
     async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
@@ -76,7 +73,7 @@ class AnsweringConnection(WebSocket[In_co, Out_contra, Params_co]):
     async def __anext__(self) -> Any:
         try:
             return await self._answered(super().__anext__)
-        except WebSocketDisconnect:  # while it was answered
+        except WebSocketDisconnect:  # the answer could not be sent
             raise StopAsyncIteration from None
 
     async def _answered(self, receive: Callable[[], Awaitable[Any]]) -> Any:
@@ -93,37 +90,41 @@ class AnsweringConnection(WebSocket[In_co, Out_contra, Params_co]):
         if self._answer is None:
             raise error
         self._in_a_row += 1
-        if self._most is not None and self._in_a_row > self._most:
+        if self._limit is not None and self._in_a_row > self._limit:
             raise WebSocketException(CloseCode.POLICY_VIOLATION, "too many invalid messages") from error
         await self._answer(self, error)
 
 
 class SendOnlyConnection(AnsweringConnection[In_co, Out_contra, Params_co]):
-    """A connection whose peer has nothing to say: from the accept on it is listened to, until it leaves."""
+    """A connection that receives no messages: ``Connection[Never, Out]``.
+
+    From the accept on a task reads, to answer every message of the peer as invalid and to cancel the handler when the
+    peer leaves.
+    """
 
     __slots__ = ("_group", "ended_by")
 
-    def listen_in(self, group: TaskGroup) -> None:
-        """Listen in this group, which is cancelled when the peer leaves, or must leave; ``ended_by`` tells why."""
+    def read_in(self, group: TaskGroup) -> None:
+        """Set the task group for the reading task. When the peer leaves, it is cancelled and ``ended_by`` is set."""
         self._group = group
         self.ended_by: Exception | None = None
 
     async def accept(self, subprotocol: str | None = None, headers: HeadersInput | None = None) -> Any:
         await super().accept(subprotocol, headers)
-        # Who receives waits at a box into which nothing is put, until the peer leaves.
+        # A receive() waits here until the peer disconnects: no message is ever queued.
         inbox = Inbox()
         inbox.is_fed = True
         self._session.receive_from(inbox)
-        self._group.start_soon(self._listen, inbox)
+        self._group.start_soon(self._read, inbox)
         return self
 
     def cancelled_on_disconnect(
         self, *, max_pending: int = MAX_PENDING, on_overflow: OnOverflow = "close"
     ) -> AbstractAsyncContextManager[None, None]:
-        """Do nothing: all of the handler is cancelled already."""
+        """Do nothing: the whole handler is cancelled already when the peer leaves."""
         return nullcontext()
 
-    async def _listen(self, inbox: Inbox) -> None:
+    async def _read(self, inbox: Inbox) -> None:
         session = self._session
         try:
             while True:
@@ -132,8 +133,8 @@ class SendOnlyConnection(AnsweringConnection[In_co, Out_contra, Params_co]):
                     raise session.record_end(event)
                 frame = frame_of(event)
                 await self._answer_one(wrong_frame("no message", frame))
-        except Exception as error:  # noqa: BLE001 - the handler ends by it
-            if session.state.application is Application.CONNECTED:  # not by its own close
+        except Exception as error:  # noqa: BLE001 - it ends the handler
+            if session.state.application is Application.CONNECTED:  # else our own close ended the reading
                 self.ended_by = error
                 self._group.cancel_scope.cancel()
         finally:

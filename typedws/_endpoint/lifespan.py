@@ -21,11 +21,11 @@ async def answer_lifespan(
     send: Send,
     make: Callable[[], AbstractAsyncContextManager[Mapping[str, Any] | None]] | None = None,
 ) -> None:
-    """Make and enter a context when the server starts, leave it when it stops; what it gives is ``ws.state``.
+    """Enter a context when the server starts and leave it when the server stops. Its value becomes ``ws.state``.
 
-    What the context raises fails the startup or the shutdown, and is raised, as the server logs it.
+    An exception of the context fails the startup or the shutdown. It is raised too, since the server logs it.
 
-    :raises InvalidState: where the context gives a state, and the server has no place for one
+    :raises InvalidState: if the context has a state, and the server does not support one
     """
     await receive()
     is_started = False
@@ -45,7 +45,10 @@ async def answer_lifespan(
 
 def _state_of(scope: Scope) -> dict[str, Any]:
     if "state" not in scope:
-        hint = "keep it on an object that the handlers know"
-        raise InvalidState("a server that passes on the state of a lifespan", "one that does not", hint)
+        raise InvalidState(
+            "a server with lifespan state",
+            "one without it",
+            sentence="this server does not support lifespan state: keep the state on an object of your own",
+        )
     state: dict[str, Any] = scope["state"]
     return state

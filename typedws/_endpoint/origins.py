@@ -1,8 +1,8 @@
-"""Whether a handshake with this ``Origin`` and this ``Host`` may pass. Only decided here; nothing is denied or logged.
+"""The decision whether a handshake's ``Origin`` and ``Host`` are allowed. Nothing is denied or logged here.
 
-Two attacks of a page in a browser are kept out. Cross-site hijacking: the page of one site opens a connection to
-another, with the user's cookies (RFC 6455 section 10.2). DNS rebinding: the page's own name is pointed at the server's
-address, so that ``Origin`` and ``Host`` agree; only a list of names that are really the server's tells it apart.
+It protects against two attacks by a page in a browser. Cross-site hijacking: a page of one site opens a connection to
+another, with the user's cookies (RFC 6455 section 10.2). DNS rebinding: an attacker points the name of a page at the
+server's address, so that ``Origin`` and ``Host`` agree. Only a list of the server's real names detects it.
 """
 
 import re
@@ -18,15 +18,15 @@ from typedws.exceptions import InvalidPolicy
 __all__ = ["OriginRefusal", "OriginRule", "Origins"]
 
 Origins: TypeAlias = Literal["same-host", "*"] | Sequence[str] | re.Pattern[str]
-"""Which pages may connect: those of the request's own host; besides them some by name or by pattern; or all."""
+"""Which pages may connect: those of the request's own host, in addition those of a list or a pattern, or all."""
 
 
 @dataclass(frozen=True, slots=True)
 class OriginRefusal:
-    """Why a handshake was refused, and what would let it pass; ``str()`` is one line for a log.
+    """Why a handshake was refused, and what would allow it. ``str()`` is one line for a log.
 
-    ``origin`` and ``host`` are what was sent, escaped and cut so that a log line can hold them; ``None`` where nothing
-    was. ``refused`` names the one at fault. Nothing else of the request is in it.
+    ``origin`` and ``host`` are the headers that were sent, escaped and shortened for a log line, or ``None`` if they
+    are missing. ``refused`` names the one at fault. Nothing else of the request is included.
     """
 
     refused: Literal["origin", "host"]
@@ -41,23 +41,23 @@ class OriginRefusal:
 
 
 class OriginRule:
-    """The rule that ``origins`` and ``hosts`` of a policy make, compiled to be asked once for each handshake.
+    """The ``origins`` and ``hosts`` of a policy, compiled for one check per handshake.
 
-    ``origins``, for requests that carry an ``Origin``, as browsers' do:
+    ``origins`` is for requests with an ``Origin``, which browsers send:
 
-    - ``"same-host"``: its host and port must be those of ``Host``; the scheme does not count, which a proxy changes,
-      and where ``Host`` has no port, hosts alone are compared. ``null`` and what is no origin is refused.
-    - A sequence of origins such as ``"https://app.example.com"`` lets these pass too, scheme included, and ``"null"``
-      pages without an origin. A pattern lets pass too what it matches in full: the origin in lower case, without its
-      scheme's default port, a trailing dot, and with ``http`` for ``ws``.
-    - ``"*"``: whatever it says.
+    - ``"same-host"``: its host and port must be those of ``Host``. The scheme is not compared, because a proxy changes
+      it. If ``Host`` has no port, only the hosts are compared. ``null`` and malformed origins are refused.
+    - A sequence of origins such as ``"https://app.example.com"`` also allows these, scheme included. ``"null"`` allows
+      pages without an origin. A pattern also allows each origin that it matches in full: in lower case, without the
+      scheme's default port, without a trailing dot, and with ``http`` for ``ws``.
+    - ``"*"``: any ``Origin`` is allowed.
 
-    ``hosts``: names such as ``"chat.example.com"``, ``"chat.example.com:8443"`` or ``"*.example.com"`` (subdomains,
-    not the domain itself), one of which ``Host`` must be in every request, without a port in any; ``"*"`` is every
-    host. ``None``: where a request arrives at a loopback address, the same-host rule is believed of ``localhost``,
-    ``*.localhost``, ``127.0.0.0/8`` and ``[::1]`` only, since any other name may have been rebound to it.
+    ``hosts`` are names such as ``"chat.example.com"``, ``"chat.example.com:8443"`` or ``"*.example.com"`` (subdomains,
+    not the domain itself). The ``Host`` of every request must be one of them; a name without a port allows any port.
+    ``"*"`` is every host. With ``None``, a request that arrives at a loopback address passes the same-host rule only
+    for ``localhost``, ``*.localhost``, ``127.0.0.0/8`` and ``[::1]``: any other name may have been rebound to it.
 
-    :raises InvalidPolicy: an entry is no origin or no host.
+    :raises InvalidPolicy: if an entry is not an origin or not a host.
     """
 
     __slots__ = ("_any_origin", "_hosts", "_named", "_pattern")
@@ -69,53 +69,54 @@ class OriginRule:
         self._hosts: _AllowedHosts | None = None if hosts is None else _allowed_hosts(hosts)
 
     def refusal(self, headers: Collection[tuple[bytes, bytes]], server: object = None) -> OriginRefusal | None:
-        """Tell why a handshake must be refused, or ``None``: it may pass. Never raises, whatever was sent.
+        """Return why a handshake must be refused, or ``None`` if it is allowed. Never raises, whatever was sent.
 
         ``headers`` and ``server`` are those of the ASGI scope; ``server`` is the address that the request arrived at.
         """
         if self._any_origin and self._hosts is None:
             return None
-        # Not `Headers`, whose index would cost more than the answer. Names are folded: a server that forgets to must
-        # not open the door.
+        # Reading the bytes is cheaper than building `Headers`. Names are lowered, although ASGI promises lower case: a
+        # server that breaks the promise must not disable the check.
         origins = [value for name, value in headers if len(name) == 6 and name.lower() == b"origin"]
         if not origins and self._hosts is None:
             return None
         hosts = [value for name, value in headers if len(name) == 4 and name.lower() == b"host"]
-        host = _authority(hosts[0]) if len(hosts) == 1 else None
+        host = _parse_authority(hosts[0]) if len(hosts) == 1 else None
         if host is None:
             return _no_host(origins, hosts)
         if self._hosts is not None and not self._hosts.allow(host):
-            return _refused_host(origins, hosts, host, "it is none of the hosts that the policy names")
+            return _refused_host(origins, hosts, host, "it is not among the hosts of the policy")
         if self._any_origin or not origins:
             return None
-        return self._refusal_of_browser(origins, hosts, host, server)
+        return self._browser_refusal(origins, hosts, host, server)
 
-    def _refusal_of_browser(
+    def _browser_refusal(
         self, origins: list[bytes], hosts: list[bytes], host: "_Authority", server: object
     ) -> OriginRefusal | None:
-        origin = _origin(origins[0]) if len(origins) == 1 else None
-        # A page that the policy names is trusted by its own name, whatever the host is called.
-        if origin is not None and self._names(origin.text):
+        origin = _parse_origin(origins[0]) if len(origins) == 1 else None
+        # An origin that the policy names is trusted for its own name, whatever the host is.
+        if origin is not None and self._allows_origin(origin.text):
             return None
-        if origin is None or not _is_same(origin, host):
+        if origin is None or not _is_same_host(origin, host):
             return _refused_origin(origins, hosts, origin)
         if self._hosts is None and not _LOOPBACK.fullmatch(host.name) and _is_loopback(server):
-            return _refused_host(origins, hosts, host, "it is no name of the loopback address that the request reached")
+            why = "it is not a loopback name, but the request arrived at a loopback address"
+            return _refused_host(origins, hosts, host, why)
         return None
 
-    def _names(self, origin: str) -> bool:
+    def _allows_origin(self, origin: str) -> bool:
         return origin in self._named or (self._pattern is not None and self._pattern.fullmatch(origin) is not None)
 
 
 class _Authority(NamedTuple):
-    """A host in lower case, IPv6 in brackets and canonical, and its port where one was given."""
+    """A host in lower case (IPv6 in brackets and canonical), and its port if it has one."""
 
     name: str
     port: int | None
 
 
 class _Origin(NamedTuple):
-    """A parsed origin: its canonical text, its host, and the port it stands for if it is a web page's."""
+    """A parsed origin: its canonical text, its host, and the port of a web page; other origins have no port."""
 
     text: str
     name: str
@@ -124,13 +125,13 @@ class _Origin(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _AllowedHosts:
-    """Compiled ``hosts``: exact ones, endings such as ``.example.com``, each with its port or ``None`` for any."""
+    """Compiled ``hosts``: exact names, and endings such as ``.example.com``. A port of ``None`` allows any port."""
 
     exact: frozenset[_Authority]
     endings: tuple[_Authority, ...]
 
     def allow(self, host: _Authority) -> bool:
-        # What has no port has its scheme's default one, and which scheme a proxy was asked with is not known here.
+        # A host without a port has the default port of its scheme. Behind a proxy the scheme is unknown, so try both.
         ports = (None, host.port) if host.port is not None else (None, *_WEB_PORTS.values())
         return any((host.name, port) in self.exact for port in ports) or any(
             host.name.endswith(ending.name) and ending.port in ports for ending in self.endings
@@ -140,33 +141,34 @@ class _AllowedHosts:
 _WEB_PORTS: Final = {"http": 80, "https": 443}
 _WEB_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
-# RFC 6454 section 7.1, RFC 9110 section 7.2. No user information and no percent-encoding, which no browser sends, and
-# names in ASCII: theirs are in punycode.
+# RFC 6454 section 7.1, RFC 9110 section 7.2. User information and percent-encoding do not match, because no browser
+# sends them. Names are in ASCII, because browsers send punycode. A looser pattern could find another host in a value
+# than the browser does.
 _LABEL: Final = "[a-z0-9_-]{1,63}"
 _HOST: Final = rf"(?:(\[[0-9a-f:.]{{2,45}}\])|((?:{_LABEL}\.){{0,126}}{_LABEL})\.?)(?::([0-9]{{1,5}}))?"
 _AUTHORITY: Final = re.compile(_HOST)
 _ORIGIN: Final = re.compile(rf"([a-z][a-z0-9+.-]{{0,31}})://({_HOST})")
 
-# A name whose last label is a number is an IPv4 address to a browser (URL Standard, host parsing), so that
-# 127.0.0.999 is nobody's name either. RFC 6761 section 6.3 keeps `localhost` and what is below it from the DNS.
+# To a browser, a name whose last label is a number is an IPv4 address (URL Standard, host parsing), so no
+# attacker can own 127.0.0.999 either. `localhost` and the names below it are not in the DNS (RFC 6761 section 6.3).
 _LOOPBACK: Final = re.compile(r"(?:.+\.)?localhost|\[?(?:::ffff:)?127(?:\.[0-9]{1,3}){3}\]?|::1|\[::1\]")
 
 
-_LONGEST: Final = 300
-"""Bytes; a name has at most 253 characters. What is kept of what clients send is so bounded too."""
+_MAX_BYTES: Final = 300
+"""In bytes; a name has at most 253 characters. This also bounds the size of the entries in the caches below."""
 
 
-def _authority(value: bytes) -> _Authority | None:
-    return _parsed_authority(value) if len(value) <= _LONGEST else None
+def _parse_authority(value: bytes) -> _Authority | None:
+    return _cached_authority(value) if len(value) <= _MAX_BYTES else None
 
 
 @lru_cache(maxsize=256)
-def _parsed_authority(value: bytes) -> _Authority | None:
-    found = _AUTHORITY.fullmatch(value.decode("latin-1").lower())
-    return found and _checked(*found.groups())
+def _cached_authority(value: bytes) -> _Authority | None:
+    match = _AUTHORITY.fullmatch(value.decode("latin-1").lower())
+    return match and _checked_authority(*match.groups())
 
 
-def _checked(ipv6: str | None, name: str, digits: str | None) -> _Authority | None:
+def _checked_authority(ipv6: str | None, name: str, digits: str | None) -> _Authority | None:
     port = None if digits is None else int(digits)
     if port is not None and port > 0xFFFF:
         return None
@@ -176,7 +178,7 @@ def _checked(ipv6: str | None, name: str, digits: str | None) -> _Authority | No
         address = IPv6Address(ipv6[1:-1])
     except AddressValueError:
         return None
-    # Python's own text of a mapped address changed in 3.13.
+    # Not str() of the address, whose text of mapped ones changed in Python 3.13: `_LOOPBACK` expects this form.
     mapped = address.ipv4_mapped
     return _Authority(f"[::ffff:{mapped}]" if mapped else f"[{address}]", port)
 
@@ -184,28 +186,29 @@ def _checked(ipv6: str | None, name: str, digits: str | None) -> _Authority | No
 _NULL: Final = _Origin("null", "", None)
 
 
-def _origin(value: bytes) -> _Origin | None:
-    return _parsed_origin(value) if len(value) <= _LONGEST else None
+def _parse_origin(value: bytes) -> _Origin | None:
+    return _cached_origin(value) if len(value) <= _MAX_BYTES else None
 
 
 @lru_cache(maxsize=256)
-def _parsed_origin(value: bytes) -> _Origin | None:
+def _cached_origin(value: bytes) -> _Origin | None:
     text = value.decode("latin-1").lower()
     if text == "null":
         return _NULL
-    found = _ORIGIN.fullmatch(text)
-    host = found and _checked(found[3], found[4], found[5])
-    if not found or not host:
+    match = _ORIGIN.fullmatch(text)
+    host = match and _checked_authority(match[3], match[4], match[5])
+    if not match or not host:
         return None
-    scheme = _WEB_SCHEMES.get(found[1], found[1])
+    scheme = _WEB_SCHEMES.get(match[1], match[1])
     default = _WEB_PORTS.get(scheme)
     port = default if host.port is None else host.port
     text = f"{scheme}://{host.name}" if port == default else f"{scheme}://{host.name}:{port}"
-    # What is no web page, such as an extension or an app, is on no host, whatever its origin looks like.
+    # The origin of an extension or an app is not on a host, even if it looks so. Without a port it is never the same
+    # host.
     return _Origin(text, host.name, port if default else None)
 
 
-def _is_same(origin: _Origin, host: _Authority) -> bool:
+def _is_same_host(origin: _Origin, host: _Authority) -> bool:
     return origin.port is not None and origin.name == host.name and host.port in (None, origin.port)
 
 
@@ -215,13 +218,14 @@ def _is_loopback(server: object) -> bool:
 
 
 _MAX_SHOWN: Final = 100
+# Only such values are shown as they are. All others are escaped: a client must not break or forge a log line.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.:/\[\]+-]+")
 
 
 def _refused_origin(origins: list[bytes], hosts: list[bytes], origin: _Origin | None) -> OriginRefusal:
     host = _shown(hosts)
     if origin is None:
-        why, hint = "it is not one well-formed origin", 'only Policy(origins="*") would allow it'
+        why, hint = "it is not a single well-formed origin", 'only Policy(origins="*") would allow it'
     else:
         why, hint = f"the request's own host is {host}", _would_allow("origins", origin.text)
     if origin is _NULL:
@@ -235,11 +239,11 @@ def _refused_host(origins: list[bytes], hosts: list[bytes], host: _Authority, wh
 
 def _no_host(origins: list[bytes], hosts: list[bytes]) -> OriginRefusal:
     hint = "the client, or a proxy before this server, must send one"
-    return OriginRefusal("host", _shown(origins), _shown(hosts), "it is not one well-formed host", hint)
+    return OriginRefusal("host", _shown(origins), _shown(hosts), "it is not a single well-formed host", hint)
 
 
 def _would_allow(field: str, entry: str) -> str:
-    # A name that was cut would be another's.
+    # A shortened entry would name another host, and allow that.
     shown = f'"{entry}"' if len(entry) <= _MAX_SHOWN else "..."
     return f"Policy({field}=[{shown}]) would allow it"
 
@@ -275,7 +279,7 @@ _WILD_EXAMPLE: Final[dict[_Field, str]] = {
 def _checked_pattern(pattern: re.Pattern[str]) -> re.Pattern[str]:
     kind: type[object] = type(pattern.pattern)
     if kind is not str:
-        raise InvalidPolicy("origins to be a pattern of text", "one of bytes", 'write re.compile(r"..."), without a b')
+        raise InvalidPolicy("origins to be a text pattern", "a bytes pattern", 'write re.compile(r"...")')
     return pattern
 
 
@@ -286,8 +290,8 @@ def _named_origins(origins: object) -> frozenset[str]:
 
 
 def _named_origin(entry: str) -> str:
-    # One slash, as it is copied from an address bar; more is a path.
-    origin = _origin(_bytes(entry.removesuffix("/")))
+    # One slash at the end comes from copying an address bar. Anything more is a path.
+    origin = _parse_origin(_encoded(entry.removesuffix("/")))
     if origin is None:
         raise _invalid_entry("origins", entry)
     return origin.text
@@ -296,7 +300,7 @@ def _named_origin(entry: str) -> str:
 def _allowed_hosts(hosts: object) -> _AllowedHosts:
     entries = _entries("hosts", hosts)
     if not entries:
-        raise InvalidPolicy("hosts to be at least one", "none", "leave it None, or name what Host may be")
+        raise InvalidPolicy("hosts to name at least one host", "none", "leave it None, or list the host names")
     if "*" in entries:
         return _ANY_HOST
     parsed = [(entry.startswith("*."), _allowed_host(entry)) for entry in entries]
@@ -306,22 +310,24 @@ def _allowed_hosts(hosts: object) -> _AllowedHosts:
     )
 
 
-# Every host has the empty ending.
+# Every name ends with the empty ending.
 _ANY_HOST: Final = _AllowedHosts(frozenset(), (_Authority("", None),))
 
 
 def _allowed_host(entry: str) -> _Authority:
-    host = _authority(_bytes(entry.removeprefix("*.")))
+    host = _parse_authority(_encoded(entry.removeprefix("*.")))
     if host is None:
         raise _invalid_entry("hosts", entry)
     return host
 
 
-def _bytes(entry: str) -> bytes:
+def _encoded(entry: str) -> bytes:
+    # A character outside Latin-1 becomes `?`, which no origin or host contains.
     return entry.encode("latin-1", "replace")
 
 
 def _entries(field: _Field, value: object) -> list[str]:
+    # A string is a sequence too: each of its characters would be an entry.
     if isinstance(value, str) or not isinstance(value, Iterable):
         raise InvalidPolicy(_EXPECTED[field], ascii(value), _EXAMPLE[field])
     entries: list[str] = []

@@ -1,4 +1,4 @@
-"""`Policy`: what is decided of a connection before and beside the handler. Who enforces it is `typedws._endpoint.endpoints`."""
+"""`Policy`: origins, limits and timeouts of connections, declared. The modules beside it enforce it."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, fields
@@ -13,32 +13,37 @@ __all__ = ["OnInvalid", "Policy"]
 OnInvalid: TypeAlias = (
     Literal["close", "reply", "drop"] | Callable[[Connection[Any, Any, Any], InvalidMessage], Awaitable[None]]
 )
-"""What becomes of an invalid message: one of three words, or a function of yours that answers it, or raises."""
+"""What happens with an invalid message: one of three words, or a function that is called with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What an application or an endpoint decides for all of its connections; the endpoint's replaces the application's.
+    """Origins, limits and timeouts for all connections of an application or of one endpoint.
 
-    :param origins: which pages may connect (RFC 6455 section 10.2): by default those of the request's own host.
-        ``["https://app.example.com"]`` or a pattern for the whole of an origin allows others too, ``"*"`` all. A
-        client that names no origin is no browser, and passes
-    :param hosts: the names that this server goes by, against DNS rebinding; ``*.example.com`` stands for all below.
-        By default any name; but a browser's request that reaches a loopback address must be for a loopback name, unless
-        ``origins`` names its page: behind a proxy on the same machine, name your hosts
-    :param on_invalid: what becomes of an invalid message in ``async for``, ``receive_model`` and ``iter_models``.
-        ``"close"``: `InvalidMessage` is raised, and closes with its code where the handler does not catch it.
-        ``"reply"``: the contract's error model answers, and the handler waits on. ``"drop"``: it waits on. A function
-        is called with the connection and the error: after it the handler waits on, what it raises ends the handler
-    :param max_invalid: how many invalid messages in a row are answered under ``"reply"``; the next closes with 1008
-    :param max_message_size: bytes that a message may have; by default what the server lets through
-    :param handshake_timeout: seconds until a handshake must be decided, else it is denied with 503
-    :param idle_timeout: seconds that the handler waits for a message; then the connection is closed with 3008. What is
-        sent does not count, nor do pings
+    An endpoint's policy replaces that of the application as a whole.
+
+    :param origins: which web pages may connect (RFC 6455 section 10.2): by default those of the request's own host.
+        ``["https://app.example.com"]``, or a pattern that matches a whole origin, allows others too; ``"*"`` allows
+        all. A request without an ``Origin`` header is not from a browser and is allowed
+    :param hosts: the host names of this server, against DNS rebinding; ``*.example.com`` allows all subdomains. By
+        default every name is allowed, except that a browser's request to a loopback address must name a loopback host,
+        unless ``origins`` names its page. Behind a proxy on the same machine, set your hosts
+    :param on_invalid: what happens with an invalid message in ``async for``, ``receive_model`` and ``iter_models``.
+        ``"close"``: `InvalidMessage` is raised, and closes with its code unless the handler catches it. ``"reply"``:
+        the contract's error model is sent, and the handler waits for the next message. ``"drop"``: the handler waits
+        for the next message. A function is called with the connection and the error; then the handler waits for the
+        next message, and an exception of the function ends the handler
+    :param max_invalid: how many invalid messages in a row are answered under ``"reply"``; the next one closes with 1008
+    :param max_message_size: limit of a message in bytes; ``None``: the server's limit
+    :param handshake_timeout: seconds in which the handler must accept or deny, else the handshake is denied with 503;
+        ``None``: no limit
+    :param idle_timeout: seconds that the handler waits for a message before the connection is closed with 3008.
+        Messages that are sent do not count, nor do pings; ``None``: no limit
     :param send_timeout: seconds that one message may wait for a peer that does not read; then the connection is
-        closed, and the handler cancelled
-    :param max_connections: connections at a time, in this process; more are denied with 503 and ``Retry-After``
-    :raises InvalidPolicy: for a value that means nothing
+        closed and the handler cancelled; ``None``: no limit
+    :param max_connections: limit of simultaneous connections in this process; more are denied with 503 and
+        ``Retry-After``; ``None``: no limit
+    :raises InvalidPolicy: if a value is out of its range
     """
 
     origins: Origins = "same-host"
@@ -59,4 +64,4 @@ class Policy:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not value > 0:
-                raise InvalidPolicy(f"{field.name} to be above zero", repr(value), "None is no limit")
+                raise InvalidPolicy(f"{field.name} to be above zero", repr(value), "None means no limit")

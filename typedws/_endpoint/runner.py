@@ -1,8 +1,4 @@
-"""Running one handler for one connection: who is let in, what is watched meanwhile, how it ends.
-
-The rules are those of `typedws._endpoint.policy` and `typedws._endpoint.endings`, the watch is that of `typedws._endpoint.admission`; here they meet
-the connection.
-"""
+"""`Runner`: runs a handler for one connection, from admission to the end. The rules are in the modules beside it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -35,17 +31,17 @@ from typedws.websockets import WebSocket
 __all__ = ["OBSERVER", "Observer", "Runner"]
 
 OBSERVER: Final = "typedws.observer"
-"""Where a scope has an `Observer`, if it has one: a test's."""
+"""The key of the scope for an `Observer`, which the test harness sets."""
 
 Observer: TypeAlias = Callable[[str, Exception | None], None]
-"""Is told how an endpoint ended a connection, in words, and what nobody foresaw, if that ended it."""
+"""Called when an endpoint has ended a connection: with the log line, and the unexpected exception if there was one."""
 
 
 logger: Final = logging.getLogger("typedws.endpoint")
 
 
 class Runner:
-    """Runs a handler under a policy, as many times as somebody connects."""
+    """Runs a handler under a policy, once for each connection."""
 
     def __init__(
         self,
@@ -54,13 +50,13 @@ class Runner:
         contract: Contract[Any, Any, Any],
         admission: Admission,
     ) -> None:
-        """Make it ready.
+        """Prepare what all connections share.
 
-        :raises InvalidEndpoint: where invalid messages are to be answered, and nothing says with what
+        :raises InvalidEndpoint: if invalid messages are to be answered, and the contract has no error model
         """
         policy = admission.policy
         if policy.on_invalid == "reply" and contract.error is None:
-            hint = "say an ErrorReply, or name one in Contract(error=...)"
+            hint = "add an ErrorReply to the server messages, or pass Contract(error=...)"
             raise InvalidEndpoint(
                 'an error model for Policy(on_invalid="reply")', f"none in the contract {contract.name!r}", hint
             )
@@ -75,11 +71,11 @@ class Runner:
         self._answer = answer_for(policy, contract)
         self._most_invalid = policy.max_invalid if policy.on_invalid == "reply" else None
         class_: type[WebSocket[Any, Any, Any]] = WebSocket
-        self._run: Callable[[Any], Awaitable[Exception | None]] = self._handled
+        self._run: Callable[[Any], Awaitable[Exception | None]] = self._run_handler
         if contract.is_feed:
-            class_, self._run = SendOnlyConnection, self._listened_to
+            class_, self._run = SendOnlyConnection, self._run_send_only
         elif self._answer is not None:
-            class_, self._run = AnsweringConnection, self._answered
+            class_, self._run = AnsweringConnection, self._run_answering
         self.make: Callable[[Scope, Receive, Send], WebSocket[Any, Any, Any]] = partial(
             class_,
             mode=contract.modes[0],
@@ -89,10 +85,10 @@ class Runner:
         )
 
     async def run(self, scope: Scope, receive: Receive, send: Send, *, is_mounted: bool) -> None:
-        """Run the handler for one connection, and end that as the handler ends.
+        """Run the handler for one connection, and end the connection as the handler ended.
 
-        :param is_mounted: whether a framework around us wants to see what nobody foresaw
-        :raises Exception: what nobody foresaw, where mounted; else it is logged
+        :param is_mounted: whether a framework around the endpoint handles unexpected exceptions
+        :raises Exception: an unexpected exception, if mounted; otherwise it is logged
         """
         ws = self.make(scope, receive, send)
         if (refusal := self._admission.refusal(scope)) is not None:
@@ -111,23 +107,23 @@ class Runner:
             raise raised
 
     def declare(self, ws: WebSocket[Any, Any, Any]) -> None:
-        """Tell a connection what it hears and says, and its parameters.
+        """Set the message types and the validated parameters of a connection.
 
-        :raises InvalidParams: for parameters that fail validation
+        :raises InvalidParams: if the parameters fail validation
         """
         set_declared(ws, self._message_types, None if self._params is None else read_params(ws, self._params))
 
     async def handle(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
-        """Accept where the handler does not, and run it; give what it raised.
+        """Accept, unless the handler decides itself, and run the handler. Return what it raised.
 
-        For integrations, which have declared the connection, watch it and finish it.
+        For integrations, which declare, watch and finish the connection themselves.
         """
         return await self._run(ws)
 
     async def finish(
         self, ws: WebSocket[Any, Any, Any], found: Exception | Ending | None, *, is_mounted: bool
     ) -> Exception | None:
-        """End a connection as its handler ended, and give what the framework around us wants to see of that."""
+        """End a connection as its handler ended; return the exception that the framework around should see, if any."""
         if isinstance(found, Ending):
             await self._end(ws, found)
         elif found is None:
@@ -139,37 +135,38 @@ class Runner:
         else:
             ending = ending_for(found, debug=self._admission.debug)
             is_raised = is_mounted and ending.is_failure
-            if is_raised:  # who sees it logs the error; some frameworks do not by default
+            # The framework logs the exception itself. Some do not by default, so a warning is logged here.
+            if is_raised:
                 await self._end(ws, replace(ending, level=logging.WARNING), found)
                 return found
             await self._end(ws, ending, found)
         return None
 
     async def _watched(self, ws: WebSocket[Any, Any, Any]) -> Exception | Ending | None:
-        """Run the handler, and give what it raised, or how it was ended for it."""
-        if self._admission.period is None:
+        """Run the handler under the timeouts; return what it raised, or the ending of the timeout that expired."""
+        if self._admission.interval is None:
             return await self._run(ws)
         found: Exception | None = None
-        with TimeoutMonitor(session_of(ws), self._admission) as patience:
+        with TimeoutMonitor(session_of(ws), self._admission) as monitor:
             found = await self._run(ws)
-            if found is None and patience.expired is None and self._admission.policy.send_timeout is not None:
+            if found is None and monitor.expired is None and self._admission.policy.send_timeout is not None:
                 await _close_normally(session_of(ws))
-        return most_severe(found, patience.expired)
+        return most_severe(found, monitor.expired)
 
-    async def _answered(self, ws: AnsweringConnection[Any, Any, Any]) -> Exception | None:
+    async def _run_answering(self, ws: AnsweringConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
-        return await self._handled(ws)
+        return await self._run_handler(ws)
 
-    async def _listened_to(self, ws: SendOnlyConnection[Any, Any, Any]) -> Exception | None:
+    async def _run_send_only(self, ws: SendOnlyConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
         found: Exception | None = None
         async with anyio.create_task_group() as group:
-            ws.listen_in(group)
-            found = await self._handled(ws)
+            ws.read_in(group)
+            found = await self._run_handler(ws)
             group.cancel_scope.cancel()
         return most_severe(found, ws.ended_by)
 
-    async def _handled(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
+    async def _run_handler(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         try:
             if not is_declared(ws):
                 self.declare(ws)
@@ -183,7 +180,7 @@ class Runner:
         return None
 
     async def _end(self, ws: WebSocket[Any, Any, Any], ending: Ending, error: Exception | None = None) -> None:
-        """Deny or close, where the handler has not, and log it."""
+        """Deny or close, unless the handler has done so, and log it."""
         session = session_of(ws)
         application = session.state.application
         done = "left as it was"
@@ -212,7 +209,7 @@ class Runner:
             await session.close(ending.code, ending.reason)
         elif application is Application.RESPONSE:
             with anyio.move_on_after(CLOSE_TIMEOUT, shield=True), suppress(Exception):
-                # Servers may refuse to end what is shorter than it said.
+                # A server may refuse to end a body that is shorter than its content-length.
                 await session.send({"type": Move.RESPONSE_END, "body": b""})
 
 
@@ -223,9 +220,10 @@ async def _deny(ws: WebSocket[Any, Any, Any], ending: Ending) -> None:
     except Exception as error:
         if session_of(ws).state.application is not Application.CONNECTING:
             raise
-        # A handler's HTTPException may say what cannot be sent. What pydantic says of it repeats it.
-        log_message = error if isinstance(error, TypedWSError) else type(error).__name__
-        logger.warning("the denial could not be sent as it was: %s", log_message)
+        # A handler's HTTPException may have fields that cannot be sent. Only our own errors are logged as a whole:
+        # those of pydantic repeat the field.
+        reason = error if isinstance(error, TypedWSError) else type(error).__name__
+        logger.warning("the denial could not be sent unchanged: %s", reason)
         await ws.deny_with(ProblemDocument.of(ending.status))
 
 
@@ -233,14 +231,14 @@ E = TypeVar("E", Exception, Ending)
 
 
 def most_severe(found: Exception | None, ended_by: E | None) -> Exception | E | None:
-    """Give what the handler was cancelled for, rather than what it raised then, unless that is a failure."""
+    """Return why the handler was cancelled rather than what it raised then, unless that is an unexpected exception."""
     return found if found is not None and ending_for(found).is_failure else ended_by or found
 
 
 def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Exception:
-    """Give the failure that trio tells in one group with the cancellation of the task; without one, be cancelled.
+    """Return the unexpected exception that trio groups with a cancellation; without one, raise the cancellation.
 
-    :raises BaseException: for a group of anything else
+    :raises BaseException: the group itself, if it contains anything else
     """
     raised, others = group.split(Exception)
     cancelled, exits = (None, None) if others is None else others.split(anyio.get_cancelled_exc_class())
@@ -256,7 +254,7 @@ def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Ex
 
 
 async def _close_normally(session: Session) -> None:
-    """Close where nothing stands in the way; the caller sees to it that a peer that does not read ends it."""
+    """Close with 1000 if the connection is open and no task sends; the send timeout of the caller bounds it."""
     if session.state.is_open and session.sending != "busy":
         with suppress(WebSocketDisconnect):
             await session.send(_NORMALLY)

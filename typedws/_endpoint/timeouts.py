@@ -14,14 +14,14 @@ from typedws._runtime.watchdog import watchdog
 __all__ = ["TimeoutMonitor"]
 
 _GRACE: Final = 5.0
-"""Seconds that a handler which was cancelled is given to leave, before it is cancelled again."""
+"""Seconds that a cancelled handler has to clean up before it is cancelled again."""
 
 
 class TimeoutMonitor:
-    """Looks at one connection: is it undecided, is its peer silent, is a message unread, for too long?
+    """Enforces the handshake, idle and send timeouts of one connection while the block runs.
 
-    While the block runs, which it interrupts then: ``expired`` says so. Nothing is done for a message but to count it,
-    and that from the first look on, which most connections of a moment do not live to see.
+    When a timeout expires, the block is cancelled and ``expired`` is set. A message costs one function call, and that
+    only from the first check on: a connection that is shorter pays nothing.
     """
 
     __slots__ = (
@@ -29,31 +29,31 @@ class TimeoutMonitor:
         "_asgi_send",
         "_cancelled",
         "_context",
-        "_dog",
         "_interruption",
-        "_period",
+        "_interval",
         "_policy",
         "_receives",
         "_seen",
         "_sends",
         "_session",
+        "_watchdog",
         "expired",
     )
 
     def __init__(self, session: Session, admission: Admission) -> None:
         self._session = session
         self._policy = admission.policy
-        self._period = admission.period
+        self._interval = admission.interval
         self._seen: dict[str, tuple[int, float]] | None = None
         self.expired: Ending | None = None
-        """How the connection is to end, if patience was lost with it."""
+        """How the connection has to end, once a timeout has expired."""
 
     def __enter__(self) -> Self:
-        self._dog = watchdog()
+        self._watchdog = watchdog()
         self._context = interruptible()
         self._interruption = self._context.__enter__()
-        if self._period is not None:
-            self._dog.add(self, self._period)
+        if self._interval is not None:
+            self._watchdog.add(self, self._interval)
         return self
 
     def __exit__(
@@ -63,21 +63,21 @@ class TimeoutMonitor:
         return bool(self._context.__exit__(kind, error, traceback))
 
     def stop(self) -> None:
-        """Look no more; a verdict stands."""
-        self._dog.discard(self)
+        """Stop watching. ``expired`` keeps its value."""
+        self._watchdog.discard(self)
 
-    def look(self, now: float) -> None:
-        """Cancel the handler where the same thing has been waited for since too long."""
+    def check(self, now: float) -> None:
+        """Cancel the handler if one wait has lasted longer than its timeout."""
         before = self._start_counting() if self._seen is None else self._seen
         self._seen = {}
-        for what, mark, timeout, ending in self._waits():
-            known = before.get(what)
-            since = known[1] if known is not None and known[0] == mark else now
-            self._seen[what] = mark, since
+        for wait, count, timeout, ending in self._waits():
+            known = before.get(wait)
+            since = known[1] if known is not None and known[0] == count else now
+            self._seen[wait] = count, since
             if self.expired is None and timeout is not None and now - since >= timeout:
                 self.expired = ending
                 self._cancel(now)
-        # Not at each look: what cleans up behind a shield has its time.
+        # Not at every check: a handler that cleans up behind a shield needs time.
         if self.expired is not None and now - self._cancelled >= _GRACE:
             self._cancel(now)
 
@@ -86,7 +86,7 @@ class TimeoutMonitor:
         self._interruption.cancel()
 
     def _waits(self) -> Iterator[tuple[str, int, float | None, Ending]]:
-        """Give what is waited for, with a mark that changes when it comes."""
+        """Yield the waits in progress: a name, a counter that changes when the wait is over, its timeout and ending."""
         session, policy = self._session, self._policy
         if session.state.application is Application.CONNECTING:
             yield "decision", 0, policy.handshake_timeout, STALLED
@@ -106,7 +106,7 @@ class TimeoutMonitor:
             session.asgi_receive = self._receive
         return {}
 
-    # Neither is a coroutine of its own: that would cost each message more.
+    # Plain functions that return the server's awaitable: a coroutine of their own would cost each message more.
 
     def _send(self, event: Any) -> Awaitable[None]:
         self._sends += 1

@@ -1,3 +1,3 @@
-"""Many connections: a group, its members' outboxes, and the tasks that deliver."""
+"""Sending to many connections: the group, the outboxes of its members, and the tasks that write them."""
 
 __all__: list[str] = []

@@ -1,8 +1,9 @@
-"""Delivery: the tasks that write what outboxes hold, one member after the other for as long as no send waits.
+"""Delivery: the tasks that write the messages of outboxes to the members of a group.
 
-Where a send waits, for a peer that does not read or a server that always does, the task stays with that member, and
-other tasks go on with the rest, twice as many each time. A group at rest has no task at all, and one whose servers take
-everything at once needs one for a message, not one for a member.
+One task writes to one member after the other for as long as no send waits. If a send waits, because the peer does not
+read or because the server's ``send`` always waits, the task stays with that member, and other tasks continue with the
+rest, twice as many in each turn of the event loop. An idle group has no task at all. A message to members whose servers
+take everything at once needs one task, and not one for each member.
 """
 
 from collections.abc import Iterable
@@ -22,55 +23,68 @@ __all__ = ["Delivery"]
 
 _REASON: Final = "reads too slowly"
 
-_AT_A_TIME: Final = 256
-"""How many members hear a message before other tasks have their turn."""
+_MEMBERS_PER_TURN: Final = 256
+"""The number of members that one task writes to before it yields to other tasks."""
 
 
 class Delivery:
-    """One way through outboxes that were at rest; each of them is one task's at a time."""
+    """One pass over outboxes that were idle, shared by several tasks.
 
-    __slots__ = ("_coming", "_rest")
+    The tasks draw from one iterator, so that no two of them ever write to the same member.
+    """
+
+    __slots__ = ("_outboxes", "_starting")
 
     def __init__(self, outboxes: Iterable[Outbox]) -> None:
-        self._rest = iter(outboxes)
-        self._coming = 0
-        """How many tasks have not begun yet."""
+        self._outboxes = iter(outboxes)
+        self._starting = 0
+        """The number of tasks that were started but have not run yet."""
 
     @property
     def remaining(self) -> int:
-        """How many outboxes no task has come to yet."""
-        return length_hint(self._rest)
+        """The number of outboxes that no task has taken yet."""
+        # Exact, as it is asked of a list's iterator.
+        return length_hint(self._outboxes)
 
-    def spread(self, tasks: int) -> None:
-        """Let so many more tasks write, if there is something left for them."""
-        for _ in range(min(tasks, self.remaining - self._coming)):
-            self._coming += 1
-            spawn(self._write, tasks)
+    def start_tasks(self, count: int) -> None:
+        """Start up to ``count`` more tasks, but not more than outboxes are left for them."""
+        for _ in range(min(count, self.remaining - self._starting)):
+            self._starting += 1
+            spawn(self._write, count)
 
-    async def _write(self, others: int) -> None:
-        self._coming -= 1
-        if others > 1:
-            self.spread(others)
-        for outbox in self._rest:
-            stopped = await self._write_from(outbox)
-            if stopped is not None:
-                await _end(stopped)
+    async def _write(self, more: int) -> None:
+        self._starting -= 1
+        # The first task of a delivery starts no others, as it may suffice. If outboxes are left, it is stuck in a send:
+        # then each new task starts two more. So with servers whose send always waits, the number of turns of the event
+        # loop grows with the logarithm of the number of members.
+        if more > 1:
+            self.start_tasks(more)
+        # This loop draws from the iterator that _write_from() advances too: it gets the outbox after those written.
+        for outbox in self._outboxes:
+            ended = await self._write_from(outbox)
+            if ended is not None:
+                await _end_membership(ended)
             elif self.remaining:
+                # No send has waited: without this, a large group would block the event loop.
                 await anyio.lowlevel.checkpoint()
 
     async def _write_from(self, outbox: Outbox) -> Outbox | None:
-        """Write to this member, and to one after the other; give the first that can or shall hear no more."""
+        """Write to members in turn, beginning with this one. Return the first that failed or must be removed."""
         try:
+            # One interruption for up to 256 members, as one for each would cost time. They can share it because the
+            # first cancellation ends the block. After an exception `outbox` is the member that failed.
             with interruptible() as interruption:
-                for outbox in chain((outbox,), islice(self._rest, _AT_A_TIME - 1)):  # noqa: B020 - it goes on
+                for outbox in chain((outbox,), islice(self._outboxes, _MEMBERS_PER_TURN - 1)):  # noqa: B020
                     event = outbox.next
-                    if event is None:  # it has left
+                    if event is None:  # The member has left since the call of send().
                         continue
                     outbox.writing = interruption
                     while event is not None:
                         await outbox.session.send_message(event)
                         outbox.sent += 1
-                        outbox.next = event = None if outbox.is_idle else outbox.following()
+                        outbox.next = event = None if outbox.is_idle else outbox.next_after_sent()
+                    # The send completed although it was cancelled. The member has to be ended all the same, or its
+                    # connection would never be closed for being slow.
                     if outbox.is_cancelled:
                         break
                     outbox.writing = None
@@ -79,26 +93,31 @@ class Delivery:
                 else:
                     return None
         except WebSocketDisconnect:
-            pass  # whoever receives will be told, after what the peer said before
-        except Exception as error:  # noqa: BLE001 - it is raised where the block ends
+            pass  # The handler's own receive() raises this, after the messages that are still queued.
+        except Exception as error:  # noqa: BLE001 - raised at the end of the member's block
             outbox.end_block(error)
-        except BaseException:  # the event loop ends
+        except BaseException:
+            # The event loop ends. The member's block waits, shielded, until this task stops writing: without the
+            # release it would wait for ever.
             outbox.end()
             outbox.release()
             raise
         return outbox
 
 
-async def _end(outbox: Outbox) -> None:
-    """Let a member be one no more; close its connection where it reads too slowly."""
+async def _end_membership(outbox: Outbox) -> None:
+    """Remove a member, and close its connection if it reads too slowly."""
     outbox.end()
     session = outbox.session
     try:
         if outbox.must_close and session.end is None:
-            # The block first: it may be what blocks a close. What it does to the connection then comes after this one.
+            # Cancel the block first: the handler may be stuck in a send of its own, and the close would wait behind it.
+            # The block sees its cancellation only once this task waits, so a close() in its `finally` comes after ours.
             outbox.end_block(None)
             end = await session.close(CloseCode.POLICY_VIOLATION, _REASON)
-            outbox.closed()
+            outbox.count_closed()
             outbox.end_block(WebSocketDisconnect(end.code, end.reason, end.closed_by))
     finally:
+        # Only now, as the block must not end before the connection is closed. And always: if the event loop ends during
+        # the close, the block would wait for ever.
         outbox.release()

@@ -1,4 +1,4 @@
-"""Outboxes: what the members of a group have still to hear, and what happens when one is full. Nobody joins here."""
+"""Outboxes: the messages that wait for each member of a group, and the policies for a full outbox. No tasks here."""
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -13,19 +13,19 @@ from typedws._runtime.event_loop import Interruption
 __all__ = ["OUTBOXES", "Call", "Counts", "Encode", "Event", "Outbox", "Overflow"]
 
 Overflow: TypeAlias = Literal["close", "drop_oldest", "drop_newest", "conflate", "block"]
-"""What happens when a message comes for a member for whom as many wait as may; see `Group`."""
+"""What happens to a message for a member whose outbox is full; see `Group`."""
 
 Event: TypeAlias = Mapping[str, object]
 """An ASGI event that sends a message."""
 
 Encode: TypeAlias = Callable[[Any], str | bytes]
 
-_PATIENCE: Final = 0.1
-"""Seconds after which a server's send that was cancelled is cancelled again."""
+_RECANCEL_AFTER: Final = 0.1
+"""Seconds after which a server's ``send`` that swallowed its cancellation is cancelled again."""
 
 
 class Counts:
-    """What is counted of a group's members; ``sent`` only of those that left, as a member counts that itself."""
+    """The counters of a group. ``sent`` covers the members that have left; those in the group count it themselves."""
 
     __slots__ = ("closed", "dropped", "sent")
 
@@ -36,56 +36,58 @@ class Counts:
 
 
 class Call:
-    """One call of ``send``: for how many members it is queued, and which outboxes are too full for it."""
+    """One call of ``send``: the number of members for which it is queued, and the outboxes that have no room for it."""
 
-    __slots__ = ("_room", "full", "key", "queued")
+    __slots__ = ("_has_room", "full", "key", "queued")
 
     def __init__(self, key: Hashable) -> None:
-        hash(key)  # one that has none is refused before anybody hears anything
+        hash(key)  # An unhashable key must fail here, before the message is in the first outbox.
         self.key: Hashable = key
         self.queued: int = 0
         self.full: set[Blocking] = set()
-        self._room: anyio.Event | None = None
+        self._has_room: anyio.Event | None = None
 
-    def room_found(self, outbox: "Blocking") -> None:
+    def room_made(self, outbox: "Blocking") -> None:
         self.full.remove(outbox)
-        if not self.full and self._room is not None:
-            self._room.set()
+        if not self.full and self._has_room is not None:
+            self._has_room.set()
 
-    async def room(self) -> None:
-        """Wait until there is room in all outboxes."""
+    async def wait_for_room(self) -> None:
+        """Wait until the message is in every outbox, or its member has left."""
         if self.full:
-            self._room = anyio.Event()
-            await self._room.wait()
+            self._has_room = anyio.Event()
+            await self._has_room.wait()
 
     def withdraw(self) -> None:
-        """Wait no more: where there is no room, the message is not heard."""
+        """Stop waiting: the members that still have no room do not receive the message."""
         for outbox in self.full:
             outbox.withdraw(self)
 
 
 class Outbox(ABC):
-    """What one member has still to hear. What happens when it is full, each policy's own class says.
+    """The messages that wait for one member. Each policy for a full outbox is a subclass.
 
-    It is at rest while ``next`` is ``None``. Who makes it something else sees to it that a task comes to write.
+    The outbox is idle while ``next`` is ``None``, and then no task knows of it. Code that sets ``next`` on an idle
+    outbox must pass the outbox to a `Delivery`, or nothing is ever written. While ``next`` is set, exactly one task
+    writes this outbox, or will: messages keep their order without a lock.
     """
 
     __slots__ = (
         "_counts",
         "_is_member",
         "_max_pending",
-        "_pending",
-        "_resign",
-        "_written",
+        "_queue",
+        "_remove_member",
+        "_writing_done",
         "dropped",
         "encode",
+        "encoding",
         "end_block",
-        "form",
-        "is_idle",
         "is_cancelled",
+        "is_idle",
         "must_close",
-        "key",
         "next",
+        "next_key",
         "sent",
         "session",
         "writing",
@@ -94,221 +96,244 @@ class Outbox(ABC):
     def __init__(
         self,
         session: Session,
-        form: object,
+        encoding: object,
         encode: Encode,
         max_pending: int,
         counts: Counts,
-        resign: Callable[[], object],
+        remove_member: Callable[[], object],
         end_block: Callable[[Exception | None], None],
     ) -> None:
         self.session: Session = session
-        self.form: object = form
+        self.encoding: object = encoding
+        """Equal for all members that encode a message alike, so that it is encoded once for them."""
         self.encode: Encode = encode
         self.end_block: Callable[[Exception | None], None] = end_block
-        """Cancels the block that joined; it raises the failure."""
+        """Cancels the block of `Group.joined`, which then raises the exception passed here, if any."""
         self.sent: int = 0
         self.dropped: int = 0
         self.next: Event | None = None
-        """What is being written, or will be next."""
-        self.key: Hashable = None
-        """What ``next`` is about."""
+        """The message that is being written, or will be next."""
+        self.next_key: Hashable = None
+        """The key of ``next``; only ``"conflate"`` uses it."""
         self.writing: Interruption | None = None
-        """What ends the writing, while a task writes."""
+        """Cancels the running write; ``None`` while no task writes to this member."""
         self.is_idle: bool = True
-        """Whether there is nothing to do after ``next``."""
+        """Whether nothing is left to do after ``next``. A fast path: an idle member costs its task no method call."""
         self.is_cancelled: bool = False
-        """Whether the writing was cancelled."""
+        """Whether the running write was cancelled."""
         self.must_close: bool = False
-        """Whether the connection is to be closed, because the peer reads too slowly."""
+        """Whether to close the connection, because the peer reads too slowly."""
         self._max_pending = max_pending
         self._counts = counts
-        self._resign = resign
-        self._pending: OrderedDict[Hashable, Event] | None = None
+        self._remove_member = remove_member
+        self._queue: OrderedDict[Hashable, Event] | None = None
+        """The messages after ``next``, by the key of their call. Without a ``key`` function every call has its own."""
         self._is_member = True
-        self._written: anyio.Event | None = None
+        self._writing_done: anyio.Event | None = None
 
     @property
     def waiting(self) -> int:
-        """How many messages wait behind ``next``."""
-        return 0 if self._pending is None else len(self._pending)
+        """The number of messages that wait behind ``next``."""
+        return 0 if self._queue is None else len(self._queue)
 
     @property
-    def count(self) -> int:
+    def pending(self) -> int:
+        """The number of messages that are not sent yet, ``next`` included."""
         return self.waiting + (self.next is not None)
 
     @property
     def is_full(self) -> bool:
-        # While nothing is being written, it is the task that had no turn yet: no fault of the peer.
+        # Before a task writes, messages wait for the event loop and not for the peer: a burst must not make it "slow".
         return self.writing is not None and self.waiting >= self._max_pending
 
     # --- in ---
 
     def put(self, event: Event, call: Call) -> None:
-        """Queue an event behind ``next``, or do what the policy says."""
+        """Queue an event behind ``next``, or apply the policy if the outbox is full."""
         if self.is_full:
             self.overflow(event, call)
         else:
-            self.add(event, call)
+            self.enqueue(event, call)
 
     @abstractmethod
     def overflow(self, event: Event, call: Call) -> None:
-        """Do what the policy says with an event for which there is no room."""
+        """Apply the policy to an event for which there is no room."""
 
-    def add(self, event: Event, call: Call) -> None:
-        if self._pending is None:
-            self._pending = OrderedDict()
-        self._pending[call.key] = event
+    def enqueue(self, event: Event, call: Call) -> None:
+        if self._queue is None:
+            self._queue = OrderedDict()
+        self._queue[call.key] = event
         self.is_idle = False
         call.queued += 1
 
     def replace_next(self, event: Event) -> None:
         self.next = event
 
-    def drop(self, count: int) -> None:
+    def count_dropped(self, count: int) -> None:
         self.dropped += count
         self._counts.dropped += count
 
     # --- out ---
 
-    def following(self) -> Event | None:
-        """Give what is written after ``next``, which has been; where that is nothing, the task goes."""
+    def next_after_sent(self) -> Event | None:
+        """Return the event to write after ``next``, which has been sent, or ``None``, which ends the writing."""
+        # leave() has added `sent` to the group's counter, so later sends are added one by one.
         if not self._is_member:
             self._counts.sent += 1
-        return self.take()
+        return self.take_pending()
 
-    def take(self) -> Event | None:
-        """Take what waits longest."""
-        return self._pending.popitem(last=False)[1] if self._pending else None
+    def take_pending(self) -> Event | None:
+        """Remove and return the event that has waited longest, or ``None``."""
+        return self._queue.popitem(last=False)[1] if self._queue else None
 
     def release(self) -> None:
-        """Let the task go that wrote."""
+        """Record that the task has stopped writing to this member, and wake the block that waits for it."""
         self.writing = None
-        if self._written is not None:
-            self._written.set()
-        elif self._is_member and not self._pending:
-            self._pending = None
+        if self._writing_done is not None:
+            self._writing_done.set()
+        elif self._is_member and not self._queue:
+            # Back to the fast path. An empty queue is dropped too, as most members never need one again.
+            self._queue = None
             self.is_idle = True
 
-    async def written(self) -> None:
-        """Wait until the task goes that writes, or will write."""
-        self._written = anyio.Event()
-        await self._written.wait()
+    async def wait_until_written(self) -> None:
+        """Wait until the pending messages are sent, or cannot be. Only after `leave`, and while some are pending."""
+        self._writing_done = anyio.Event()
+        await self._writing_done.wait()
 
-    async def stopped(self) -> None:
-        """Wait as `written` does, and cancel again what does not heed it."""
+    async def wait_until_stopped(self) -> None:
+        """Wait until no task writes to this member, and cancel the write again if it swallows the cancellation."""
         while self.writing is not None:
-            with anyio.move_on_after(_PATIENCE):
-                await self.written()
+            with anyio.move_on_after(_RECANCEL_AFTER):
+                await self.wait_until_written()
                 return
+            # While the task closes the connection, its interruption is over, and this does nothing.
             self.writing.cancel()
 
     # --- the end ---
 
     def leave(self) -> None:
-        """Cease to be a member: what is pending is the last."""
+        """Leave the group: no further message is queued, the pending ones are still written."""
         if self._is_member:
+            # Not idle any more, so that the task calls release(), for which the leaving block waits.
             self._is_member = self.is_idle = False
             self._counts.sent += self.sent
-            self._resign()
+            self._remove_member()
 
-    def give_up(self) -> None:
-        """Leave, because the peer reads too slowly: cancel what is being written, so that a close has its turn."""
+    def close_slow_member(self) -> None:
+        """Leave because the peer reads too slowly. Cancel the running write, or the close would wait behind it."""
         self.leave()
         self.must_close = True
-        self.cut()
+        self.cancel_writing()
 
-    def cut(self) -> None:
-        """Drop what is pending, and cancel what is being written."""
-        self._discard()
+    def cancel_writing(self) -> None:
+        """Drop the pending messages and cancel the running write."""
+        self._drop_queue()
         if self.writing is None:
+            # A task that comes to this outbox later finds `next` empty, and skips it.
             self.end()
         else:
+            # The writing task calls end(): until it has stopped, it is not known whether `next` was sent.
             self.is_cancelled = True
             self.writing.cancel()
 
     def end(self) -> None:
-        """Leave for good, after the last write; one that was cut short counts as dropped."""
+        """Leave and drop all that is not sent. A write that was cancelled or failed counts as dropped."""
         self.leave()
-        self._discard()
-        self.drop(self.next is not None)
+        self._drop_queue()
+        self.count_dropped(self.next is not None)
         self.next = None
 
-    def closed(self) -> None:
+    def count_closed(self) -> None:
         self._counts.closed += 1
 
-    def _discard(self) -> None:
-        self.drop(self.waiting)
-        self._pending = None
+    def _drop_queue(self) -> None:
+        self.count_dropped(self.waiting)
+        self._queue = None
 
 
 class Closing(Outbox):
+    """Closes the connection of a slow member."""
+
     __slots__ = ()
 
     def overflow(self, event: Event, call: Call) -> None:
-        self.drop(1)
-        self.give_up()
+        self.count_dropped(1)
+        self.close_slow_member()
 
 
 class Conflating(Closing):
+    """Replaces a waiting message by a new one of the same key."""
+
     __slots__ = ()
 
     def put(self, event: Event, call: Call) -> None:
-        if self.writing is None and call.key == self.key:
-            self.drop(1)
+        # Once a task writes, `next` may be on the network already: then it cannot be replaced.
+        if self.writing is None and call.key == self.next_key:
+            self.count_dropped(1)
             self.replace_next(event)
             call.queued += 1
-        elif self._pending is not None and call.key in self._pending:
-            self.drop(1)
-            self.add(event, call)  # at the place of the old one
+        elif self._queue is not None and call.key in self._queue:
+            self.count_dropped(1)
+            self.enqueue(event, call)  # An OrderedDict keeps the place of a key: the new message takes that of the old.
         else:
             super().put(event, call)
 
 
 class DroppingOldest(Outbox):
+    """Drops the message that has waited longest."""
+
     __slots__ = ()
 
     def overflow(self, event: Event, call: Call) -> None:
-        while self.is_full:  # after a burst there may be several too many
-            self.take()
-            self.drop(1)
-        self.add(event, call)
+        while self.is_full:  # A burst before the first write may have queued more than the limit.
+            self.take_pending()
+            self.count_dropped(1)
+        self.enqueue(event, call)
 
 
 class DroppingNewest(Outbox):
+    """Drops the new message."""
+
     __slots__ = ()
 
     def overflow(self, event: Event, call: Call) -> None:
-        self.drop(1)
+        self.count_dropped(1)
 
 
 class Blocking(Outbox):
-    __slots__ = ("_waiting",)
+    """Makes the call of ``send`` wait for room."""
+
+    __slots__ = ("_blocked",)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._waiting: OrderedDict[Call, Event] = OrderedDict()
+        self._blocked: OrderedDict[Call, Event] = OrderedDict()
+        """The calls that wait for room, in their order, with the event of each."""
 
     def overflow(self, event: Event, call: Call) -> None:
-        self._waiting[call] = event
+        self._blocked[call] = event
         call.full.add(self)
 
-    def take(self) -> Event | None:
-        event = super().take()
-        if self._waiting and not self.is_full:
-            call, waiting = self._waiting.popitem(last=False)
-            self.add(waiting, call)
-            call.room_found(self)
+    def take_pending(self) -> Event | None:
+        event = super().take_pending()
+        # The room goes to the call that has waited longest, at once: a later call that found it would overtake it.
+        if self._blocked and not self.is_full:
+            call, blocked = self._blocked.popitem(last=False)
+            self.enqueue(blocked, call)
+            call.room_made(self)
         return event
 
     def leave(self) -> None:
         super().leave()
-        while self._waiting:
-            self._waiting.popitem()[0].room_found(self)
-            self.drop(1)
+        # Without this the calls would wait for ever: no message of theirs will be taken from here again.
+        while self._blocked:
+            self._blocked.popitem()[0].room_made(self)
+            self.count_dropped(1)
 
     def withdraw(self, call: Call) -> None:
-        """Forget an event whose sender waits no more."""
-        del self._waiting[call]
+        """Forget the event of a call that has stopped waiting."""
+        del self._blocked[call]
 
 
 OUTBOXES: Final[dict[Overflow, type[Outbox]]] = {
@@ -318,3 +343,4 @@ OUTBOXES: Final[dict[Overflow, type[Outbox]]] = {
     "conflate": Conflating,
     "block": Blocking,
 }
+"""The class of outbox for each policy."""

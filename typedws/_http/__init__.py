@@ -1,3 +1,3 @@
-"""What an opening handshake contains: URL, headers, query, subprotocols, path templates. Values only, no I/O."""
+"""The parts of an opening handshake: URL, headers, query, subprotocols, path templates. Values only, no I/O."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Header fields of an opening handshake: read as values, checked before they are sent; and cookies. No I/O."""
+"""Header fields and cookies of an opening handshake: reading them, and checking them before they are sent. No I/O."""
 
 import re
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
@@ -8,6 +8,7 @@ from typedws.exceptions import InvalidHandshake
 
 __all__ = ["Headers", "HeadersInput", "header_list", "is_token", "parse_cookies"]
 
+# repr() masks the values of these. A subprotocol may be one too: it can carry a token.
 _CREDENTIALS: Final = frozenset(
     {"authorization", "cookie", "proxy-authorization", "sec-websocket-protocol", "set-cookie"},
 )
@@ -17,15 +18,15 @@ _MASK: Final = "********"
 class Headers(Mapping[str, str]):
     """An immutable, case-insensitive multi-dict of header fields (RFC 9110 section 5).
 
-    Built from a mapping, or from ``raw``: the name-value pairs of ``scope["headers"]``. A list is kept as it
-    is, neither copied nor decoded before something is asked for. Bytes are Latin-1, so that no value fails to decode;
-    names are in ASCII lower case, however they arrived.
+    Built from a mapping, or from ``raw``: the name-value pairs of ``scope["headers"]``. A list is not copied, and not
+    decoded before the first access. Bytes are decoded as Latin-1, so every value decodes. Names are in ASCII lower
+    case, whatever case they arrived in.
 
-    A name that occurs more than once occurs so in the views, in ``len()`` and when iterating. ``headers[name]`` is the
-    first value and :meth:`getlist` has all. ``repr()`` masks the values that carry credentials.
+    A repeated name occurs once per value in the views, in ``len()`` and in iteration. ``headers[name]`` is the first
+    value; :meth:`getlist` returns all of them. ``repr()`` masks the values that carry credentials.
 
-    :raises UnicodeEncodeError: a name or value of the mapping is not Latin-1.
-    :raises TypeError: both a mapping and ``raw`` are given.
+    :raises UnicodeEncodeError: if a name or value of the mapping is not Latin-1.
+    :raises TypeError: if both a mapping and ``raw`` are given.
     """
 
     __slots__ = ("_lower", "_raw")
@@ -36,43 +37,45 @@ class Headers(Mapping[str, str]):
         raw: Iterable[tuple[bytes, bytes]] | None = None,
     ) -> None:
         if headers is not None and raw is not None:
-            raise TypeError("expected a mapping or raw pairs, found both: give one of them")
+            raise TypeError("expected a mapping or raw pairs, found both: pass one of them")
         pairs = raw if headers is None else _encode(headers)
         self._raw = pairs if isinstance(pairs, list) else list(pairs or ())
         self._lower: list[tuple[bytes, bytes]] | None = None
 
     @property
     def raw(self) -> list[tuple[bytes, bytes]]:
-        """The undecoded pairs, in the order and the spelling they arrived in; a new list."""
+        """The undecoded name-value pairs as a new list, in the order and the case that they arrived in."""
         return [(name, value) for name, value in self._raw]
 
     def getlist(self, key: str) -> list[str]:
-        """Every value of a header, in order; an empty list where there is none."""
+        """Return every value of a header in order, or an empty list if the header is missing."""
         wanted = _fold(key)
         return [value.decode("latin-1") for name, value in self._folded() if name == wanted]
 
     def keys(self) -> KeysView[str]:
-        """Every name, as often as it occurs."""
+        """Return every name, as often as it occurs."""
         return KeysView(self)
 
     def values(self) -> ValuesView[str]:
-        """Every value."""
+        """Return every value, in order."""
         return _Values(_decode(self._raw))
 
     def items(self) -> ItemsView[str, str]:
-        """Every pair of name and value."""
+        """Return every pair of name and value, in order."""
         return _Items(_decode(self._raw))
 
     def _folded(self) -> list[tuple[bytes, bytes]]:
         if self._lower is None:
-            # ASGI promises lower-case names: one look at all of them is cheaper than to fold each.
+            # ASGI promises lower-case names. Checking all of them at once is cheaper than lowering each; a server that
+            # breaks the promise takes the second branch.
             are_folded = b"".join([name for name, _ in self._raw]).islower()
             self._lower = self._raw if are_folded else [(name.lower(), value) for name, value in self._raw]
         return self._lower
 
     def __getitem__(self, key: str) -> str:
         wanted = _fold(key)
-        for name, value in self._folded():  # for so few, an index would be twice the memory and hardly faster
+        # No index: for so few headers it would double the memory and be hardly faster.
+        for name, value in self._folded():
             if name == wanted:
                 return value.decode("latin-1")
         raise KeyError(key)
@@ -87,7 +90,7 @@ class Headers(Mapping[str, str]):
         return len(self._raw)
 
     def __eq__(self, other: object) -> bool:
-        """Whether both have the same pairs, in whatever order."""
+        """Whether both have the same pairs, in any order."""
         if not isinstance(other, Headers):
             return NotImplemented
         return sorted(_decode(self._raw)) == sorted(_decode(other._raw))
@@ -97,7 +100,7 @@ class Headers(Mapping[str, str]):
         return f"{type(self).__name__}({pairs!r})"
 
 
-# Mapping's own views ask the mapping for each name's value, and so would repeat the first one.
+# The views of Mapping look every name up, so they would show the first value of a repeated name each time.
 class _Values(ValuesView[str]):
     __slots__ = ("_values",)
 
@@ -137,7 +140,8 @@ class _Items(ItemsView[str, str]):
 
 
 def _fold(name: str) -> bytes:
-    # What is not Latin-1 becomes `?`, which is in no header name (RFC 9110 section 5.6.2).
+    # A character outside Latin-1 becomes `?`, which no header name contains (RFC 9110 section 5.6.2): the look-up
+    # finds nothing, where a strict encoding would raise.
     return name.encode("latin-1", "replace").lower()
 
 
@@ -149,14 +153,16 @@ def _decode(raw: list[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     return [(name.lower().decode("latin-1"), value.decode("latin-1")) for name, value in raw]
 
 
+# An escape in a quoted cookie: three octal digits, or any single character. One pass over the text takes linear time,
+# and does not unescape its own output.
 _ESCAPED: Final = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
 
 
 def parse_cookies(header: str) -> dict[str, str]:
-    """The cookies of one ``Cookie`` header, read as browsers write them. Never raises.
+    """Return the cookies of one ``Cookie`` header by name. Never raises.
 
-    More tolerant than RFC 6265 section 4.2.1: a chunk without ``=`` is a value with an empty name, a quoted value is
-    unquoted, and of two cookies with one name the last counts.
+    The header is read as browsers write it, which is more tolerant than RFC 6265 section 4.2.1: a chunk without ``=``
+    is a value with an empty name, a quoted value is unquoted, and the last of several cookies with one name counts.
     """
     cookies: dict[str, str] = {}
     for chunk in header.split(";"):
@@ -170,24 +176,25 @@ def parse_cookies(header: str) -> dict[str, str]:
 def _unquote(value: str) -> str:
     if len(value) < 2 or not value.startswith('"') or not value.endswith('"'):
         return value
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 8)) if found[1] else found[2], value[1:-1])
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 8)) if match[1] else match[2], value[1:-1])
 
 
 HeadersInput: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
-"""Header fields as applications write them: a mapping, or pairs of text or of bytes."""
+"""Header fields as an application passes them: a mapping, or pairs of text or of bytes."""
 
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
 
 
-_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\r\n\0]")  # RFC 9110 section 5.5
+# RFC 9110 section 5.5. A line break in a value would begin another header, or end the headers.
+_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\r\n\0]")
 
 
 def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
-    """Give header fields as ASGI wants them: pairs of bytes, names in lower case.
+    """Return header fields as ASGI expects them: pairs of bytes, with names in lower case.
 
-    Raises `InvalidHandshake` for a name that is no token and for a value with a line break, a null or a character
-    beyond latin-1 (RFC 9110 section 5).
+    :raises InvalidHandshake: if a name is not a token, or if a value has a line break, a null or a character outside
+        Latin-1 (RFC 9110 section 5).
     """
     if headers is None:
         return []
@@ -197,11 +204,12 @@ def header_list(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
 
 
 def is_token(name: bytes) -> bool:
-    """Whether a name is a token, as the names of headers and of subprotocols are (RFC 9110 section 5.6.2)."""
+    """Whether a name is a token (RFC 9110 section 5.6.2), as the names of headers and of subprotocols must be."""
     return _TOKEN.fullmatch(name) is not None
 
 
 def _name(name: str | bytes) -> bytes:
+    # A lone surrogate becomes `?`, which no token contains, so the name is refused below. Strict encoding would raise.
     encoded = name.encode(errors="replace") if isinstance(name, str) else name
     if not is_token(encoded):
         raise InvalidHandshake("headers", "a header name that is a token", repr(name))
@@ -212,7 +220,7 @@ def _value(value: str | bytes) -> bytes:
     try:
         encoded = value.encode("latin-1") if isinstance(value, str) else value
     except UnicodeEncodeError:
-        raise InvalidHandshake("headers", "a header value in latin-1", "a character beyond it") from None
+        raise InvalidHandshake("headers", "a header value in Latin-1", "another character") from None
     if _FORBIDDEN_IN_VALUE.search(encoded):
-        raise InvalidHandshake("headers", "a header value on one line", "a line break or a null")
+        raise InvalidHandshake("headers", "a header value without line breaks and null characters", "one with them")
     return encoded

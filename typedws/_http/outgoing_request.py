@@ -1,4 +1,4 @@
-"""The request of an opening handshake: checked, and told as an ASGI scope tells it. Nothing is sent here."""
+"""The request of a client's opening handshake, checked, and as an ASGI scope. Nothing is sent here."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from typedws.exceptions import InvalidHandshake
 
 __all__ = ["OutgoingRequest"]
 
-_AS_THEY_ARE: Final = "%/?:@!$&'()*+,;=-._~"
-"""What a URL may have unquoted, and ``%``, by which it quotes (RFC 3986 section 3.4)."""
+_SAFE: Final = "%/?:@!$&'()*+,;=-._~"
+"""What a URL may contain unencoded (RFC 3986 section 3.4), and ``%``: what is encoded already is not encoded again."""
 
-_OF_THE_HANDSHAKE: Final = frozenset(
+# Fields that belong to the handshake itself (RFC 6455 section 4), which a caller must not set.
+_HANDSHAKE_FIELDS: Final = frozenset(
     {
         b"connection",
         b"sec-websocket-accept",
@@ -30,7 +31,7 @@ _DEFAULT_PORTS: Final = {"ws": 80, "wss": 443}
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """What a client asks for: where, with which header fields, offering which subprotocols."""
+    """A client's checked request: where it goes, its header fields, and the subprotocols that it offers."""
 
     scheme: str
     host: str
@@ -38,16 +39,16 @@ class OutgoingRequest:
     path: str
     query: str
     user_info: tuple[str, str] | None
-    """A user's name and password, if the URL has them."""
+    """The user name and the password, decoded; ``None`` if the URL has no user name."""
     headers: tuple[tuple[bytes, bytes], ...]
-    """The fields beside those of every handshake."""
+    """The fields that the caller adds to those of every handshake."""
     subprotocols: tuple[str, ...]
 
     @classmethod
     def of(cls, url: str, headers: HeadersInput | None, subprotocols: Sequence[str]) -> Self:
-        """Read the URL, and check all.
+        """Return the request for a URL, with every part checked.
 
-        :raises InvalidHandshake: for what a client must not ask for (RFC 6455 sections 3 and 4.1)
+        :raises InvalidHandshake: if a client must not send such a request (RFC 6455 sections 3 and 4.1)
         """
         parsed = URL(url)
         host, port = parsed.hostname, _port(parsed)
@@ -56,10 +57,10 @@ class OutgoingRequest:
         user_info = None if parsed.username is None else (unquote(parsed.username), unquote(parsed.password or ""))
         return cls(
             scheme=parsed.scheme,
-            host=_ascii(host),
+            host=_ascii_host(host),
             port=port,
-            path=quote(parsed.path or "/", safe=_AS_THEY_ARE),
-            query=quote(parsed.query, safe=_AS_THEY_ARE),
+            path=quote(parsed.path or "/", safe=_SAFE),
+            query=quote(parsed.query, safe=_SAFE),
             user_info=user_info,
             headers=tuple(_checked_headers(headers)),
             subprotocols=_checked_offer(subprotocols),
@@ -67,11 +68,14 @@ class OutgoingRequest:
 
     @property
     def is_secure(self) -> bool:
-        """Whether it goes over TLS."""
+        """Whether the request goes over TLS."""
         return self.scheme == "wss"
 
     def scope(self, headers: Iterable[tuple[bytes, bytes]]) -> dict[str, Any]:
-        """Give the scope that a server would make of it, with all header fields that were sent."""
+        """Return the scope that a server would build from this request.
+
+        :param headers: all header fields that were sent, with those of every handshake
+        """
         raw_path = self.path.encode()
         return {
             "type": "websocket",
@@ -89,6 +93,7 @@ class OutgoingRequest:
 
 
 def _port(url: URL) -> int | None:
+    # Not `url.port`: that is None for a malformed port too, and the request would go to the default one.
     try:
         default = _DEFAULT_PORTS[url.scheme]
         return default if url.components.port is None else url.components.port
@@ -96,29 +101,31 @@ def _port(url: URL) -> int | None:
         return None
 
 
-def _ascii(host: str) -> str:
+def _ascii_host(host: str) -> str:
     try:
         return host if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
-        raise InvalidHandshake("url", "a host that is one", repr(host)) from None
+        raise InvalidHandshake("url", "a valid host name", repr(host)) from None
 
 
 def _checked_headers(headers: HeadersInput | None) -> list[tuple[bytes, bytes]]:
     fields = header_list(headers)
     for name, _ in fields:
         if name == b"sec-websocket-protocol":
-            raise InvalidHandshake("headers", "no sec-websocket-protocol", "one: pass subprotocols=[...]")
-        if name in _OF_THE_HANDSHAKE:
-            raise InvalidHandshake("headers", "none that belongs to the handshake itself", repr(name.decode()))
+            raise InvalidHandshake("headers", "no sec-websocket-protocol (pass subprotocols=[...])", "one")
+        if name in _HANDSHAKE_FIELDS:
+            raise InvalidHandshake("headers", "no header of the handshake itself", repr(name.decode()))
     return fields
 
 
 def _checked_offer(subprotocols: Sequence[str]) -> tuple[str, ...]:
+    # A string is a sequence too: "chat" would offer "c", "h", "a" and "t".
     if isinstance(subprotocols, str):
         raise InvalidHandshake("subprotocols", "a sequence of tokens", repr(subprotocols))
-    for each in subprotocols:
-        if not is_token(each.encode(errors="replace")):
-            raise InvalidHandshake("subprotocols", "tokens (RFC 6455 section 4.1)", repr(each))
+    for name in subprotocols:
+        # A lone surrogate becomes `?`, which no token contains.
+        if not is_token(name.encode(errors="replace")):
+            raise InvalidHandshake("subprotocols", "tokens (RFC 6455 section 4.1)", repr(name))
     if len(set(subprotocols)) < len(subprotocols):
-        raise InvalidHandshake("subprotocols", "each once (RFC 6455 section 4.1)", "one twice")
+        raise InvalidHandshake("subprotocols", "unique names (RFC 6455 section 4.1)", "a repeated one")
     return tuple(subprotocols)

@@ -1,4 +1,4 @@
-"""The query string of an opening handshake as a read-only value. Nothing here validates what its parameters say."""
+"""The query string of an opening handshake as a read-only value. Parameters are not validated here."""
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import TypeAlias, cast
@@ -7,18 +7,18 @@ from urllib.parse import parse_qsl, urlencode
 __all__ = ["QueryParams", "QuerySource"]
 
 QuerySource: TypeAlias = str | bytes | Mapping[str, object] | Iterable[tuple[str, object]]
-"""What query parameters are built from: a query string, a mapping, or pairs. Values are turned into text."""
+"""What query parameters are built from: a query string, a mapping, or pairs. Values are converted to text."""
 
 
 class QueryParams(Mapping[str, str]):
     """An immutable multi-dict of query parameters, as HTML forms encode them (WHATWG URL section 5.1).
 
-    A query string is parsed when something is asked for, and never raises: bytes are UTF-8, and what is not,
-    percent-encoded or plain, becomes U+FFFD. A parameter without ``=`` has an empty value. The number of fields is not
-    limited here; the server limits the request line.
+    A query string is parsed on first access, which never raises. Bytes are UTF-8; those that are not, plain or
+    percent-encoded, become U+FFFD. A parameter without ``=`` has an empty value. The number of fields is not limited
+    here, because the server limits the request line.
 
-    ``params[name]`` is the last value, :meth:`getlist` has all; ``keys()``, ``values()`` and ``items()`` show each name
-    once, :meth:`multi_items` every pair.
+    ``params[name]`` is the last value of a name; :meth:`getlist` returns all of them. ``keys()``, ``values()`` and
+    ``items()`` contain each name once; :meth:`multi_items` returns every pair.
     """
 
     __slots__ = ("_last", "_pairs", "_text")
@@ -33,23 +33,23 @@ class QueryParams(Mapping[str, str]):
             self._pairs = [(str(name), str(value)) for name, value in _pairs_of(source)]
 
     def getlist(self, key: str) -> list[str]:
-        """Every value of a parameter, in order; an empty list where there is none."""
+        """Return every value of a parameter in order, or an empty list if the parameter is missing."""
         return [value for name, value in self._parsed() if name == key]
 
     def multi_items(self) -> list[tuple[str, str]]:
-        """Every pair of name and value, in order; a new list."""
+        """Return every pair of name and value in order, as a new list."""
         return list(self._parsed())
 
     def keys(self) -> KeysView[str]:
-        """Every name, once."""
+        """Return every name, once."""
         return self._index().keys()
 
     def values(self) -> ValuesView[str]:
-        """The last value of every name."""
+        """Return the last value of every name."""
         return self._index().values()
 
     def items(self) -> ItemsView[str, str]:
-        """Every name with its last value."""
+        """Return every name with its last value."""
         return self._index().items()
 
     def _parsed(self) -> list[tuple[str, str]]:
@@ -76,12 +76,14 @@ class QueryParams(Mapping[str, str]):
         return len(self._index())
 
     def __eq__(self, other: object) -> bool:
-        """Whether both have the same values, in the same order, for the same names, in whatever order."""
+        """Whether both have the same names, in any order, each with the same values in the same order."""
         if not isinstance(other, QueryParams):
             return NotImplemented
+        # Sorting by name alone is stable, so the values of each name keep their order.
         return sorted(self._parsed(), key=_name) == sorted(other._parsed(), key=_name)
 
     def __str__(self) -> str:
+        # A lone surrogate, which UTF-8 cannot encode, becomes `?` instead of raising.
         return urlencode(self._parsed(), errors="replace")
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the request of an opening handshake says, read lazily from its ASGI scope. Nothing is received or sent here."""
+"""The request of an opening handshake, read lazily from its ASGI scope. Nothing is received or sent here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,22 +12,23 @@ __all__ = ["URL", "Address", "HandshakeRequest", "Headers", "QueryParams", "Stat
 
 
 class State:
-    """Attribute and item access to a dictionary, for whatever an application keeps there.
+    """Attribute and item access to a dictionary in which an application keeps values of its own.
 
-    It writes to the dictionary that it was given: all that hold ``scope["state"]`` see it.
+    Writes go to the dictionary that was passed in: every holder of ``scope["state"]`` sees them.
 
-    :raises AttributeError: an attribute that is not there is read or deleted.
-    :raises KeyError: an item that is not there is read or deleted.
+    :raises AttributeError: if an attribute that does not exist is read or deleted.
+    :raises KeyError: if an item that does not exist is read or deleted.
     """
 
     __slots__ = ("_state",)
     _state: dict[str, Any]
 
     def __init__(self, state: dict[str, Any] | None = None) -> None:
+        # Not a plain assignment: `__setattr__` would write it to the dictionary.
         object.__setattr__(self, "_state", {} if state is None else state)
 
     def __getattr__(self, key: str) -> Any:
-        # Not `self._state`: before `__init__` ran, as in `copy.copy`, that would call this method again, for ever.
+        # Not `self._state`: if `__init__` has not run, as in `copy.copy`, that would call this method endlessly.
         try:
             return object.__getattribute__(self, "_state")[key]
         except KeyError:
@@ -66,15 +67,17 @@ def _no_attribute(state: State, key: str) -> AttributeError:
 
 
 class HandshakeRequest(Mapping[str, Any]):
-    """What the client asked for: the ASGI scope as a mapping, and its parts as typed values, built when asked for.
+    """The client's request to open a connection: its URL, headers, cookies and more, built on first access.
 
-    Nothing a client sends makes a property raise. A request equals only itself.
+    It is also the ASGI scope as a mapping. Nothing that a client sends makes a property raise. A request equals only
+    itself.
     """
 
+    # Without `__weakref__`, an application could not keep connections in a `WeakSet`.
     __slots__ = ("__weakref__", "_base_url", "_cookies", "_headers", "_query_params", "_state", "_url", "scope")
 
     def __init__(self, scope: Any) -> None:
-        # `Any`: TypedDicts and MutableMappings are not assignable to each other, and servers and frameworks use both.
+        # `Any`: TypedDict and MutableMapping are not assignable to each other, and servers and frameworks use both.
         self.scope: Any = scope
         self._url: URL | None = None
         self._base_url: URL | None = None
@@ -92,6 +95,7 @@ class HandshakeRequest(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self.scope)
 
+    # Mapping compares contents and is not hashable; a connection must be usable as a key.
     def __eq__(self, other: object) -> bool:
         return self is other
 
@@ -100,45 +104,45 @@ class HandshakeRequest(Mapping[str, Any]):
 
     @property
     def app(self) -> Any:
-        """The application that put itself into the scope.
+        """The application in ``scope["app"]``.
 
-        :raises KeyError: none did.
+        :raises KeyError: if no application put itself there.
         """
         return self.scope["app"]
 
     @property
     def url(self) -> URL:
-        """The URL that was asked for; see :meth:`URL.from_scope`."""
+        """The URL of the request; see :meth:`URL.from_scope`."""
         if self._url is None:
             self._url = URL.from_scope(self.scope)
         return self._url
 
     @property
     def base_url(self) -> URL:
-        """The URL that the outermost application is mounted at, which ends with a slash."""
+        """The URL at which the outermost application is mounted. It ends with a slash."""
         if self._base_url is None:
-            # Routers that mount applications change `root_path`, and keep the outermost one in `app_root_path`.
+            # Routers that mount applications change `root_path` and keep the outermost one in `app_root_path`.
             root: str = self.scope.get("app_root_path", self.scope.get("root_path", ""))
             self._base_url = URL.from_scope(self.scope, path=root if root.endswith("/") else f"{root}/", query="")
         return self._base_url
 
     @property
     def headers(self) -> Headers:
-        """The header fields."""
+        """The header fields of the request."""
         if self._headers is None:
             self._headers = Headers(raw=self.scope.get("headers"))
         return self._headers
 
     @property
     def query_params(self) -> QueryParams:
-        """The parameters in the query string."""
+        """The parameters of the query string."""
         if self._query_params is None:
             self._query_params = QueryParams(self.scope.get("query_string") or b"")
         return self._query_params
 
     @property
     def path_params(self) -> Mapping[str, Any]:
-        """The parameters that the router found in the path, converted as it does; none without a router."""
+        """The parameters of the path, as the router converted them; empty without a router."""
         params: Mapping[str, Any] = self.scope.get("path_params", {})
         return params
 
@@ -146,18 +150,18 @@ class HandshakeRequest(Mapping[str, Any]):
     def cookies(self) -> Mapping[str, str]:
         """The cookies of all ``Cookie`` headers; see :func:`parse_cookies`."""
         if self._cookies is None:
-            # RFC 9113 section 8.2.3 lets HTTP/2 clients split the header.
+            # HTTP/2 clients may split the header (RFC 9113 section 8.2.3).
             self._cookies = parse_cookies(";".join(self.headers.getlist("cookie")))
         return self._cookies
 
     @property
     def client(self) -> Address | None:
-        """The client's address; ``None`` where the server does not know it, as with a Unix domain socket."""
+        """The client's address, or ``None`` if the server does not know it, as with a Unix domain socket."""
         return address_from(self.scope.get("client"))
 
     @property
     def state(self) -> State:
-        """What the application keeps in ``scope["state"]``, which is created where it is missing."""
+        """The values that the application keeps in ``scope["state"]``, which is created if it is missing."""
         if self._state is None:
             self._state = State(self.scope.setdefault("state", {}))
         return self._state
@@ -169,10 +173,11 @@ class HandshakeRequest(Mapping[str, Any]):
 
     @property
     def bearer_token(self) -> str | None:
-        """The token that the client shows: in ``Authorization: Bearer ...``, or as the subprotocol after ``bearer``.
+        """The client's bearer token, or ``None`` if it sent none.
 
-        Browsers can send no header with a WebSocket, and offer the pair ``["bearer", token]`` instead; the token is
-        never taken for a subprotocol, and never answered. ``None`` where there is none (RFC 6750 section 2.1).
+        It comes from the header ``Authorization: Bearer ...`` (RFC 6750 section 2.1), or from the subprotocol after
+        ``bearer``: browsers cannot send headers with a WebSocket, and offer the pair ``["bearer", token]`` instead. The
+        token is never chosen as a subprotocol, and never sent back.
         """
         scheme, _, credentials = self.headers.get("authorization", "").partition(" ")
         if scheme.lower() == BEARER and credentials.strip():

@@ -1,4 +1,4 @@
-"""Which subprotocol answers an offer, and which mode it stands for; a token in the offer is taken out first. No I/O."""
+"""Subprotocol negotiation: reading an offer and the token in it, and choosing a subprotocol and its mode. No I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ __all__ = ["BEARER", "Choice", "Offer", "choose", "read_offer"]
 M = TypeVar("M")
 
 BEARER: Final = "bearer"
-"""The name that marks the next one as a token: browsers can send no header, so that people send this pair."""
+"""The name that marks the next one as a token. Browsers cannot send headers, so web pages offer this pair instead."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a client offers: names of subprotocols in its order of preference, and apart from them a token."""
+    """A client's offer: subprotocol names in its order of preference, and apart from them a token and its marker."""
 
     names: tuple[str, ...]
     marker: str | None = None
@@ -25,28 +25,29 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Choice(Generic[M]):
-    """What answers an offer: a subprotocol, if any, and the mode that it stands for, if it stands for one."""
+    """The answer to an offer: a subprotocol, if any, and the mode that it selects, if any."""
 
     subprotocol: str | None
     mode: M | None
 
 
 def read_offer(subprotocols: Sequence[str]) -> Offer:
-    """Take the pair of marker and token out of an offer; the first pair counts."""
-    for place, name in enumerate(subprotocols[:-1]):
+    """Return the offer with its first pair of marker and token taken out of the names."""
+    # Not the last name: a marker without a token behind it is an ordinary name.
+    for index, name in enumerate(subprotocols[:-1]):
         if name.lower() == BEARER:
-            rest = (*subprotocols[:place], *subprotocols[place + 2 :])
-            return Offer(rest, name, subprotocols[place + 1])
+            rest = (*subprotocols[:index], *subprotocols[index + 2 :])
+            return Offer(rest, name, subprotocols[index + 1])
     return Offer(tuple(subprotocols))
 
 
 def choose(subprotocols: Sequence[str], modes: Mapping[str, M]) -> Choice[M]:
-    """Choose the first offered subprotocol that stands for a mode; the marker of a token where nothing else is offered.
+    """Return the first offered subprotocol that selects a mode, or a token's marker if nothing else is offered.
 
-    :raises UnknownSubprotocol: for an offer of only unknown ones
+    :raises UnknownSubprotocol: if all offered subprotocols are unknown
     """
     if not subprotocols:
-        return _NONE
+        return _NO_OFFER
     offer = read_offer(subprotocols)
     for name in offer.names:
         if name in modes:
@@ -56,4 +57,4 @@ def choose(subprotocols: Sequence[str], modes: Mapping[str, M]) -> Choice[M]:
     return Choice(offer.marker, None)
 
 
-_NONE: Final[Choice[Any]] = Choice(None, None)
+_NO_OFFER: Final[Choice[Any]] = Choice(None, None)

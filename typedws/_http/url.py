@@ -1,4 +1,4 @@
-"""Where a request goes and whence it came: URLs and network addresses as values. Nothing is connected here."""
+"""URLs and network addresses as values, and how an ASGI scope contains them. Nothing is connected here."""
 
 import re
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ __all__ = ["URL", "Address", "URLComponents", "address_from"]
 
 
 class Address(NamedTuple):
-    """A host, by name or by IP address, and a port."""
+    """A network address: a host name or an IP address, and a port."""
 
     host: str
     port: int
 
 
 def address_from(value: object) -> Address | None:
-    """Read ``scope["client"]`` or ``scope["server"]``.
+    """Return the address in ``scope["client"]`` or ``scope["server"]``, or ``None`` if it is not an address.
 
-    ``None`` where the server does not know, and for a Unix domain socket, which ASGI gives as ``(path, None)``.
+    That is so if the server does not know it, and for a Unix domain socket, which is ``(path, None)`` in ASGI.
     """
     match value:
         case (str(host), int(port)):
@@ -33,9 +33,9 @@ def address_from(value: object) -> Address | None:
 
 
 class URLComponents(TypedDict, total=False):
-    """What :meth:`URL.replace` may change. ``None`` removes a part, except for ``hostname``, which it keeps.
+    """The components that :meth:`URL.replace` can change. ``None`` removes one, but keeps ``hostname``.
 
-    ``netloc`` is ignored where a part of it is given too. User names and passwords are as in the URL: percent-encoded.
+    ``netloc`` is ignored if a part of it is passed too. User names and passwords are percent-encoded, as in the URL.
     """
 
     scheme: str
@@ -50,11 +50,11 @@ class URLComponents(TypedDict, total=False):
 
 
 class URL(str):
-    """A URL: a ``str`` that also has its components, parsed when the first is asked for (RFC 3986).
+    """A URL: a ``str`` that also has its components as attributes, parsed on first access (RFC 3986).
 
-    No text fails to parse. A host that is none, such as ``[::1`` without its end, makes :attr:`hostname` and
-    :attr:`port` ``None``; a port that is none, such as ``99999``, only :attr:`port`. ``repr()`` masks a password;
-    ``str()`` does not.
+    Any text parses. A malformed host, such as ``[::1`` without its closing bracket, makes :attr:`hostname` and
+    :attr:`port` ``None``. A malformed port, such as ``99999``, makes only :attr:`port` ``None``. ``repr()`` masks a
+    password; ``str()`` does not.
     """
 
     __slots__ = ("_components",)
@@ -62,19 +62,19 @@ class URL(str):
 
     @classmethod
     def from_scope(cls, scope: Scope, *, path: str | None = None, query: str | None = None) -> Self:
-        """The URL that an ASGI scope asks for; ``path`` and ``query`` stand in for those of the scope.
+        """Return the URL that an ASGI scope asks for; ``path`` and ``query`` replace those of the scope.
 
-        The authority is the ``Host`` header, or the server's address where that is missing or malformed, without the
-        scheme's default port; where there is neither, the URL is only a path. ``scope["path"]`` is taken to include
-        ``root_path`` already. A missing scheme is ``ws``. Control characters, and those that would end the path or the
-        query, are percent-encoded; what is no UTF-8 in the query becomes U+FFFD.
+        The authority is the ``Host`` header. If that is missing or malformed, it is the server's address, without the
+        scheme's default port. If that is missing too, the URL is only a path. ``scope["path"]`` is expected to include
+        ``root_path``. A missing scheme is ``ws``. Control characters, and those that would end the path or the query,
+        are percent-encoded; bytes of the query that are not UTF-8 become U+FFFD.
         """
         scheme: str = scope.get("scheme") or "ws"
         netloc = _host_header(scope) or _server_netloc(scope, scheme)
         path = str(scope["path"] if path is None else path).translate(_PATH_ESCAPES)
         query = _query_string(scope) if query is None else query
         if not netloc:
-            # Without an authority, a leading `//` would be read as the start of one.
+            # Without an authority, a leading `//` would be parsed as the start of one.
             scheme, path = "", re.sub("^//", "/%2F", path)
         return cls(SplitResult(scheme, netloc, path, query, "").geturl())
 
@@ -114,22 +114,22 @@ class URL(str):
 
     @property
     def username(self) -> str | None:
-        """The user name, percent-encoded as in the URL."""
+        """The user name, percent-encoded as in the URL, or ``None``."""
         return self.components.username
 
     @property
     def password(self) -> str | None:
-        """The password, percent-encoded as in the URL."""
+        """The password, percent-encoded as in the URL, or ``None``."""
         return self.components.password
 
     @property
     def hostname(self) -> str | None:
-        """The host in lower case and without brackets; ``None`` where it is missing or malformed."""
+        """The host in lower case and without brackets; ``None`` if it is missing or malformed."""
         return self.components.hostname
 
     @property
     def port(self) -> int | None:
-        """The port; ``None`` where it is missing or malformed. The scheme's default port is not filled in."""
+        """The port; ``None`` if it is missing or malformed. The scheme's default port is not filled in."""
         try:
             return self.components.port
         except ValueError:
@@ -147,7 +147,7 @@ class URL(str):
     def replace(
         self, old: str | None = None, new: str = "", /, count: SupportsIndex = -1, **components: Unpack[URLComponents]
     ) -> str:
-        """With keywords, a URL with these components changed; with two strings, what ``str.replace`` does."""
+        """Return the URL with these components changed; called with two strings, do the same as ``str.replace``."""
         if old is not None:
             return super().replace(old, new, count)
         parts: dict[str, Any] = {name: value for name, value in components.items() if name in SplitResult._fields}
@@ -156,15 +156,15 @@ class URL(str):
         return type(self)(self.components._replace(**parts).geturl())
 
     def include_query_params(self, **params: object) -> Self:
-        """The URL with these query parameters set, each in place of all of its name."""
+        """Return the URL with these query parameters set, each replacing all parameters of its name."""
         return self._with_query([*self._query_without(params), *params.items()])
 
     def replace_query_params(self, **params: object) -> Self:
-        """The URL with these query parameters and no others."""
+        """Return the URL with these query parameters and no others."""
         return self._with_query(params.items())
 
     def remove_query_params(self, keys: str | Iterable[str]) -> Self:
-        """The URL without the query parameters of this name, or of these names."""
+        """Return the URL without the query parameters of this name, or of these names."""
         return self._with_query(self._query_without([keys] if isinstance(keys, str) else keys))
 
     def _with_query(self, params: Iterable[tuple[str, object]]) -> Self:
@@ -187,6 +187,7 @@ class URL(str):
         secret = "" if password is None else f":{quote(password, safe=_USERINFO)}"
         return f"{quote(username, safe=_USERINFO)}{secret}@{netloc}"
 
+    # A password must not appear in a log or a traceback.
     def __repr__(self) -> str:
         shown = _masked(self.components) if self.password else str(self)
         return f"{type(self).__name__}({shown!r})"
@@ -195,25 +196,28 @@ class URL(str):
 _AUTHORITY_PARTS: Final = frozenset({"username", "password", "hostname", "port"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
-# RFC 3986 section 3.2.1, and `%`, for what is encoded already.
+# What user information may contain unencoded (RFC 3986 section 3.2.1), and `%`: what is encoded already is not encoded
+# again.
 _USERINFO: Final = "%!$&'()*+,;="
 
 _CONTROLS: Final = (*range(0x20), 0x7F)
+# Characters that would end the query or the path. Browsers read a backslash as a slash.
 _QUERY_ESCAPES: Final = {code: f"%{code:02X}" for code in (*_CONTROLS, *b"#")}
 _PATH_ESCAPES: Final = {code: f"%{code:02X}" for code in (*_CONTROLS, *b"#?\\")}
 _CONTROLS_REMOVED: Final = dict.fromkeys(_CONTROLS)
 
-# RFC 3986 appendix B: it matches any string.
+# The parser of RFC 3986 appendix B. It matches any string, so a URL that urlsplit() refuses still has components.
 _APPENDIX_B: Final = re.compile(r"(?:([^:/?#]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 
-# RFC 9110 section 7.2, RFC 3986 section 3.2.2.
+# RFC 9110 section 7.2, RFC 3986 section 3.2.2. A client chooses the header freely: without this check, `evil@host` or
+# `host/path` would change other parts of the URL, and int() would raise for a port of thousands of digits.
 _HOST: Final = re.compile(
     r"(?:[a-z0-9._~%!$&'()*+,;=-]+|\[(?P<ipv6>[a-f0-9:.]+)\])(?::0*(?P<port>[0-9]{1,5}))?", re.ASCII | re.IGNORECASE
 )
 
 
 class _MalformedHost(SplitResult):
-    """The components of a URL whose host is none."""
+    """The components of a URL with a malformed host. It has no host and no port."""
 
     __slots__ = ()
 
@@ -230,7 +234,8 @@ def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
     except ValueError:
-        # urlsplit drops control characters too, so that an authority cannot hide behind them.
+        # urlsplit() drops control characters too. One that stays could hide an authority, whose password repr() would
+        # show.
         return _MalformedHost(*_APPENDIX_B.findall(url.translate(_CONTROLS_REMOVED).lstrip(" "))[0])
 
 
@@ -240,10 +245,10 @@ def _masked(components: SplitResult) -> str:
 
 
 def _host_header(scope: Scope) -> str:
-    found = _HOST.fullmatch(Headers(raw=scope.get("headers")).get("host", ""))
-    if found is None or int(found["port"] or 0) > 0xFFFF or not _is_ipv6(found["ipv6"] or "::"):
+    match = _HOST.fullmatch(Headers(raw=scope.get("headers")).get("host", ""))
+    if match is None or int(match["port"] or 0) > 0xFFFF or not _is_ipv6(match["ipv6"] or "::"):
         return ""
-    return found[0]
+    return match[0]
 
 
 def _server_netloc(scope: Scope, scheme: str) -> str:

@@ -1,3 +1,3 @@
-"""Message types: type forms, core schemas, the adapter that validates and serializes one type."""
+"""Message types: type forms, core schemas, and the adapter that validates and serializes one type."""
 
 __all__: list[str] = []

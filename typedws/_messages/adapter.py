@@ -1,6 +1,6 @@
-"""Message types made usable: pydantic's validator and serialiser of one declared type, built once and kept.
+"""The adapter of one message type, with pydantic's validator and serializer, and the cache of adapters.
 
-What is known of a type lives here, and the cache; how a message becomes a frame is the codecs' matter.
+Facts about a type live here. `typedws.codecs` turns messages into frames.
 """
 
 import threading
@@ -54,9 +54,14 @@ T = TypeVar("T")
 
 
 class MessageAdapter(Generic[T]):
-    """All that is known of one message type: its validator, its serialiser, and what its schema may hold.
+    """One message type: its validator, its serializer, and facts about what its messages may contain.
 
-    Built by `adapter_for`, which keeps it; raises `InvalidMessageType` for a type that pydantic cannot build.
+    `adapter_for` builds and caches it. Codecs read these attributes: ``form`` is the type form, ``name`` the type as
+    its author would write it, ``core_schema`` pydantic's core schema, ``validator`` and ``serializer`` the objects of
+    pydantic-core that validate and serialize messages.
+
+    :param form: the type form, anything that pydantic can validate: a model, a union, ``list[Order]``, ...
+    :raises InvalidMessageType: if pydantic cannot build the type
     """
 
     def __init__(self, form: TypeForm[T]) -> None:
@@ -66,19 +71,20 @@ class MessageAdapter(Generic[T]):
         self.core_schema: Mapping[str, Any] = adapter.core_schema
         self.validator: SchemaValidator = cast(SchemaValidator, adapter.validator)
         self.built_with: list[tuple[type[Any], object]] = _validators_in(form)
-        # What codecs have made of this type, by codec.
+        # Filled by `memoized`: the functions that encode and decode this type, by codec.
         self.encoders: dict[object, Any] = {}
         self.decoders: dict[object, Any] = {}
-        # What reads and writes it, by codec.
+        # Filled by `memoized`: the `Reader` and the `Writer` of this type, by codec.
         self.readers: dict[object, Any] = {}
         self.writers: dict[object, Any] = {}
 
     @cached_property
     def members(self) -> "dict[type[Any], MessageAdapter[Any]]":
-        """The exact classes that stand plainly in the declared type, each with its adapter.
+        """The model and dataclass classes of the declared type, on their own or in a union, with their adapters.
 
-        An instance of exactly one of them may go through its class's own serialiser, which is twice as fast as the
-        union's. A subclass must not: its additional fields are not part of what was declared.
+        A message whose exact class is a key may be written by the serializer of that class, which is twice as fast as
+        the serializer of the union. An instance of a subclass must not be written by the serializer of its own class:
+        the additional fields of the subclass are not part of the declared type.
         """
         return {
             member: self if cast(object, self.form) is member else adapter_for(member)
@@ -86,24 +92,25 @@ class MessageAdapter(Generic[T]):
         }
 
     def member_of(self, message: object) -> "MessageAdapter[Any]":
-        """Give the adapter of the member that a message is an instance of, exactly or by a subclass; else this one."""
+        """Return the adapter of the member that a message is an instance of, itself or by a subclass, or this one."""
         return next((self.members[class_] for class_ in type(message).__mro__ if class_ in self.members), self)
 
     @cached_property
     def serializer(self) -> SchemaSerializer:
-        """What writes messages."""
+        """The serializer of messages. It writes ``NaN`` for a non-finite number if such a serializer can be built."""
         return self._nonfinite_serializer or self._adapter.serializer
 
     @property
     def may_write_null_for_numbers(self) -> bool:
-        """Whether a ``null`` that is written may stand for a non-finite number."""
+        """Whether a ``null`` in serialized data may stand for a non-finite number."""
         return self.may_hold_floats and self._nonfinite_serializer is None
 
     @cached_property
     def _nonfinite_serializer(self) -> SchemaSerializer | None:
-        """What writes a non-finite number as one, so that it can be told from ``None``; there is none of every type.
+        """The serializer that writes ``NaN`` for a non-finite number instead of ``null``, or ``None`` without one.
 
-        Any value, and what functions give, is written as its own class says.
+        Such a serializer exists only for types whose every value has a declared type. A field of type ``Any`` and the
+        result of a serializer function are written by the serializer of their own class, which writes ``null``.
         """
         if not self.may_hold_floats or not (HOLD_NO_FLOATS | {"float"}).issuperset(self._kinds):
             return None
@@ -111,28 +118,32 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def may_hold_floats(self) -> bool:
-        """Whether a message of this type could hold a non-finite number."""
+        """Whether a message of this type may contain a non-finite number."""
         return not HOLD_NO_FLOATS.issuperset(self._kinds)
 
     @cached_property
     def may_hold_free_keys(self) -> bool:
-        """Whether a message of this type could have keys that the type does not name."""
+        """Whether a message of this type may have keys that the type does not name."""
         return not NAME_ALL_KEYS.issuperset(self._kinds)
 
     @cached_property
     def may_hold_unsendable(self) -> bool:
-        """Whether what is written has to be looked at: it might hold what no frame may."""
+        """Whether serialized messages need a check for non-finite numbers and for lone surrogates in keys."""
         return self.may_hold_floats or self.may_hold_free_keys
 
     def is_suspicious(self, data: bytes) -> bool:
-        """Whether in what was written there may be what no frame may hold."""
+        """Whether serialized data may stand for a non-finite number or a lone surrogate in a key.
+
+        It may also be true of harmless data: `to_plain` decides.
+        """
         return is_suspicious(data, is_null=self.may_write_null_for_numbers, is_key=self.may_hold_free_keys)
 
     @cached_property
     def by_alias(self) -> bool | None:
-        """Whether it goes out by alias: unless a model says ``serialize_by_alias=False``; ``None`` without aliases.
+        """Whether messages are serialized by alias, or ``None`` if the type has no aliases.
 
-        One answer for the whole type: where models in a container disagree, all go out by alias.
+        They are, unless every configuration in the type sets ``serialize_by_alias=False``. The answer holds for the
+        whole type: if the models in a container disagree, all of them are serialized by alias.
         """
         has_aliases = any("serialization_alias" in node or "alias" in node for node in nodes(self.core_schema))
         if not has_aliases and "any" not in self._kinds:
@@ -144,12 +155,13 @@ class MessageAdapter(Generic[T]):
     @property
     def _configs(self) -> list[Mapping[str, Any]]:
         if is_class(self.form):
+            # A class decides for the models nested in it: one serialization has one flag.
             return [getattr(self.form, "model_config", None) or getattr(self.form, "__pydantic_config__", {})]
         return [node["config"] for node in nodes(self.core_schema) if "config" in node]
 
     @cached_property
     def lists(self) -> frozenset[str]:
-        """The names, as the peer writes them, of the fields that take several values."""
+        """The names and aliases, as the peer writes them, of the fields that take several values."""
         many = ((name, field) for name, field in fields_of(self.core_schema) if takes_many(field))
         return frozenset(each for name, field in many for each in names_of(name, field))
 
@@ -162,43 +174,50 @@ class MessageAdapter(Generic[T]):
         return frozenset(word for node in nodes(self.core_schema) for word in words_in(node))
 
     def names_field(self, word: str) -> bool:
-        """Whether ``word`` stands in the declared type, so that it may be told to the peer."""
+        """Whether ``word`` occurs in the declared type, so that an error report may repeat it to the peer."""
         return word in self._words
 
     def to_plain(self, message: T) -> Any:
-        """Serialise to plain values, as JSON would have them.
+        """Return a message as plain values, in the form that they have in JSON.
 
-        :raises UnsendableMessage: for a message that is not of this type, or holds what no frame may
+        :raises UnsendableMessage: if the message is not of this type, cannot be serialized, or contains a non-finite
+            number or a lone surrogate
         """
         if (member := self.member_of(message)) is not self:
             return member.to_plain(message)
         self.check(message)
-        # An exact member is trusted, as everywhere, to hold what its fields declare.
+        # An exact member is trusted to hold values of its declared field types, as on the fast path. For any other
+        # message a warning is an error: pydantic only warns when a value does not match the type.
         warnings: Literal["warn", "error"] = "warn" if type(message) in self.members else "error"
         try:
             plain = self.serializer.to_python(message, mode="json", by_alias=self.by_alias, warnings=warnings)
             is_clear = not self.may_hold_unsendable or not self.is_suspicious(to_json(plain, inf_nan_mode="constants"))
-        except Exception as error:  # a serialiser or a property of the user's own may raise anything
+        except Exception as error:  # a user's serializer or property may raise anything
             raise self.serialization_error(message, error) from error
         if not is_clear:
-            # Only the message itself tells: of any type, None may be written for a number, and U+FFFD in a key.
+            # ``null`` and U+FFFD may be legitimate. Only the values before serialization show whether one of them
+            # replaced a number or a surrogate in a key.
             value = self.serializer.to_python(message, by_alias=self.by_alias, warnings=False)
-            if (refused := find_unsendable(value, plain)) is not None:
-                raise refused
+            if (unsendable := find_unsendable(value, plain)) is not None:
+                raise unsendable
         return plain
 
     def from_plain(self, plain: object, syntax: str) -> T:
-        """Validate plain values as if they had come as JSON, so that a type means the same in every mode.
+        """Return the message that plain values stand for, validated as if they had arrived as JSON.
 
-        :raises InvalidMessage: for a value that fails validation
+        So a type means the same in every mode: a strict model takes a ``datetime`` or a tuple from any format.
+
+        :param syntax: the name of the format, for error messages
+        :raises InvalidMessage: if the value fails validation
         """
         try:
             data = to_json(plain, inf_nan_mode="constants")
-        except (PydanticSerializationError, ValueError, RecursionError):  # bytes that are no text, say
+        except (PydanticSerializationError, ValueError, RecursionError):  # e.g. bytes that are not UTF-8
             return self._from_plain_beyond_json(plain, syntax)
         try:
             return cast(T, self.validator.validate_json(data))
         except ValidationError as error:
+            # From None: the text of pydantic's error repeats the message, and a traceback would show it.
             raise self.validation_error(error, syntax) from None
 
     def _from_plain_beyond_json(self, plain: object, syntax: str) -> T:
@@ -206,21 +225,22 @@ class MessageAdapter(Generic[T]):
             return cast(T, self.validator.validate_python(plain))
         except ValidationError as error:
             raise self.validation_error(error, syntax) from None
-        except Exception as error:  # a validator met what no JSON would have brought it
-            raise InvalidMessage("malformed", self.name, f"{syntax} that holds what JSON does not have") from error
+        except Exception as error:  # a user's validator may fail on a value that JSON cannot contain
+            raise InvalidMessage("malformed", self.name, f"{syntax} with a value that JSON does not have") from error
 
     def check(self, message: object) -> None:
-        """Refuse what is not of this type, as far as can be told without running anybody's functions.
+        """Raise if a message is not of this type, as far as this shows without running a user's functions.
 
-        Serialisers alone will not do: they take ``None`` for anything, an incomplete ``TypedDict``, and any model for
-        another, of which they send the fields that both have.
+        Serializers do not check this. They accept ``None`` for any type and an incomplete ``TypedDict``. They accept
+        any model in place of another, and send the fields that both have.
 
-        :raises UnsendableMessage: naming both types
+        :raises UnsendableMessage: if the message is not of this type; the error names both types
         """
         if type(message) in self.members:
             return
         if _is_model(self.form) and not isinstance(message, self.form):
             raise UnsendableMessage(self.name, type(message).__name__)
+        # By name: the keys of a ``TypedDict`` in Python are its field names, whatever their aliases.
         if self._is_checkable and not self.validator.isinstance_python(
             message, strict=True, by_alias=False, by_name=True
         ):
@@ -228,21 +248,26 @@ class MessageAdapter(Generic[T]):
 
     @cached_property
     def _is_checkable(self) -> bool:
-        """Whether strict validation only looks at a message: it runs no function and parses nothing."""
+        """Whether strict validation has no side effects: it runs no function of a user and parses nothing."""
         return RUN_CODE_OR_PARSE.isdisjoint(
             kind for node in nodes(self.core_schema, CLASSES) for kind in kinds_of(node)
         )
 
     def serialization_error(self, message: object, error: Exception) -> UnsendableMessage:
-        """Translate pydantic's refusal to serialise."""
+        """Return the `UnsendableMessage` for a message that could not be serialized."""
+        # pydantic-core has no error type for this: only the text of its error shows that UTF-8 was the problem.
         if "surrogates not allowed" in str(error):
             return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate")
-        return UnsendableMessage(self.name, f"a {type(message).__name__} that does not serialise as that")
+        return UnsendableMessage(self.name, f"a {type(message).__name__} that cannot be serialized as that type")
 
     def validation_error(self, error: ValidationError, syntax: str) -> InvalidMessage:
-        """Translate pydantic's refusal to validate; ``syntax`` names what a malformed message is not."""
+        """Return the `InvalidMessage` for a message that failed validation.
+
+        :param syntax: the name of the format, for the error of a malformed message
+        """
         if error.error_count() == 1:
             [detail] = error.errors(include_url=False, include_context=False, include_input=False)
+            # With a location, the malformed JSON is the text of a field of type ``Json``: the message itself is JSON.
             if detail["type"] == "json_invalid" and not detail["loc"]:
                 return InvalidMessage("malformed", self.name, f"malformed {syntax}", error)
         return InvalidMessage("invalid", self.name, "a message that fails validation", error, self.names_field)
@@ -252,11 +277,11 @@ def _is_model(form: object) -> TypeGuard[type[BaseModel]]:
     return is_class(form) and issubclass(form, BaseModel)
 
 
-# --- building and keeping ---
+# --- building and caching ---
 
 
 class _Nothing:
-    """Stands for ``Never``, which pydantic does not build: every message is refused."""
+    """Replaces ``Never``, for which pydantic cannot build a schema. Validation refuses every message."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -280,6 +305,8 @@ _UNBUILDABLE: Final = (
 def _build(form: Any) -> TypeAdapter[Any]:
     try:
         adapter = TypeAdapter[Any](_Nothing if is_never(form) else form)
+        # A model with an unresolved forward reference gets a placeholder, which fails at the first message. Rebuild
+        # it here, so that the error is raised when the adapter is built.
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
     except _UNBUILDABLE as error:
@@ -287,21 +314,25 @@ def _build(form: Any) -> TypeAdapter[Any]:
     return adapter
 
 
-_LIMIT: Final = 256
-_HOME: Final = "__typedws_adapters__"
+_MAX_TYPES: Final = 256
+_CACHE_ATTRIBUTE: Final = "__typedws_adapters__"
 _Cache = dict[Hashable, MessageAdapter[Any]]
-_homeless: _Cache = {}
+_shared_cache: _Cache = {}
 _lock: Final = threading.Lock()
 
 
 def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
-    """Give the adapter of a message type, built at its first use.
+    """Return the adapter of a message type, built at the first use of the type.
 
-    What is built is kept on the first class of the user's own that the type names, so that it goes when the class
-    goes, else in one table of the process. Each keeps at most 256 types, of which the oldest goes first.
+    Adapters are cached on the first class in the type that is not from the standard library, so that they are freed
+    with that class. A type without such a class is cached in one table of the process. Each cache holds at most 256
+    types and drops the oldest first.
+
+    :raises InvalidMessageType: if pydantic cannot build the type
     """
     adapter: MessageAdapter[Any] | None
-    if is_class(form) and (cache := form.__dict__.get(_HOME)) is not None:
+    # Not getattr(): a subclass must not use the cache of its base class, which would keep the subclass alive.
+    if is_class(form) and (cache := form.__dict__.get(_CACHE_ATTRIBUTE)) is not None:
         key: Hashable = id(form)
     else:
         if (adapter := _known_for(form)) is not None:
@@ -309,10 +340,12 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
         key, cache = identity(form), _cache_of(cache_owner(form))
     adapter = cache.get(key)
     if adapter is None or _is_stale(adapter):
+        # Two threads may both build a type, and the later one is cached. The lock is not held while building, which
+        # runs code of the user. It keeps two threads from evicting the same entry.
         adapter = MessageAdapter(form)
         with _lock:
             cache[key] = adapter
-            if len(cache) > _LIMIT:
+            if len(cache) > _MAX_TYPES:
                 del cache[next(iter(cache))]
     _remember(form, adapter)
     return adapter
@@ -320,65 +353,76 @@ def adapter_for(form: TypeForm[T]) -> MessageAdapter[T]:
 
 _Known: TypeAlias = tuple["ref[Any]", "ref[MessageAdapter[Any]]"]
 _known: Final[dict[int, _Known]] = {}
-"""The adapters of forms that were asked for, by ``id``: to read a form takes long. None is kept alive by it."""
+"""The adapters of the type forms that are alive, by ``id(form)``: this saves computing `identity`, which is slow.
+
+Both references are weak. A strong reference to the form or to the adapter would keep the user's class alive for ever.
+"""
 
 
 def _known_for(form: object) -> MessageAdapter[Any] | None:
-    found = _known.get(id(form))
-    if found is None or found[0]() is not form:
+    entry = _known.get(id(form))
+    # Compare the form itself: after a form is freed, another one may get its address, and so its ``id``.
+    if entry is None or entry[0]() is not form:
         return None
-    adapter = found[1]()
+    adapter = entry[1]()
     return None if adapter is None or _is_stale(adapter) else adapter
 
 
 def _remember(form: object, adapter: MessageAdapter[Any]) -> None:
     key = id(form)
-    with suppress(TypeError):  # a union is not to be referred to weakly
+    with suppress(TypeError):  # ``A | B`` supports no weak references: its identity is computed each time
+        # The callback keeps the table from growing with every annotation that is evaluated inside a function.
         _known[key] = ref(form, lambda _: _known.pop(key, None)), ref(adapter)
 
 
 def adapter_for_value(value: object) -> MessageAdapter[Any] | None:
-    """Give the adapter of a value's own class, if pydantic made that a serialiser: a model, a pydantic dataclass."""
+    """Return the adapter of the class of a value, or ``None`` unless it is a model or a pydantic dataclass."""
     class_: type[Any] = type(value)
     return adapter_for(class_) if hasattr(class_, "__pydantic_serializer__") else None
 
 
-def _cache_of(home: type[Any] | None) -> _Cache:
-    if home is None:
-        return _homeless
-    cache: _Cache | None = home.__dict__.get(_HOME)
+def _cache_of(owner: type[Any] | None) -> _Cache:
+    if owner is None:
+        return _shared_cache
+    cache: _Cache | None = owner.__dict__.get(_CACHE_ATTRIBUTE)
     if cache is None:
         cache = {}
         try:
-            setattr(home, _HOME, cache)
-        except (TypeError, AttributeError):
-            return _homeless
+            setattr(owner, _CACHE_ATTRIBUTE, cache)
+        except (TypeError, AttributeError):  # a class of an extension module, or a metaclass that refuses it
+            return _shared_cache
     return cache
 
 
 def _validators_in(form: object) -> list[tuple[type[Any], object]]:
-    """Give the classes in a form that pydantic made validators for, with these: they change with ``model_rebuild``."""
-    found = ((class_, class_.__dict__.get("__pydantic_validator__")) for class_ in classes_in(form))
-    return [(class_, validator) for class_, validator in found if validator is not None]
+    """Return the classes in a type form that have a validator of pydantic's, each with that validator."""
+    pairs = ((class_, class_.__dict__.get("__pydantic_validator__")) for class_ in classes_in(form))
+    return [(class_, validator) for class_, validator in pairs if validator is not None]
 
 
 def _is_stale(adapter: MessageAdapter[Any]) -> bool:
+    # ``model_rebuild`` replaces this private attribute of the class. Without the check, messages of a rebuilt model
+    # would still be validated by its old fields.
     return any(class_.__dict__.get("__pydantic_validator__") is not old for class_, old in adapter.built_with)
 
 
 M = TypeVar("M")
 
 
-_MOST_CODECS: Final = 16
+_MAX_CODECS: Final = 16
 
 
 def memoized(
-    made: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]
+    results: dict[object, Any], key: object, make: Callable[[MessageAdapter[T]], M], adapter: MessageAdapter[T]
 ) -> M:
-    """Give what was made of a message type before, under ``key``, else make it."""
-    found: M | None = made.get(key)
-    if found is None:
-        if len(made) >= _MOST_CODECS:  # somebody makes a codec for each call
-            made.clear()
-        found = made[key] = make(adapter)
-    return found
+    """Return the result stored under ``key``, or call ``make`` with the adapter and store its result.
+
+    :param results: one of the four dictionaries of a `MessageAdapter`
+    :param key: usually the codec
+    """
+    result: M | None = results.get(key)
+    if result is None:
+        if len(results) >= _MAX_CODECS:  # an application that makes a new codec for each call would fill memory
+            results.clear()
+        result = results[key] = make(adapter)
+    return result

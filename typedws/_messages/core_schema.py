@@ -1,6 +1,6 @@
-"""What pydantic's core schema of a type says: which kinds of values it may hold, how they are named. Nothing is built.
+"""Queries on pydantic's core schemas: the kinds of values and the names of fields in a type. Nothing is built here.
 
-A core schema is nested dictionaries: *nodes*, which have a type, and mappings of names to nodes.
+A core schema consists of nested dictionaries. Those with a type are *nodes*; the others map names to nodes.
 """
 
 from collections.abc import Container, Iterable, Iterator, Mapping
@@ -31,25 +31,29 @@ HOLD_NO_FLOATS: Final = frozenset(
     "lax-or-strict list literal missing-sentinel model model-field model-fields multi-host-url no-info none "
     "nullable set str tagged-union time timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
 )
-"""The kinds of nodes that hold no number but integers; any other one might, functions and ``Any`` among them."""
+"""The kinds of nodes that are no place for a non-finite number; their parts are nodes of their own.
+
+Any other kind may be one, ``Any`` and functions among them. The list names the safe kinds, so that a kind that a later
+pydantic adds is checked.
+"""
 
 NAME_ALL_KEYS: Final = (HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}
-"""The kinds of nodes whose keys the type names."""
+"""The kinds of nodes that have no keys, or only keys that the type names."""
 
 CLASSES: Final = frozenset({"dataclass", "model"})
-"""Where strict validation of an instance ends: it is taken as it is."""
+"""The kinds of nodes whose instances strict validation accepts as they are, without validating their fields."""
 
 RUN_CODE_OR_PARSE: Final = frozenset(
     {"function-after", "function-before", "function-plain", "function-wrap", "generator", "json"}
 )
-"""The kinds of nodes whose validation does more than look at a value: it runs a function, or parses."""
+"""The kinds of nodes whose validation runs a function of the user or parses text."""
 
 NOT_SCHEMA: Final = frozenset({"metadata", "default", "cls", "function"})
-"""What a node holds that is no part of the schema."""
+"""The keys of a node whose values are not part of the schema: a default or metadata may look like a node."""
 
 
 def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
-    """Give every dictionary of a core schema; a node whose kind is one of ``leaves`` is not looked into."""
+    """Yield every dictionary of a core schema; do not descend into a node whose kind is in ``leaves``."""
     pending: list[object] = [schema]
     while pending:
         part = pending.pop()
@@ -58,6 +62,7 @@ def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
             yield node
             if str(node.get("type")) in leaves:
                 continue
+            # Only a node has such keys; in a mapping of names to nodes, "default" may be the name of a field.
             skipped = NOT_SCHEMA if isinstance(node.get("type"), str) else ()
             pending.extend(each for name, each in node.items() if name not in skipped)
         elif isinstance(part, list | tuple):
@@ -65,16 +70,19 @@ def nodes(schema: object, leaves: Container[str] = ()) -> Iterator[Node]:
 
 
 def kinds_of(node: Node) -> Iterator[str]:
-    """Give the kinds that a node counts as: its type, and ``"extra"`` where it lets additional fields in."""
+    """Yield the kinds that a node counts as: its type, and ``"extra"`` if it allows additional fields.
+
+    An enum of integers and strings counts as ``"literal"``, a node that allows NaN, such as a decimal, as ``"float"``.
+    """
     if isinstance(kind := node.get("type"), str):
-        whole = kind == "enum" and all(isinstance(member.value, int | str) for member in node["members"])
-        yield "literal" if whole else "float" if node.get("allow_inf_nan") is True else kind
+        is_plain_enum = kind == "enum" and all(isinstance(member.value, int | str) for member in node["members"])
+        yield "literal" if is_plain_enum else "float" if node.get("allow_inf_nan") is True else kind
     if "allow" in (node.get("extra_behavior"), node.get("extra_fields_behavior")):
         yield "extra"
 
 
 def words_in(node: Node) -> Iterator[str]:
-    """Give the words in a node: names of fields, aliases, tags."""
+    """Yield the words in a node: names of fields, aliases, tags."""
     yield from node
     for value in node.values():
         for word in cast(list[object], value) if isinstance(value, list) else [value]:
@@ -83,11 +91,11 @@ def words_in(node: Node) -> Iterator[str]:
 
 
 def fields_of(schema: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
-    """Give the fields of every model, dataclass or ``TypedDict`` that a value of the type may be, by name."""
+    """Yield (name, field) for each field of every model, dataclass or ``TypedDict`` that a value may be."""
     definitions = _definitions(schema)
     for structure in _structures(schema, definitions, _UNIONS):
         node = structure
-        while isinstance(node.get("schema"), dict):  # of a dataclass too, whose own fields are but names
+        while isinstance(node.get("schema"), dict):  # a dataclass node lists mere names: its fields are further inside
             node = node["schema"]
         fields: dict[str, Node] | list[Node] = node.get("fields", [])
         pairs = fields.items() if isinstance(fields, dict) else [(field["name"], field) for field in fields]
@@ -95,7 +103,7 @@ def fields_of(schema: Mapping[str, Any]) -> Iterator[tuple[str, Node]]:
 
 
 def takes_many(field: Node) -> bool:
-    """Whether a field takes several values."""
+    """Whether a field takes several values: a list, a set, a tuple, ..."""
     node = field
     while node["type"] != "json" and isinstance(inner := node.get("schema") or node.get("json_schema"), dict):
         node = cast(Node, inner)
@@ -103,7 +111,7 @@ def takes_many(field: Node) -> bool:
 
 
 def constants_of(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Give the names, as the peer writes them, of the fields that have but one value: a ``Literal`` of one."""
+    """Return the names and aliases, as the peer writes them, of the fields that are a ``Literal`` of one value."""
     constants = ((name, field) for name, field in fields_of(schema) if _is_constant(field))
     return frozenset(each for name, field in constants for each in names_of(name, field))
 
@@ -116,7 +124,7 @@ def _is_constant(field: Node) -> bool:
 
 
 def metadata_of(field: Node, key: str) -> Any:
-    """Give what a field's metadata has under ``key``, on the field itself or on a type inside it."""
+    """Return the metadata of a field under ``key``, or ``None``; it may be on the field or on a type inside it."""
     for node in nodes(field, _STRUCTURES):
         metadata: Node = node.get("metadata") or {}
         if key in metadata:
@@ -125,7 +133,7 @@ def metadata_of(field: Node, key: str) -> Any:
 
 
 def is_undiscriminated(schema: Mapping[str, Any]) -> bool:
-    """Whether a type is a union of several structures of which nothing tells which one a message is."""
+    """Whether a type is a union of several structures without a discriminator."""
     return len(list(_structures(schema, _definitions(schema), ("union",)))) > 1
 
 
@@ -138,15 +146,18 @@ def _definitions(schema: Mapping[str, Any]) -> Mapping[str, Node]:
 
 
 def _structures(schema: Mapping[str, Any], definitions: Mapping[str, Node], unions: Container[str]) -> Iterator[Node]:
-    """Give the structures that a value of the type may be: inside references, wrappers, and these kinds of unions."""
+    """Yield the structures that a value may be, inside references, wrappers and unions of the given kinds."""
     pending: list[Any] = [schema]
+    # The list grows during the iteration.
     for node in pending:
         if node["type"] in unions:
             choices: dict[str, Any] | list[Any] = node["choices"]
-            several: Iterable[object] = choices.values() if isinstance(choices, dict) else choices
-            pending.extend(cast(tuple[object], each)[0] if isinstance(each, tuple) else each for each in several)
+            members: Iterable[object] = choices.values() if isinstance(choices, dict) else choices
+            # pydantic allows a choice to be (schema, label).
+            pending.extend(cast(tuple[object], each)[0] if isinstance(each, tuple) else each for each in members)
         elif node["type"] in _STRUCTURES and not node.get("root_model"):
             yield node
+        # A recursive type refers to itself: without the second condition this would not end.
         elif isinstance(inner := _inner(node, definitions), dict) and not any(inner is each for each in pending):
             pending.append(inner)
 
@@ -156,18 +167,18 @@ def _inner(node: Node, definitions: Mapping[str, Node]) -> Node | None:
 
 
 def _resolved(node: Node, definitions: Mapping[str, Node]) -> Node:
-    """Copy a node with what it refers to put inside it, as far as it is one value."""
+    """Return a copy of a node with its references resolved, down to the first structure or container."""
     inner = None if node["type"] in _STRUCTURES else _inner(node, definitions)
     return {**node, "schema": _resolved(inner, definitions)} if isinstance(inner, dict) else node
 
 
 def names_of(name: str, field: Node) -> Iterator[str]:
-    """Give the names under which a field may come: its own, and the first words of its aliases."""
+    """Yield the names under which a field may arrive: its own name, and the first part of each alias."""
     yield name
     alias: object = field.get("validation_alias")
     if isinstance(alias, str):
         yield alias
-    elif isinstance(alias, list):  # a path, or several of them
+    elif isinstance(alias, list):  # an alias path, or a list of alias paths
         paths = cast(list[object], alias)
         for path in paths if isinstance(paths[0], list) else [paths]:
             yield str(cast(list[object], path)[0])

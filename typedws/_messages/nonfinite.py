@@ -1,4 +1,4 @@
-"""What no frame may hold: non-finite numbers and lone surrogates, and how to find them. Nothing is encoded here."""
+"""Checks for what no frame may contain: non-finite numbers and lone surrogates. Nothing is encoded here."""
 
 from cmath import isfinite
 from collections import deque
@@ -18,7 +18,10 @@ _CONSTANTS: Final = ("NaN", "Infinity", "-Infinity")
 
 
 def is_suspicious(data: bytes, *, is_null: bool = True, is_key: bool = True) -> bool:
-    """Whether JSON holds anything that a non-finite number or a lone surrogate turns into when written.
+    """Whether JSON data contain anything that may stand for a non-finite number or a lone surrogate.
+
+    pydantic writes ``null``, ``NaN`` or ``Infinity`` for such a number, by configuration, and U+FFFD for a surrogate in
+    a key. It refuses a surrogate in any other text.
 
     :param is_null: whether ``null`` may stand for a number
     :param is_key: whether U+FFFD may stand for a surrogate in a key
@@ -26,20 +29,20 @@ def is_suspicious(data: bytes, *, is_null: bool = True, is_key: bool = True) -> 
     if holds_constants(data):
         return True
     if is_null or is_key:
-        text = data.decode()  # a scan of text is five times as fast as one of bytes
+        text = data.decode()  # searching text is five times as fast as searching bytes
         return (is_key and "\ufffd" in text) or (is_null and "null" in text)
     return False
 
 
 def holds_constants(data: str | bytes) -> bool:
-    """Whether a number that JSON does not have stands in what else is JSON; perhaps also where it is but in a text."""
+    """Whether JSON data contain ``NaN`` or ``Infinity`` as a number; may also be true if only a string has the word."""
     return _holds(data, _IN_TEXT, '"') if isinstance(data, str) else _holds(data, _IN_BYTES, b'"')
 
 
 _IN_TEXT: Final = (("N", "NaN"), ("I", "Infinity"))
 _IN_BYTES: Final = ((b"N", b"NaN"), (b"I", b"Infinity"))
 _SHORT: Final = 2048
-_MOST_LETTERS: Final = 8
+_MAX_LETTERS: Final = 8
 _SAMPLE: Final = 4096
 _FEW_QUOTES: Final = 32
 
@@ -47,32 +50,38 @@ _FEW_QUOTES: Final = 32
 def _holds(data: AnyStr, words: tuple[tuple[AnyStr, AnyStr], tuple[AnyStr, AnyStr]], quote: AnyStr) -> bool:
     if len(data) < _SHORT:
         return words[0][1] in data or words[1][1] in data
+    # Going from letter to letter costs next to nothing if there are few. The limit bounds the time for data that
+    # contain little else, which a peer may send.
     has_many = False
-    for letter, word in words:  # from letter to letter is next to nothing, where there are few
-        found, at = 0, data.find(letter)
+    for letter, word in words:
+        count, at = 0, data.find(letter)
         while at != -1 and not has_many:
             if data.startswith(word, at):
                 return True
-            found += 1
-            has_many = found == _MOST_LETTERS
+            count += 1
+            has_many = count == _MAX_LETTERS
             at = data.find(letter, at + 1)
     if not has_many:
         return False
-    # Long texts are parsed in a tenth of what it takes to search them, many short ones in several times that.
+    # To parse JSON of long strings takes a tenth of the time of searching it. To parse JSON of many short strings takes
+    # several times as long as searching it.
     if len(data) > _SAMPLE and data.count(quote, 0, _SAMPLE) < _FEW_QUOTES:
         try:
             from_json(data, allow_inf_nan=False)
-        except ValueError:
+        except ValueError:  # a constant, or malformed data: either way the checked path decides
             return True
         return False
     return words[0][1] in data or words[1][1] in data
 
 
 def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
-    """Find in a value what no frame may hold: a non-finite number, a key with a lone surrogate.
+    """Return the error for a non-finite number or a key with a lone surrogate in a value, or ``None``.
 
-    ``plain`` is what the value is written as, or the value itself: a number that a serialiser of the user's own writes
-    as text is none, nor is one that becomes a key, and so text. Only built-in containers are looked into.
+    Only built-in containers are searched. A non-finite number is accepted if a user's serializer writes text of its own
+    for it. It is also accepted as a key of a value that has been serialized, because all keys are text by then.
+
+    :param value: the value before serialization
+    :param plain: the value after serialization, or the value itself if it is not serialized
     """
     pending: list[tuple[object, object]] = [(value, plain)]
     seen: set[int] = set()  # a value may contain itself
@@ -89,7 +98,7 @@ def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
             if any(isinstance(key, str) and surrogate_in(key) is not None for key in mapping):
                 return UnsendableMessage(ENCODABLE_TEXT, "a lone surrogate in a key")
             pending.extend(_paired(list(mapping.values()), written))
-            if written is each:
+            if written is each:  # not serialized: a number that is a key is still a number
                 pending.extend((key, key) for key in mapping)
         elif isinstance(each, list | tuple | deque):
             pending.extend(_paired(list(cast(Iterable[object], each)), written))
@@ -99,23 +108,26 @@ def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
 
 
 def _paired(parts: list[object], written: object) -> Iterable[tuple[object, object]]:
-    """Pair the parts of a container with what they are written as; where that cannot be told, with harmless text."""
-    found: list[object] = []
+    """Pair the parts of a container with their serialized forms, or with ``""`` if these cannot be matched.
+
+    The number of parts differs if a serializer of the user rewrote the container: the result is accepted.
+    """
+    serialized: list[object] = []
     if isinstance(written, Mapping):
-        found = list(cast(Mapping[Any, object], written).values())
+        serialized = list(cast(Mapping[Any, object], written).values())
     elif isinstance(written, list | tuple | deque):
-        found = list(cast(Iterable[object], written))
-    if len(found) != len(parts):
+        serialized = list(cast(Iterable[object], written))
+    if len(serialized) != len(parts):
         return [(part, "") for part in parts]
-    return zip(parts, found, strict=True)
+    return zip(parts, serialized, strict=True)
 
 
 def _paired_in_any_order(parts: list[object], written: object) -> Iterable[tuple[object, object]]:
-    """Pair the parts of a set: what is written for any number counts for each, as a set has no order."""
+    """Pair the parts of a set. A set has no order, so one ``null`` or number in the list counts for every part."""
     if isinstance(written, list):
         plain = cast(list[object], written)
-        stands_for_a_number = any(each is None or (isinstance(each, float) and not isfinite(each)) for each in plain)
-        return [(part, None if stands_for_a_number else "") for part in parts]
+        may_be_a_number = any(each is None or (isinstance(each, float) and not isfinite(each)) for each in plain)
+        return [(part, None if may_be_a_number else "") for part in parts]
     return [(part, part) for part in parts]
 
 

@@ -1,7 +1,7 @@
-"""Serialisers that write a non-finite number as one, ``NaN``, where those of pydantic's classes write ``null``.
+"""Serializers that write ``NaN`` for a non-finite number, where the serializers of pydantic's classes write ``null``.
 
-So it is told from ``None`` by what is written, and the message need not be looked through. Which types can have one,
-`typedws._messages.adapter` knows.
+The serialized data then show whether a number was ``None`` or non-finite, so the message itself need not be searched.
+`typedws._messages.adapter` decides which types get such a serializer.
 """
 
 from collections.abc import Mapping
@@ -19,18 +19,21 @@ _CONSTANTS: Final[CoreConfig] = {"ser_json_inf_nan": "constants"}
 
 
 def nonfinite_serializer(schema: Mapping[str, Any]) -> SchemaSerializer | None:
-    """Make the outspoken serialiser of a core schema; ``None`` where this pydantic cannot."""
-    return _made(schema) if _can_be_made() else None
+    """Return a serializer of a core schema that writes ``NaN``, or ``None`` if this version of pydantic cannot."""
+    return _build(schema) if _is_supported() else None
 
 
-def _made(schema: Mapping[str, Any]) -> SchemaSerializer:
-    # Without the serialisers that the classes in it have already, which write null.
+def _build(schema: Mapping[str, Any]) -> SchemaSerializer:
+    # Without ``_use_prebuilt=False``, pydantic-core takes the finished serializers of nested classes, which write null.
     return SchemaSerializer(_with_constants(schema), _CONSTANTS, _use_prebuilt=False)
 
 
 @cache
-def _can_be_made() -> bool:
-    """Whether it works: not to use what is built already is a private option."""
+def _is_supported() -> bool:
+    """Whether this version of pydantic-core supports ``_use_prebuilt``, which is a private option.
+
+    Without it, `typedws._messages.adapter` checks every ``null`` in the serialized data instead.
+    """
 
     class Inner(BaseModel):
         number: float = float("nan")
@@ -39,7 +42,7 @@ def _can_be_made() -> bool:
         inner: Inner = Inner()
 
     try:
-        return _made(Outer.__pydantic_core_schema__).to_json(Outer()) == b'{"inner":{"number":NaN}}'
+        return _build(Outer.__pydantic_core_schema__).to_json(Outer()) == b'{"inner":{"number":NaN}}'
     except TypeError:
         return False
 
@@ -54,6 +57,7 @@ def _with_constants(schema: object) -> Any:
     node = cast(dict[str, Any], schema)
     skipped = NOT_SCHEMA if isinstance(node.get("type"), str) else ()
     copy = {name: each if name in skipped else _with_constants(each) for name, each in node.items()}
+    # The configuration of a class takes precedence over that of the serializer, so each class gets the option too.
     if node.get("type") in ("dataclass", "model", "typed-dict"):
         copy["config"] = {**node.get("config", {}), **_CONSTANTS}
     return copy

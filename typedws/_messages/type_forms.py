@@ -1,6 +1,6 @@
-"""Type forms as values: how a message type is named, told apart from others, and taken apart. Nothing is built here.
+"""Type forms as values: their names, their identity, and the classes in them. Nothing is built here.
 
-A *type form* is what PEP 747 calls a ``TypeForm``: anything that may stand in an annotation.
+A *type form* is a ``TypeForm`` of PEP 747: anything that may be an annotation.
 """
 
 import sys
@@ -47,23 +47,23 @@ __all__ = [
 ]
 
 UNIONS: Final = (Union, UnionType)
-# The backport is a class of its own where typing has one too.
+# Both are needed: from Python 3.12 on, the class of typing_extensions may differ from that of typing.
 _ALIASES: Final = (TypeAliasType, getattr(typing, "TypeAliasType", TypeAliasType))
 _VALUES: Final = (str, bytes, int, float, bool, NoneType, Enum)
 
 
 def is_class(form: object) -> TypeGuard[type[Any]]:
-    """Whether ``form`` is a class proper, and no alias such as ``list[int]``."""
+    """Whether ``form`` is a class, and not an alias such as ``list[int]``."""
     return isinstance(form, type) and get_origin(form) is None
 
 
 def is_never(form: object) -> bool:
-    """Whether ``form`` is the empty type: a feed that hears no message at all."""
+    """Whether ``form`` is the empty type, ``Never`` or ``NoReturn``: no message is allowed."""
     return form is Never or form is NoReturn
 
 
 def unwrap(form: object) -> object:
-    """Give what ``Annotated`` and aliases stand for; ``NoneType`` for ``None``."""
+    """Return the type that ``Annotated`` and aliases stand for, and ``NoneType`` for ``None``."""
     while True:
         if get_origin(form) is Annotated:
             form = get_args(form)[0]
@@ -75,7 +75,7 @@ def unwrap(form: object) -> object:
 
 
 def type_name(form: object) -> str:
-    """Name a type as its user would write it: ``Join | Say``, ``list[Join]``."""
+    """Return the name of a type as its author would write it: ``Join | Say``, ``list[Join]``."""
     origin = get_origin(form)
     if is_never(form):
         return "no message"
@@ -99,16 +99,18 @@ def type_name(form: object) -> str:
 
 
 def identity(form: object) -> Hashable:
-    """Give a key that two type forms share only if they mean the same to pydantic, in the same order.
+    """Return a key that two type forms share only if they mean the same to pydantic, in the same order.
 
-    Equality of the forms themselves will not do: ``A | B == B | A``, and a ``Field(...)`` equals only itself, so that
-    an ``Annotated`` written inside a loop would be a new type each time. Leaves are known by their ``id``, which
-    holds for as long as the form itself is kept beside the key. Raises `InvalidMessageType` for a forward reference,
-    whose meaning depends on the place where it was written.
+    The forms themselves cannot be the key. ``A | B == B | A``, but pydantic may take the first member that fits. And a
+    ``Field(...)`` equals only itself, so an ``Annotated`` inside a loop would be a new type each time.
+
+    Leaves are identified by ``id``. The key is valid only while the form is alive: keep the form beside the key.
+
+    :raises InvalidMessageType: for a forward reference, whose meaning depends on the place where it is written
     """
     origin = get_origin(form)
     if isinstance(form, ForwardRef | str):
-        raise InvalidMessageType(type_name(form), "a name in quotes means nothing here, name the class itself")
+        raise InvalidMessageType(type_name(form), "a name in quotes cannot be resolved here: use the class itself")
     if origin is None:
         return id(form)
     if origin is Annotated:
@@ -116,27 +118,30 @@ def identity(form: object) -> Hashable:
         return "Annotated", identity(inner), tuple(map(_metadata_identity, metadata))
     if origin is Literal:
         return "Literal", tuple(map(value_identity, get_args(form)))
+    # A tuple keeps the order. With a set, the unions ``A | B`` and ``B | A`` would share one adapter.
     arguments = tuple(map(_argument_identity, get_args(form)))
     return ("Union", arguments) if origin in UNIONS else (id(origin), arguments)
 
 
 def _argument_identity(argument: object) -> Hashable:
-    if isinstance(argument, list):
+    if isinstance(argument, list):  # the parameters of a Callable
         return tuple(map(_argument_identity, cast(list[object], argument)))
     return identity(argument)
 
 
 def value_identity(value: object) -> Hashable:
-    return type(value), value  # True == 1
+    """Return a key that differs for equal values of different types: ``True == 1``."""
+    return type(value), value
 
 
 def _metadata_identity(value: object) -> Hashable:
     if isinstance(value, _VALUES):
         return value_identity(value)
     if isinstance(value, list | tuple):
-        several = cast(list[object] | tuple[object, ...], value)
-        return isinstance(value, list), tuple(map(_metadata_identity, several))
+        values = cast(list[object] | tuple[object, ...], value)
+        return isinstance(value, list), tuple(map(_metadata_identity, values))
     if isinstance(value, FieldInfo):
+        # A FieldInfo equals only itself. The arguments of its repr, which are private API, list all that is set on it.
         return FieldInfo, tuple((name, _metadata_identity(each)) for name, each in value.__repr_args__())
     if is_dataclass(value) and not isinstance(value, type):
         return type(value), tuple(
@@ -147,14 +152,18 @@ def _metadata_identity(value: object) -> Hashable:
             (_metadata_identity(key), _metadata_identity(each))
             for key, each in cast(dict[object, object], value).items()
         )
+    # pydantic's internal metadata classes have no ``__eq__`` either, and mean what their attributes hold. Any other
+    # object may mean something that its attributes do not show.
     if type(value).__module__.partition(".")[0] == "pydantic" and hasattr(value, "__dict__"):
         return type(value), _metadata_identity(vars(value))
     return id(value)
 
 
 def plain_members(form: object) -> Iterator[type[Any]]:
-    """Give the model and dataclass classes that stand in ``form`` on their own or in a union, without serialisers
-    or validators annotated on them; whatever else is in it is passed over.
+    """Yield the model and dataclass classes that ``form`` is, or is a union of.
+
+    Anything else in ``form`` is skipped, and so is a class with annotated serializers, validators or other metadata
+    that change how it is validated or serialized.
     """
     origin = get_origin(form)
     if isinstance(form, _ALIASES):
@@ -174,6 +183,8 @@ def _aliased(form: object) -> object:
     return cast(TypeAliasType, form).__value__
 
 
+# What a ``Field(...)`` may set without changing how the class itself is serialized. With any other setting, such as
+# ``exclude``, a message must not go through the serializer of its class.
 _HARMLESS_FIELD: Final = frozenset(
     {"annotation", "required", "discriminator", "title", "description", "examples", "deprecated"}
 )
@@ -186,14 +197,14 @@ def _only_discriminates(metadata: object) -> bool:
 
 
 def cache_owner(form: object) -> type[Any] | None:
-    """Give the first class of the user's own in ``form``: what is known of the form may live and die with it."""
-    return next(filter(_is_users_own, classes_in(form)), None)
+    """Return the first class in ``form`` that is not from the standard library: adapters are cached on it."""
+    return next(filter(_is_outside_stdlib, classes_in(form)), None)
 
 
 def classes_in(form: object) -> Iterator[type[Any]]:
-    """Give the classes that stand anywhere in ``form``, from the outside in."""
+    """Yield the classes anywhere in ``form``, from the outside in."""
     pending: list[object] = [form]
-    seen: set[int] = set()
+    seen: set[int] = set()  # an alias may be recursive
     while pending:
         part = pending.pop(0)
         if id(part) in seen:
@@ -212,13 +223,13 @@ def classes_in(form: object) -> Iterator[type[Any]]:
         pending.extend(get_args(part))
 
 
-def _is_users_own(class_: type[Any]) -> bool:
+def _is_outside_stdlib(class_: type[Any]) -> bool:
     package = class_.__module__.partition(".")[0]
     return package not in sys.stdlib_module_names or package == "__main__"
 
 
 def substitute(argument: Any, given: Mapping[Any, Any]) -> Any:
-    """Put what is given for type parameters into their places in an argument."""
+    """Return a type argument with its type parameters replaced by what ``given`` maps them to."""
     if isinstance(argument, TypeVar):
         return given.get(argument, argument)
     parameters = getattr(argument, "__parameters__", ())

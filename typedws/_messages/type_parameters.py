@@ -1,4 +1,4 @@
-"""What the class of a connection declares: what it hears, what it says, its parameters. Nothing is built of it here."""
+"""The type parameters of connection classes: messages received, messages sent, parameters. No adapter is built here."""
 
 from collections.abc import Mapping
 from types import NoneType
@@ -33,38 +33,45 @@ Params_co = TypeVar("Params_co", covariant=True, default=object)
 
 
 class HasMessageTypes(Generic[In_co, Out_contra, Params_co]):
-    """What a connection's type says: messages it hears, messages it says, parameters. No behaviour of its own."""
+    """Base of classes with three type parameters: messages received, messages sent, parameters. It has no behavior."""
 
     __slots__ = ()
 
 
 MessageTypes: TypeAlias = tuple[Any, Any, Any]
-"""What is heard, what is said, the parameters: type forms, ``None`` where undeclared."""
+"""The types of received messages, sent messages and parameters, as type forms; ``None`` for an undeclared one."""
 
 
 def type_arguments_of(class_: type[Any], alias: object) -> MessageTypes:
-    """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; what is left out is as by default."""
+    """Return ``[In, Out, Params]`` from the alias of a class, else from its bases, with defaults for missing ones.
+
+    :param alias: the class with type arguments, such as ``Connection[A, B]``; anything else has no arguments
+    """
     given = dict(zip(getattr(class_, "__parameters__", ()), get_args(alias), strict=False))
     arguments = tuple(substitute(each, given) for each in _arguments_of(class_)) or tuple(_DEFAULTS)
-    hears, says, params = map(_meant, arguments)
-    return hears, says, params
+    received, sent, params = map(_with_default, arguments)
+    return received, sent, params
 
 
 _ARGUMENTS: Final = "__typedws_arguments__"
 
 
 def _arguments_of(class_: type[Any]) -> tuple[Any, ...]:
-    """Give what a class makes of the parameters of `HasMessageTypes`, in terms of its own; kept on it, as it takes long."""
-    found: tuple[Any, ...] | None = class_.__dict__.get(_ARGUMENTS)
-    if found is None:
-        found = type_arguments(class_, getattr(class_, "__parameters__", ()), HasMessageTypes)
-        setattr(class_, _ARGUMENTS, found)
-    return found
+    """Return the arguments of a class for the parameters of `HasMessageTypes`, in terms of its own parameters.
+
+    They are cached on the class, because every connection needs them and following the bases is slow.
+    """
+    # Not getattr(): a subclass would find the arguments of its base class.
+    arguments: tuple[Any, ...] | None = class_.__dict__.get(_ARGUMENTS)
+    if arguments is None:
+        arguments = type_arguments(class_, getattr(class_, "__parameters__", ()), HasMessageTypes)
+        setattr(class_, _ARGUMENTS, arguments)
+    return arguments
 
 
-def _meant(argument: Any) -> Any:
+def _with_default(argument: Any) -> Any:
     if argument is None:
-        return NoneType  # which is heard as null
+        return NoneType  # a message that is null in JSON, while None means that the type is undeclared
     return _DEFAULTS.get(argument, argument) if isinstance(argument, TypeVar) else argument
 
 
@@ -72,9 +79,9 @@ _DEFAULTS: Final[Mapping[Any, Any]] = {In_co: object, Out_contra: Any, Params_co
 
 
 def message_types_of(class_: type[Any], alias: object) -> MessageTypes:
-    """Read ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` where undeclared."""
-    hears, says, params = (None if is_undeclared(each) else each for each in type_arguments_of(class_, alias))
-    return hears, says, params
+    """Return ``[In, Out, Params]`` from the alias of a class, else from its bases; ``None`` for an undeclared one."""
+    received, sent, params = (None if is_undeclared(each) else each for each in type_arguments_of(class_, alias))
+    return received, sent, params
 
 
 def is_undeclared(form: object) -> bool:
@@ -83,7 +90,7 @@ def is_undeclared(form: object) -> bool:
 
 
 def type_arguments(class_: type[Any], arguments: tuple[Any, ...], base: type[Any]) -> tuple[Any, ...]:
-    """Follow the type arguments of ``class_`` to ``base``, one of its generic bases; empty where none are given."""
+    """Return the type arguments of ``class_`` for ``base``, one of its generic bases; empty if none are given."""
     if class_ is base:
         return arguments
     given = dict(zip(getattr(class_, "__parameters__", ()), arguments, strict=False))

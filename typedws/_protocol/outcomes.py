@@ -1,4 +1,4 @@
-"""How a connection ended, as values: `Closed` after an accept, `Denied` without one. Nothing is sent here."""
+"""What became of a handshake or a connection, as values: `Accepted`, `Closed`, `Denied`. Nothing is sent here."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,7 @@ __all__ = ["Accepted", "Closed", "Denied", "Outcome"]
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The connection is closed, with this code and reason, by this party."""
+    """How an accepted connection ended: with which close code and close reason, and closed by which party."""
 
     code: int
     reason: str
@@ -20,7 +20,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The handshake was denied; ``status`` is the HTTP status that the client gets."""
+    """How a handshake ended without an accept: ``status`` is the HTTP status that the client receives."""
 
     status: int
 
@@ -31,7 +31,7 @@ Outcome: TypeAlias = Closed | Denied
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the server said when it accepted."""
+    """The server's answer when it accepted a handshake: the chosen subprotocol, if any, and the response headers."""
 
     subprotocol: str | None
     headers: Headers

@@ -1,7 +1,14 @@
-"""The rules of a connection, as tables: each party's own moves, and the joint rule. Nothing is received or sent here.
+"""The protocol rules of a connection, as tables: the moves of each party, and the joint rule. No I/O.
 
-A connection has two parties: the *client*, as the server reports it, and the *application*. Every row follows the
-WebSocket section of the ASGI specification and its Denial Response extension.
+A connection has two parties: the *client*, as the server reports it, and the *application*. Each has a state of its
+own, and each ASGI event is a *move* of one of them. A move is legal if both of these hold:
+
+1. The party's own table, ``CLIENT_MOVES`` or ``APPLICATION_MOVES``, has a row for its state and this move. The row is
+   the party's next state.
+2. The other party is in a state that ``JOINT_RULE`` lists for this move. A move that is not in ``JOINT_RULE`` is legal
+   in every state of the other party.
+
+Every row follows the WebSocket section of the ASGI specification and its Denial Response extension.
 """
 
 from collections.abc import Mapping
@@ -25,7 +32,7 @@ __all__ = [
 
 
 class WebSocketState(Enum):
-    """Where one party stands, in the words of the classic API. Only the application is ever in ``RESPONSE``."""
+    """The state of one party, as in the classic API. Only the application is ever in ``RESPONSE``."""
 
     CONNECTING = 0
     CONNECTED = 1
@@ -34,7 +41,7 @@ class WebSocketState(Enum):
 
 
 class Client(Enum):
-    """Where the client stands."""
+    """The state of the client, as the server reports it."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -42,7 +49,7 @@ class Client(Enum):
 
 
 class Application(Enum):
-    """Where the application stands. It ends ``CLOSED`` after an accept, ``DENIED`` without one."""
+    """The state of the application. It ends as ``CLOSED`` after an accept, as ``DENIED`` without one."""
 
     CONNECTING = "connecting"
     CONNECTED = "connected"
@@ -52,12 +59,13 @@ class Application(Enum):
 
 
 for _party in (Client, Application):
-    # By identity, as members are compared: several times as fast as the hash of Enum, which is written in Python.
+    # Members are compared by identity, so they are hashed by it too: the hash of Enum, which is written in Python, is
+    # several times as slow in every look-up. Type checkers refuse a plain assignment to a method.
     type.__setattr__(_party, "__hash__", object.__hash__)
 
 
 class Move(StrEnum):
-    """An ASGI event as a move of one party; a response's last body part is a move of its own."""
+    """An ASGI event as a move of one party. The last part of a response's body is a move of its own."""
 
     CONNECT = "websocket.connect"
     RECEIVE = "websocket.receive"
@@ -75,7 +83,7 @@ CLIENT_MOVES: Final[dict[tuple[Client, Move], Client]] = {
     (Client.CONNECTED, Move.RECEIVE): Client.CONNECTED,
     (Client.CONNECTED, Move.DISCONNECT): Client.DISCONNECTED,
 }
-"""The client's own moves: where it stands and what it does -> where it stands then."""
+"""The client's moves: its state and the move -> its next state."""
 
 APPLICATION_MOVES: Final[dict[tuple[Application, Move], Application]] = {
     (Application.CONNECTING, Move.ACCEPT): Application.CONNECTED,
@@ -86,24 +94,27 @@ APPLICATION_MOVES: Final[dict[tuple[Application, Move], Application]] = {
     (Application.RESPONSE, Move.RESPONSE_PART): Application.RESPONSE,
     (Application.RESPONSE, Move.RESPONSE_END): Application.DENIED,
 }
-"""The application's own moves."""
+"""The application's moves: its state and the move -> its next state."""
 
 JOINT_RULE: Final[dict[Move, frozenset[Client | Application]]] = {
-    # The application does not speak before the client connects, nor after it disconnects.
+    # The application sends nothing before the client connects, and nothing after it disconnects.
     Move.ACCEPT: frozenset({Client.CONNECTED}),
     Move.SEND: frozenset({Client.CONNECTED}),
     Move.CLOSE: frozenset({Client.CONNECTED}),
     Move.RESPONSE_START: frozenset({Client.CONNECTED}),
     Move.RESPONSE_PART: frozenset({Client.CONNECTED}),
     Move.RESPONSE_END: frozenset({Client.CONNECTED}),
-    # No message arrives before the accept; after the application's close, some may still be in flight.
+    # No message arrives before the accept. After the application's close, messages in flight may still arrive.
     Move.RECEIVE: frozenset({Application.CONNECTED, Application.CLOSED}),
 }
-"""What a move asks of the *other* party: where it must stand. A move without a row asks nothing."""
+"""The states of the *other* party in which a move is legal. A move without a row is legal in all of them."""
 
 
 def move_of(event: Mapping[str, Any]) -> Move:
-    """Tell which move an ASGI event is; raises `InvalidState` for an event type that is none."""
+    """Return the move that an ASGI event is.
+
+    :raises InvalidState: if the ASGI WebSocket specification has no such event
+    """
     kind = event["type"]
     move = _MOVES.get(kind)
     if move is None:
@@ -111,6 +122,7 @@ def move_of(event: Mapping[str, Any]) -> Move:
     return Move.RESPONSE_PART if move is Move.RESPONSE_END and event.get("more_body", False) else move
 
 
+# RESPONSE_PART is not a type of events: `more_body` distinguishes it from RESPONSE_END.
 _MOVES: Final[dict[str, Move]] = {str(move): move for move in Move if move is not Move.RESPONSE_PART}
 
 
@@ -126,13 +138,13 @@ _CLASSIC: Final[dict[Client | Application, WebSocketState]] = {
 }
 
 
-def classic_state(standing: Client | Application) -> WebSocketState:
-    """Say where a party stands in the words of the classic API."""
-    return _CLASSIC[standing]
+def classic_state(state: Client | Application) -> WebSocketState:
+    """Return the state of a party as the classic API names it."""
+    return _CLASSIC[state]
 
 
 class ConnectionState:
-    """Where both parties of one connection stand. An illegal move raises `InvalidState` and changes nothing."""
+    """The states of both parties of one connection. An illegal move raises `InvalidState` and changes nothing."""
 
     __slots__ = ("application", "client")
 
@@ -142,50 +154,51 @@ class ConnectionState:
 
     @property
     def is_open(self) -> bool:
-        """Whether messages may pass both ways."""
+        """Whether messages may pass in both directions."""
         return self.client is Client.CONNECTED and self.application is Application.CONNECTED
 
     def allows(self, move: Move) -> bool:
-        """Whether ``move`` is legal now, for the party whose move it is."""
+        """Whether ``move`` is legal now for the party that makes it."""
         if (self.client, move) in CLIENT_MOVES:
-            return _permits(move, self.application)
-        return (self.application, move) in APPLICATION_MOVES and _permits(move, self.client)
+            return _is_permitted(move, self.application)
+        return (self.application, move) in APPLICATION_MOVES and _is_permitted(move, self.client)
 
     def client_moves(self, move: Move) -> None:
-        """Record what the server reports of the client."""
-        moved = CLIENT_MOVES.get((self.client, move))
-        if moved is None or not _permits(move, self.application):
-            raise self._illegal(move, _MOVES_OF_THE_CLIENT)
-        self.client = moved
+        """Record a move of the client, as the server reports it. Raises `InvalidState` if it is illegal."""
+        next_state = CLIENT_MOVES.get((self.client, move))
+        if next_state is None or not _is_permitted(move, self.application):
+            raise self._illegal_move(move, _EVERY_CLIENT_MOVE)
+        self.client = next_state
 
     def application_moves(self, move: Move) -> None:
-        """Record what the application is about to send."""
-        self.application = self._moved(move)
+        """Record a move that the application is about to make. Raises `InvalidState` if it is illegal."""
+        self.application = self._next_application_state(move)
 
     def check_application(self, move: Move) -> None:
-        """Refuse what the application must not send now."""
-        self._moved(move)
+        """Raise `InvalidState` if the application must not make this move now."""
+        self._next_application_state(move)
 
-    def _moved(self, move: Move) -> Application:
-        moved = APPLICATION_MOVES.get((self.application, move))
-        if moved is None or not _permits(move, self.client):
-            raise self._illegal(move, _MOVES_OF_THE_APPLICATION)
-        return moved
+    def _next_application_state(self, move: Move) -> Application:
+        next_state = APPLICATION_MOVES.get((self.application, move))
+        if next_state is None or not _is_permitted(move, self.client):
+            raise self._illegal_move(move, _EVERY_APPLICATION_MOVE)
+        return next_state
 
-    def _illegal(self, move: Move, moves: tuple[Move, ...]) -> InvalidState:
+    def _illegal_move(self, move: Move, moves: tuple[Move, ...]) -> InvalidState:
         legal = " or ".join(each for each in moves if self.allows(each)) or "no further event"
         return InvalidState(legal, move, _HINTS.get((self.client, self.application, move), ""))
 
 
-def _permits(move: Move, other: Client | Application) -> bool:
+def _is_permitted(move: Move, other: Client | Application) -> bool:
     return move not in JOINT_RULE or other in JOINT_RULE[move]
 
 
-_MOVES_OF_THE_CLIENT: Final = tuple(dict.fromkeys(move for _, move in CLIENT_MOVES))
-_MOVES_OF_THE_APPLICATION: Final = tuple(dict.fromkeys(move for _, move in APPLICATION_MOVES))
+# For the error of an illegal move: every move of a party once, in the order of its table.
+_EVERY_CLIENT_MOVE: Final = tuple(dict.fromkeys(move for _, move in CLIENT_MOVES))
+_EVERY_APPLICATION_MOVE: Final = tuple(dict.fromkeys(move for _, move in APPLICATION_MOVES))
 _HINTS: Final[dict[tuple[Client, Application, Move], str]] = {
     (Client.CONNECTED, Application.CONNECTING, Move.SEND): "call accept() first",
     (Client.CONNECTING, Application.CONNECTING, Move.SEND): "call accept() first",
-    (Client.CONNECTED, Application.CONNECTED, Move.ACCEPT): "it is accepted already",
+    (Client.CONNECTED, Application.CONNECTED, Move.ACCEPT): "the connection is accepted already",
     (Client.CONNECTED, Application.CONNECTED, Move.RESPONSE_START): "deny before accept()",
 }

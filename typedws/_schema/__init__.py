@@ -1,3 +1,3 @@
-"""The JSON Schema generator for message types. Documents are made in `typedws.schema`."""
+"""The JSON Schema generator for message types. Documents are built in `typedws.schema`."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Names that stay apart: a lone name stays short, a shared one gets longer. What is named is not known here."""
+"""Unique names: a name stays short, and gets longer only if it is shared. Knows nothing of the things it names."""
 
 import re
 from collections import Counter
@@ -11,14 +11,17 @@ K = TypeVar("K", bound=Hashable)
 
 
 def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
-    """Give each key the first of its names, from short to long, that it shares with no other; else its last.
+    """Return for each key the first of its names that no other key has, else its last name.
 
-    The order of the keys does not count: of those that share a name, all take their next.
+    The order of the keys does not matter: when several keys share a name, all of them move on to their next name.
+
+    :param candidates: the names of each key, from short to long
     """
     place = dict.fromkeys(candidates, 0)
     while True:
         names = {key: candidates[key][at] for key, at in place.items()}
-        times = Counter(map(str.casefold, names.values()))  # which files may be called by, anywhere
+        # Names become names of files, which some file systems compare without regard to case.
+        times = Counter(map(str.casefold, names.values()))
         sharing = [
             key for key, at in place.items() if times[names[key].casefold()] > 1 and at + 1 < len(candidates[key])
         ]
@@ -29,5 +32,5 @@ def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
 
 
 def legal(name: str) -> str:
-    """Make a name that may be a key of AsyncAPI's, and of a file."""
+    """Return a name with ``_`` for every character that an AsyncAPI key or a file name may not have."""
     return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII)

@@ -1,4 +1,4 @@
-"""How JSON Schemas nest: which keywords hold schemas, and which hold data. No type or document is known here."""
+"""Traversal of nested JSON Schemas: which keywords hold schemas, and which hold data. No types or documents here."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, TypeVar, cast
@@ -6,10 +6,12 @@ from typing import Any, Final, TypeAlias, TypeVar, cast
 __all__ = ["Schema", "rebuilt", "subschemas"]
 
 Schema: TypeAlias = dict[str, Any]
-"""A JSON Schema that is an object. ``true`` and ``false``, which are schemas too, stand only inside one."""
+"""A JSON Schema that is an object. ``true`` and ``false`` are schemas too, but occur only inside one."""
 
 T = TypeVar("T")
 
+# Keywords that hold one schema, a list of schemas, or a mapping of names to schemas. All others hold data, in which a
+# key such as "properties" or "$ref" is a plain key: a default, an example, an enum.
 _ONE: Final = frozenset(
     "additionalItems additionalProperties contains contentSchema else if items not propertyNames then "
     "unevaluatedItems unevaluatedProperties".split()
@@ -19,11 +21,15 @@ _MAPS: Final = frozenset("$defs dependentSchemas patternProperties properties".s
 
 
 def rebuilt(schema: Mapping[str, Any], change: Callable[[Schema], T]) -> T:
-    """Change a schema from the inside out: ``change`` gets it with what became of the schemas in it."""
+    """Apply ``change`` to a copy of every schema inside a schema, then of the schema itself; return the last result.
+
+    Each call gets the results for the schemas inside in their place.
+    """
     return change({keyword: _rebuilt_part(keyword, value, change) for keyword, value in schema.items()})
 
 
 def _rebuilt_part(keyword: str, value: Any, change: Callable[[Schema], Any]) -> Any:
+    # Below, "not" stands for any keyword with one schema, so that a list or mapping may also hold true and false.
     if keyword in _ONE and isinstance(value, dict):
         return rebuilt(cast(Schema, value), change)
     if keyword in _LISTS:
@@ -34,7 +40,7 @@ def _rebuilt_part(keyword: str, value: Any, change: Callable[[Schema], Any]) -> 
 
 
 def subschemas(schema: Mapping[str, Any]) -> Iterator[Schema]:
-    """Give a schema and all in it, each as it stands there; definitions that it refers to are not in it."""
+    """Yield a schema and all schemas inside it, not copied; references are not followed."""
     yield cast(Schema, schema)
     for keyword, value in schema.items():
         parts: list[Any] = []

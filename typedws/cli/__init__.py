@@ -1,3 +1,3 @@
-"""The command ``typedws``, of the extra ``cli``."""
+"""The command ``typedws``, which needs the ``cli`` extra."""
 
 __all__: list[str] = []

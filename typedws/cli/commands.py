@@ -1,4 +1,4 @@
-"""The commands, as typer has them. What they do is in the modules beside; who else needs it does not need typer."""
+"""The subcommands and their options, declared with typer. The other modules of this package do not need typer."""
 
 import shlex
 from pathlib import Path
@@ -15,7 +15,7 @@ from typedws.routing import App
 __all__ = ["app"]
 
 app: Final = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-schema: Final = typer.Typer(no_args_is_help=True, help="What contracts say: as files, as tables.")
+schema: Final = typer.Typer(no_args_is_help=True, help="Export contracts as files, or show them as tables.")
 app.add_typer(schema, name="schema")
 
 _Targets = Annotated[
@@ -27,7 +27,7 @@ _Targets = Annotated[
 @schema.command()
 def export(
     targets: _Targets,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where the files are.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="The folder for the files.")],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if a file differs from the code.")
     ] = False,
@@ -38,11 +38,11 @@ def export(
         write(out, documents)
         typer.echo(f"{len(documents)} documents in {out}")
         return
-    if found := list(differences(out, documents)):
+    if stale := list(differences(out, documents)):
         command = shlex.join(["typedws", "schema", "export", *targets, "--out", str(out)])
-        typer.echo("\n".join(found))
-        _fail(f"{out} is not what the code says: run\n    {command}")
-    typer.echo(f"{len(documents)} documents in {out} are what the code says")
+        typer.echo("\n".join(stale))
+        _fail(f"{out} does not match the code: run\n    {command}")
+    typer.echo(f"{len(documents)} documents in {out} match the code")
 
 
 @schema.command()
@@ -59,11 +59,11 @@ def show(targets: _Targets) -> None:
 
 def _loaded(texts: list[str]) -> list[Target]:
     try:
-        return [load(text) for text in dict.fromkeys(texts)]
+        return [load(text) for text in dict.fromkeys(texts)]  # each once, however often it is named
     except InvalidTarget as error:
         _fail(str(error))
 
 
-def _fail(sentence: str) -> NoReturn:
-    typer.echo(sentence, err=True)
+def _fail(message: str) -> NoReturn:
+    typer.echo(message, err=True)
     raise typer.Exit(1)

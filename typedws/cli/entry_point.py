@@ -1,4 +1,4 @@
-"""The entry point of the command ``typedws``: it runs without the extra ``cli``, to say how to install that."""
+"""The entry point of the command ``typedws``. Without the ``cli`` extra, it explains how to install that."""
 
 import sys
 
@@ -6,11 +6,11 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command, or say what installs it."""
+    """Run the command, or exit with how to install the ``cli`` extra if it is missing."""
     try:
         from typedws.cli.commands import app
     except ModuleNotFoundError as error:
-        if error.name not in ("rich", "typer"):
+        if error.name not in ("rich", "typer"):  # not a package of the extra
             raise
-        sys.exit(f'typedws: the command needs {error.name}, which its extra installs: pip install "typedws[cli]"')
+        sys.exit(f'typedws: the command needs {error.name}: pip install "typedws[cli]"')
     app()

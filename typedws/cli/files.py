@@ -1,4 +1,4 @@
-"""The files of a folder of documents: what they are called, which differ from the code. No target is loaded here."""
+"""The files of a folder of documents: their names and text, and how they differ from the code. No targets here."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +15,9 @@ __all__ = ["differences", "documents_of", "write"]
 
 
 def documents_of(targets: Iterable[Target]) -> dict[str, str]:
-    """Give the documents of all targets, by the names of their files.
+    """Return the text of the documents of all targets, by the names of their files.
 
-    A contract that several targets serve is one document. Documents that would share a name get longer ones.
+    A contract that several targets serve is one document. Documents that would share a name get longer names.
     """
     texts: dict[object, str] = {}
     names: dict[object, list[str]] = {}
@@ -38,12 +38,14 @@ def documents_of(targets: Iterable[Target]) -> dict[str, str]:
             servers.setdefault(value, []).append(target)
         else:
             add(value, "model", model_document(value), value.__name__, f"{value.__module__}.{value.__qualname__}")
+    # Only now: the name of a contract depends on all targets that serve it.
     for contract, served_by in servers.items():
         add(contract, "contract", contract_document(contract), *_names(contract, served_by))
     return {name: texts[key] for key, name in told_apart(names).items()}
 
 
 def _names(contract: Contract[Any, Any, Any], served_by: Iterable[Target]) -> list[str]:
+    # Not the first in the list: the order of targets on the command line must not change a name.
     first = min(served_by, key=lambda target: (target.module, target.attribute))
     versioned, module = f"{contract.name}-{contract.version}", first.module.rpartition(".")[2]
     long = f"{first.module}.{versioned}"
@@ -51,27 +53,29 @@ def _names(contract: Contract[Any, Any, Any], served_by: Iterable[Target]) -> li
 
 
 def differences(folder: Path, documents: Mapping[str, str]) -> Iterator[str]:
-    """Tell how a folder differs from what it should hold, file by file, as unified diffs."""
+    """Yield how a folder differs from what it should hold, file by file, as unified diffs."""
     for name, text in sorted(documents.items()):
         path = folder / name
         if not path.exists():
             yield f"{path} is missing\n"
-        elif (found := path.read_text(encoding="utf-8")) != text:
-            lines = found.splitlines(keepends=True), text.splitlines(keepends=True)
+        elif (current := path.read_text(encoding="utf-8")) != text:
+            lines = current.splitlines(keepends=True), text.splitlines(keepends=True)
             yield "".join(difflib.unified_diff(*lines, f"{path} (the file)", f"{path} (the code)"))
     for path in _superfluous(folder, documents):
-        yield f"{path} should no longer be there\n"
+        yield f"{path} belongs to no contract of the code: remove it\n"
 
 
 def write(folder: Path, documents: Mapping[str, str]) -> None:
-    """Make a folder hold these documents; of others, those that were made like these are removed."""
+    """Write these documents into a folder, and remove generated files for which there is no document any longer."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in documents.items():
+        # The same bytes on every platform: without newline, Windows would write "\r\n".
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
     for path in _superfluous(folder, documents):
         path.unlink()
 
 
 def _superfluous(folder: Path, documents: Mapping[str, str]) -> list[Path]:
+    # Only generated files: the user may keep other JSON files in the folder.
     others = (path for path in sorted(folder.glob("*.json")) if path.name not in documents)
     return [path for path in others if COMMENT in path.read_text(encoding="utf-8")]

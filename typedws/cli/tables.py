@@ -1,4 +1,4 @@
-"""What an application's contracts say, as tables in a terminal, drawn by rich. All of it is read from the documents."""
+"""Tables of an application's contracts for the terminal, drawn with rich. All facts come from the documents."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
@@ -18,19 +18,19 @@ __all__ = ["show_app", "show_contract"]
 
 
 def show_app(app: App) -> None:
-    """Print what is served, path by path."""
+    """Print the contracts of an application, path by path."""
     for route in app.routes:
         show_contract(route.endpoint.contract, route.path)
 
 
 def show_contract(contract: Contract[Any, Any, Any], path: PathTemplate | None = None) -> None:
-    """Print one contract, and the path that it is served on."""
+    """Print one contract, under the path that it is served on."""
     title = f"{contract.name} {contract.version}"
     table = Table(box=SIMPLE_HEAD, show_edge=False)
     for column in ("", title, contract.fingerprint):
         table.add_column(column, overflow="fold")
     for row in _rows(contract_document(contract), () if path is None else path.names):
-        table.add_row(*map(escape, row))
+        table.add_row(*map(escape, row))  # rich would take "[integer, string]" for markup
     console = Console()
     console.print(escape(title if path is None else path.template), style="bold")
     console.print(table)
@@ -46,8 +46,8 @@ def _rows(document: Mapping[str, Any], in_path: Collection[str]) -> Iterator[tup
         for name, schema in _messages(document[key], definitions):
             yield label, name, "\n".join(f"{name}: {field}" for name, field in _fields(schema))
     for mode in document["modes"]:
-        told = f"{mode.get('contentType', mode['mode'])} in {mode['frame']} frames"
-        yield "mode", mode.get("subprotocol", mode["mode"]), told
+        facts = f"{mode.get('contentType', mode['mode'])} in {mode['frame']} frames"
+        yield "mode", mode.get("subprotocol", mode["mode"]), facts
     for close in document.get("closes", ()):
         yield "closes", f"{close['code']} {close['name']}", f"{close['description']} (reconnect: {close['reconnect']})"
 
@@ -75,7 +75,7 @@ def _ref(schema: Mapping[str, Any]) -> str:
 
 
 def _type(schema: Schema | bool) -> str:
-    """Name a type as briefly as can be."""
+    """Return a type in a few words."""
     if isinstance(schema, bool):
         return "any"
     if "$ref" in schema:

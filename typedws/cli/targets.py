@@ -1,4 +1,4 @@
-"""Targets: what ``module:attribute`` names, looked for from the current directory. Nothing is made of it here."""
+"""Targets of the command: ``module:attribute``, imported from the current directory. No documents here."""
 
 import sys
 import traceback
@@ -18,18 +18,18 @@ from typedws.routing import App
 __all__ = ["Exportable", "InvalidTarget", "Target", "load"]
 
 Exportable: TypeAlias = App | Contract[Any, Any, Any] | type[BaseModel]
-"""What documents are made of."""
+"""The types that documents describe."""
 
 _WANTED: Final = "an App, a Contract, an Endpoint or a pydantic model"
 
 
 class InvalidTarget(TypedWSError):
-    """A target names nothing that documents could be made of."""
+    """A target that cannot be imported, or that documents cannot describe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target, and what it names."""
+    """A target and the value that it names."""
 
     module: str
     attribute: str
@@ -37,15 +37,15 @@ class Target:
 
     @property
     def label(self) -> str:
-        """What files are called after: the module, and the attribute unless it is ``app``."""
+        """The name for files: the last part of the module's name, and the attribute unless it is ``app``."""
         last = self.module.rpartition(".")[2]
         return last if self.attribute == "app" else f"{last}.{self.attribute}"
 
 
 def load(text: str) -> Target:
-    """Import what a target names.
+    """Import what a target names, such as ``chat:app``; an `Endpoint` counts as its contract.
 
-    :raises InvalidTarget: where that fails, or is nothing that documents are made of
+    :raises InvalidTarget: if the import fails, or the value is not one that documents describe
     """
     module_name, _, attribute = text.partition(":")
     if not module_name or not attribute:
@@ -53,28 +53,30 @@ def load(text: str) -> Target:
     value: Any = _imported(module_name)
     for name in attribute.split("."):
         if not hasattr(value, name):
-            raise InvalidTarget(f"expected {_WANTED} at {text}, found no {name!r} there{_others(value)}")
+            raise InvalidTarget(f"expected {_WANTED} at {text}, found no {name!r}{_others(value)}")
         value = getattr(value, name)
     if _is_endpoint(value):
         value = value.contract
     if not _is_exportable(value):
         raise InvalidTarget(
-            f"expected {_WANTED} at {text}, found a {type(value).__name__}: "
-            "of a framework's application, name the contracts"
+            f"expected {_WANTED} at {text}, found {type(value).__name__}: "
+            "for an application of a framework, name its contracts"
         )
     return Target(module_name, attribute, value)
 
 
 def _imported(name: str) -> ModuleType:
+    # A console script does not have the current directory on its path, as `python -m` has.
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
+        # Some module that the target imports may be missing, rather than the target itself or its package.
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise InvalidTarget(_failure(name, error)) from error
-        raise InvalidTarget(f"expected a module {name}, found none from {here}") from error
+        raise InvalidTarget(f"no module {name} can be imported from {here}") from error
     except Exception as error:
         raise InvalidTarget(_failure(name, error)) from error
 
@@ -82,7 +84,7 @@ def _imported(name: str) -> ModuleType:
 def _failure(name: str, error: Exception) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{frame.filename}, line {frame.lineno}"
-    return f"expected to import {name}, found {type(error).__name__}: {error} ({place})"
+    return f"{name} cannot be imported: {type(error).__name__}: {error} ({place})"
 
 
 def _is_endpoint(value: object) -> TypeGuard[Endpoint[Any, Any, Any]]:
@@ -94,6 +96,6 @@ def _is_exportable(value: object) -> TypeGuard[Exportable]:
 
 
 def _others(owner: object) -> str:
-    """Name what there is that would do, for who has mistyped."""
+    """Return a hint that lists the attributes that could be named, for a mistyped target."""
     names = sorted(name for name, value in vars(owner).items() if isinstance(value, App | Contract))
     return f": there is {', '.join(names)}" if names else ""

@@ -1,4 +1,4 @@
-"""The client's side of a connection: over a socket with the extra ``client``, and what is the same in process."""
+"""The client: typed connections to a server over a socket. Connecting needs the extra ``client``."""
 
 from typedws._connection.client_connection import ClientConnection, Line
 from typedws._connection.connection_denied import ConnectionDenied

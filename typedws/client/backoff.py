@@ -1,6 +1,7 @@
-"""Whether to connect again, and when: as the contract and the standards say, after a backoff. Nothing waits here.
+"""Whether to connect again, and when: by the contract, the standards and a backoff. Nothing waits here.
 
-What is not said to be retryable is not retried: whoever closed meant it, or would do it again.
+A close code or a status is retried only if the caller, the contract or a standard says so. Any other was intended by
+the server, or would follow again.
 """
 
 import random
@@ -21,13 +22,17 @@ __all__ = ["Backoff", "after_close", "after_failure", "retry_after"]
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """How long to wait before connecting again: exponential, with full jitter.
+    """The waiting times between attempts to connect: exponential, with full jitter.
 
-    The n-th wait in a row is a random time of at most ``initial * factor ** (n - 1)`` seconds, and of at most
-    ``maximum``. A connection that was open for ``healthy`` seconds ends the row. After ``max_failures`` failures in a
-    row the last one is raised; ``None``: never.
+    The n-th wait in a row is a random time up to ``initial * factor ** (n - 1)`` seconds, and up to ``maximum``
+    seconds. A connection that was open for ``healthy`` seconds ends the row.
 
-    :raises InvalidDeclaration: for times that are negative or none, or a factor below 1
+    :param initial: the limit of the first wait, in seconds
+    :param maximum: the limit of every wait, in seconds
+    :param factor: by how much the limit grows with each failure in a row
+    :param healthy: the seconds for which a connection must have been open to end a row of failures
+    :param max_failures: the number of failures in a row after which the last one is raised; ``None`` for no limit
+    :raises InvalidDeclaration: if a time is negative or NaN, or the factor is below 1 or NaN
     """
 
     initial: float = 1.0
@@ -37,39 +42,44 @@ class Backoff:
     max_failures: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in (("initial", 0), ("maximum", 0), ("factor", 1), ("healthy", 0)):
-            if not getattr(self, name) >= least:  # NaN is none
-                raise InvalidDeclaration(f"{name} of a backoff to be at least {least}", repr(getattr(self, name)))
+        for name, minimum in (("initial", 0), ("maximum", 0), ("factor", 1), ("healthy", 0)):
+            if not getattr(self, name) >= minimum:  # Not `<`: NaN must be refused, and compares as false.
+                raise InvalidDeclaration(f"{name} of Backoff to be at least {minimum}", repr(getattr(self, name)))
 
     def delay(self, failures: int, draw: Callable[[float, float], float] = random.uniform) -> float:
-        """Draw how many seconds to wait after so many failures in a row, the one just met among them."""
+        """Return a random wait in seconds after this number of failures in a row.
+
+        :param failures: the number of failures, including the last one; at least 1
+        :param draw: returns a random number between two bounds
+        """
         try:
-            most = self.initial * self.factor ** (failures - 1)
-        except OverflowError:
-            most = self.maximum if self.initial else 0.0
-        return draw(0, min(self.maximum, most))
+            limit = self.initial * self.factor ** (failures - 1)
+        except OverflowError:  # after many failures the power exceeds a float
+            limit = self.maximum if self.initial else 0.0
+        return draw(0, min(self.maximum, limit))
 
 
-_CLOSES: Final[Mapping[int, Reconnect]] = {
-    CloseCode.GOING_AWAY: "backoff",  # RFC 6455 section 7.4.1: the server goes down
+_RETRIED_CLOSES: Final[Mapping[int, Reconnect]] = {
+    CloseCode.GOING_AWAY: "backoff",  # RFC 6455 section 7.4.1: the server shuts down
     CloseCode.ABNORMAL_CLOSURE: "backoff",  # RFC 6455 section 7.2.3
-    CloseCode.SERVICE_RESTART: "backoff",  # as the IANA registry says
+    CloseCode.SERVICE_RESTART: "backoff",  # by its description in the IANA registry
     CloseCode.TRY_AGAIN_LATER: "backoff",
-    CloseCode.BAD_GATEWAY: "backoff",  # a gateway's word: the server itself said nothing
+    CloseCode.BAD_GATEWAY: "backoff",  # sent by a gateway, not by the server itself
 }
 
-_LONGEST_ASKED: Final = 86_400.0
+_MAX_RETRY_AFTER: Final = 86_400.0
+"""Seconds for which a server can ask at most. A hostile one must not stop a client for ever."""
 
-_STATUSES: Final[Mapping[int, Reconnect]] = {
+_RETRIED_STATUSES: Final[Mapping[int, Reconnect]] = {
     429: "backoff",  # RFC 6585 section 4
-    502: "backoff",  # a gateway's word
+    502: "backoff",  # sent by a gateway, not by the server itself
     503: "backoff",  # RFC 9110 section 15.6.4
-    504: "backoff",  # a gateway's word
+    504: "backoff",  # as 502
 }
 
 
 def after_close(end: Closed, contract: Contract[Any, Any, Any] | None, retry: Mapping[int, Reconnect]) -> Reconnect:
-    """Say whether to connect again after a connection that ended so; ``retry`` comes before what is said."""
+    """Return whether to connect again after this end. ``retry`` overrides the contract and the standards."""
     if end.closed_by == "application":
         return "never"
     if end.code in retry:
@@ -77,23 +87,24 @@ def after_close(end: Closed, contract: Contract[Any, Any, Any] | None, retry: Ma
     for member in () if contract is None or contract.closes is None else contract.closes:
         if member == end.code:
             return member.reconnect
-    return _CLOSES.get(end.code, "never")
+    return _RETRIED_CLOSES.get(end.code, "never")
 
 
 def after_failure(failure: ConnectionFailed, retry: Mapping[int, Reconnect]) -> Reconnect:
-    """Say whether to connect again after no connection came about; ``retry`` comes before all else."""
+    """Return whether to connect again after this failure to connect. ``retry`` overrides the standards."""
     if isinstance(failure, ConnectionDenied):
-        return retry.get(failure.status) or _STATUSES.get(failure.status, "never")
+        return retry.get(failure.status) or _RETRIED_STATUSES.get(failure.status, "never")
     return "backoff" if isinstance(failure, ServerUnreachable | ConnectTimeout) else "never"
 
 
 def retry_after(failure: object, now: datetime | None = None) -> float:
-    """Give how many seconds a denial asks to wait at least (RFC 9110 section 10.2.3), at most a day; 0 for none."""
+    """Return the seconds that a denial asks to wait (RFC 9110 section 10.2.3), up to a day; 0 if it asks for none."""
     value = failure.headers.get("retry-after", "").strip() if isinstance(failure, ConnectionDenied) else ""
     if value.isascii() and value.isdigit():
-        return min(float(value[:9]), _LONGEST_ASKED)
+        # Nine digits are more than a day already; a header may have thousands.
+        return min(float(value[:9]), _MAX_RETRY_AFTER)
     try:
         then = parsedate_to_datetime(value)
-        return min(max(0.0, (then - (now or datetime.now(UTC))).total_seconds()), _LONGEST_ASKED)
-    except (ValueError, TypeError, OverflowError):  # none, or one without a zone, or one that cannot be
+        return min(max(0.0, (then - (now or datetime.now(UTC))).total_seconds()), _MAX_RETRY_AFTER)
+    except (ValueError, TypeError, OverflowError):  # no date, one without a time zone, or an impossible zone
         return 0.0

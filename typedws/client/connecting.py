@@ -1,4 +1,4 @@
-"""`connect`: a typed connection to a server, over a socket."""
+"""`connect`: opens a typed connection to a server, over a socket."""
 
 import ssl as tls
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ Out = TypeVar("Out")
 Params = TypeVar("Params")
 
 Compression: TypeAlias = Literal["deflate"]
-"""How messages may be compressed (RFC 7692)."""
+"""The compression that a client can offer: ``"deflate"`` is permessage-deflate (RFC 7692)."""
 
 OnUnknown: TypeAlias = Literal["raise", "skip"]
-"""What happens to a message of a type that is not in the contract: it is an `InvalidMessage`, or passed over."""
+"""What happens to a message of a type that is not in the contract: it raises `InvalidMessage`, or is skipped."""
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a client may choose, by name; see `connect`."""
+    """The keyword options of a client; see `connect`."""
 
     headers: HeadersInput | None
     subprotocols: Sequence[str] | None
@@ -52,17 +52,19 @@ class ClientOptions(TypedDict, total=False):
 
 
 class Connecting(AbstractAsyncContextManager["ClientConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
-    """A connection to be made: ``async with`` makes it, and closes it however the block ends."""
+    """The async context manager that `connect` returns. It opens a connection, and closes it when the block ends."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(
+        self, url: str, contract: Contract[Any, Any, Any] | None, params: object, **options: Unpack[ClientOptions]
+    ) -> None:
+        self._plan = plan_for(url, contract, params, **options)
         self._opened: Opened | None = None
 
     async def __aenter__(self) -> ClientConnection[In_co, Out_contra]:
-        """Connect.
+        """Open the connection.
 
-        :raises ConnectionFailed: of the kind that tells why not
-        :raises ClientNotInstalled: without the extra
+        :raises ConnectionFailed: if there is no connection; its subclass says why
+        :raises ClientNotInstalled: if the extra ``client`` is not installed
         """
         self._opened = await open_connection(self._plan)
         return self._opened.connection
@@ -90,12 +92,12 @@ def plan_for(
     compression: Compression | None = None,
     on_unknown: OnUnknown = "raise",
 ) -> Plan:
-    """Check all that is asked for, before anything is sent; see `connect`."""
+    """Check all parameters before anything is sent; see `connect`."""
     if subprotocols is None:
         subprotocols = () if contract is None else tuple(contract.subprotocols)
-    url, fields = _rendered(url, contract, params)
+    url, extra_headers = _url_and_headers(url, contract, params)
     return Plan(
-        request=OutgoingRequest.of(url, [*header_list(headers), *fields], subprotocols),
+        request=OutgoingRequest.of(url, [*header_list(headers), *extra_headers], subprotocols),
         contract=contract,
         ssl=ssl,
         open_timeout=open_timeout,
@@ -106,10 +108,10 @@ def plan_for(
     )
 
 
-def _rendered(
+def _url_and_headers(
     url: str, contract: Contract[Any, Any, Any] | None, params: object
 ) -> tuple[str, list[tuple[bytes, bytes]]]:
-    """Write parameters into a URL, and those into header fields that stand there."""
+    """Write parameters into the URL, and return it with the header fields of those that are sent in headers."""
     parsed = URL(url)
     template = PathTemplate(unquote(parsed.path)) if "{" in parsed.path else None
     if params is None:
@@ -119,18 +121,18 @@ def _rendered(
     adapter = contract.params if contract is not None and contract.params is not None else adapter_for(type(params))
     written = write_params(params, adapter, () if template is None else template.names)
     if template is not None:
-        parsed = parsed.replace(path=template.render(**_converted(template, written.path)))
+        parsed = parsed.replace(path=template.render(**_convert_path_params(template, written.path)))
     if written.query:
         query = urlencode(written.query)
         parsed = parsed.replace(query=f"{parsed.query}&{query}" if parsed.query else query)
     return parsed, header_list(written.headers)
 
 
-def _converted(template: PathTemplate, texts: dict[str, str]) -> dict[str, object]:
+def _convert_path_params(template: PathTemplate, values: dict[str, str]) -> dict[str, object]:
     try:
-        return {name: template.converters[name].type(text) for name, text in texts.items()}
+        return {name: template.converters[name].type(value) for name, value in values.items()}
     except ValueError:
-        raise InvalidHandshake("params", f"what fits into {template.template}", "something else") from None
+        raise InvalidHandshake("params", f"values that fit into {template.template}", "others") from None
 
 
 @overload
@@ -146,29 +148,33 @@ def connect(
     params: object = None,
     **options: Unpack[ClientOptions],
 ) -> Connecting[Any, Any]:
-    """Give what ``async with`` makes a connection of; on asyncio and on trio.
+    """Open a typed connection to a WebSocket server, for the length of an ``async with`` block.
 
-    ``ws`` is a `ClientConnection`, typed by the contract: it receives what the server says and sends what the server
-    hears. Leaving the block closes with 1000, or with 1001 where it is left by an exception or is cancelled.
+    In ``async with connect(url, contract) as ws``, ``ws`` is a `ClientConnection`, typed by the contract: it receives
+    the contract's server messages and sends its client messages. When the block ends, the connection is closed with
+    1000, or with 1001 after an exception or a cancellation. It runs on asyncio and trio.
 
     :param url: ``ws://`` or ``wss://``; its path may name parameters: ``ws://127.0.0.1:8000/chat/{room}``
-    :param contract: what is agreed on; without one there are text, bytes, JSON and models given by each call
-    :param params: the contract's parameters. They go into the path where it names them, into a header or a cookie
-        where they say so, and into the query otherwise; checked before anything is sent
-    :param headers: fields of the request, beside those of every handshake
-    :param subprotocols: what is offered, in order of preference; by default all that the contract names. The one that
-        the server selects decides the mode; where it selects none, that is the contract's first
-    :param ssl: for ``wss://``; by default the system's certificate authorities, and the host's name is checked
-    :param open_timeout: seconds that TCP, TLS and the opening handshake may take together; ``None``: any time
-    :param close_timeout: seconds that the closing handshake may take, after which TCP is cut
-    :param ping_interval: seconds between two pings; ``None``: none
-    :param ping_timeout: seconds within which a pong must come, else the connection is taken for lost; ``None``: any
-    :param max_message_size: bytes, uncompressed, that a message may have; a larger one ends the connection with 1009;
-        ``None``: any
-    :param compression: what is offered to the server; by default nothing, as for small messages it costs more than it
-        saves
+    :param contract: the contract with the server. Without one the connection sends and receives text, bytes, JSON, and
+        models whose type each call names
+    :param params: the contract's parameters, checked before anything is sent. They go into the path if it names them,
+        into a header or a cookie if their type says so, and otherwise into the query
+    :param headers: header fields of the request, in addition to those of every handshake
+    :param subprotocols: the subprotocols to offer, in order of preference; by default all of the contract. The one that
+        the server selects decides the mode; if it selects none, the contract's first mode is used
+    :param ssl: the TLS context for ``wss://``; by default one that trusts the system's certificate authorities and
+        checks the host name
+    :param open_timeout: seconds for TCP, TLS and the opening handshake together; ``None`` for no limit
+    :param close_timeout: seconds for the closing handshake, after which the TCP connection is closed
+    :param ping_interval: seconds between two pings; ``None`` for no pings
+    :param ping_timeout: seconds within which a pong must come, or the connection counts as lost (1006); ``None`` for no
+        limit
+    :param max_message_size: the limit of a received message in bytes, uncompressed; a larger one ends the connection
+        with 1009; ``None`` for no limit
+    :param compression: the compression to offer; by default none, as for small messages it costs more than it saves
     :param on_unknown: what happens to a message of a type that is not in the contract; with ``"skip"`` an old client
-        survives a newer server
-    :raises InvalidHandshake: for what a client must not ask for, or params that cannot be told; before connecting
+        works with a newer server
+    :raises InvalidHandshake: if an option is not allowed in a handshake, or ``params`` cannot be sent so that the
+        server reads the same; raised by the call itself, before connecting
     """
-    return Connecting(plan_for(url, contract, params, **options))
+    return Connecting(url, contract, params, **options)

@@ -1,4 +1,4 @@
-"""Opening a connection: TCP, TLS, the opening handshake; each failure is told by its kind. No message is read here."""
+"""Opening a connection: TCP, TLS and the opening handshake. No message is decoded here."""
 
 import os
 import socket
@@ -25,16 +25,16 @@ __all__ = ["Opened", "Plan", "open_connection"]
 if TYPE_CHECKING:
     from typedws.client.wire import Wire
 
-_READ: Final = 1 << 13
-"""Bytes read at once: messages may come with the answer, and compressed ones grow a thousandfold."""
+_READ_SIZE: Final = 1 << 13
+"""Bytes read at once. Messages may come with the response, and compressed ones may grow a thousandfold."""
 
 _BROKEN: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-"""What a stream raises once it is over."""
+"""What a stream raises once it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is known of a connection before it is made."""
+    """All parameters of a connection, checked, before it is opened."""
 
     request: OutgoingRequest
     contract: Contract[Any, Any, Any] | None
@@ -48,65 +48,72 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A connection, and what it goes over."""
+    """An open connection and its transport."""
 
     connection: ClientConnection[Any, Any]
     transport: Transport
 
     @property
     def end(self) -> Closed | None:
-        """How the connection ended, as soon as that is known here: it need not have been received."""
+        """How the connection ended, once the transport knows it. The application need not have received the end."""
         return self.connection.end or self._end
 
     @property
     def _end(self) -> Closed | None:
         event = self.transport.disconnect
-        return None if event is None else disconnect_of(event, session_of(self.connection).server)
+        return None if event is None else disconnect_of(event, session_of(self.connection).profile)
 
     @property
     def is_failed(self) -> bool:
-        """Whether it was not closed but failed by this side: what the server said broke the rules."""
+        """Whether this side failed the connection, because the server broke the protocol or exceeded a limit."""
         return self._end is not None and self._end.closed_by == "application"
 
     async def close(self, code: int) -> None:
-        """Close, and wait until nothing of the connection is left: not cancelled, within twice the close timeout."""
+        """Close, and wait until nothing of the connection is left, for at most twice the close timeout.
+
+        Shielded from cancellation.
+        """
         await self.connection.close(code)
         with anyio.CancelScope(shield=True):
             await self.transport.ended.wait()
 
 
 async def open_connection(plan: Plan) -> Opened:
-    """Connect, shake hands, and begin to read and to write.
+    """Open a connection: TCP, TLS, the opening handshake, and the tasks that read and write.
 
-    :raises ConnectionFailed: of the kind that tells why not
-    :raises ClientNotInstalled: without the extra
+    :raises ConnectionFailed: if there is no connection; its subclass says why
+    :raises ClientNotInstalled: if the extra ``client`` is not installed
     """
+    # Imported here, as it needs `websockets`, which only the extra installs.
     try:
         from typedws.client.wire import Wire
     except ImportError as error:
         raise ClientNotInstalled from error
     request = plan.request
     wire = Wire(request, plan.max_message_size, plan.is_compressing)
-    scope = request.scope(wire.asked)
+    scope = request.scope(wire.request_headers)
     with anyio.move_on_after(plan.open_timeout):
-        stream = await _stream(request, plan.ssl)
+        stream = await _open_stream(request, plan.ssl)
         try:
-            accepted = await _answer(stream, wire)
+            accepted = await _await_response(stream, wire)
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        scope["client"] = stream.extra(SocketAttribute.local_address, None)  # noqa: S610 - no SQL
+        # No await from here on: until the transport runs, a cancellation would leave the stream open.
+        scope["client"] = stream.extra(SocketAttribute.local_address, None)  # noqa: S610 - this is not Django's extra()
         transport = Transport(stream, wire, plan.timing)
-        kind: type[ClientConnection[Any, Any]] = SkipUnknownConnection if plan.skips_unknown else ClientConnection
-        connection = kind(scope, transport.receive, transport.send, accepted, plan.contract, transport)
+        connection_type: type[ClientConnection[Any, Any]] = (
+            SkipUnknownConnection if plan.skips_unknown else ClientConnection
+        )
+        connection = connection_type(scope, transport.receive, transport.send, accepted, plan.contract, transport)
         session_of(connection).close_timeout = plan.timing.close_timeout
         transport.start()
         return Opened(connection, transport)
     raise ConnectTimeout(plan.open_timeout or 0)
 
 
-async def _stream(request: OutgoingRequest, context: tls.SSLContext | None) -> ByteStream:
-    where = f"{request.host}:{request.port}"
+async def _open_stream(request: OutgoingRequest, context: tls.SSLContext | None) -> ByteStream:
+    address = f"{request.host}:{request.port}"
     try:
         if not request.is_secure:
             return await anyio.connect_tcp(request.host, request.port)
@@ -114,45 +121,46 @@ async def _stream(request: OutgoingRequest, context: tls.SSLContext | None) -> B
             request.host,
             request.port,
             ssl_context=context or _default_context(),
-            tls_standard_compatible=False,  # a close frame says that nothing is missing
+            # Servers may end TCP without a farewell of TLS. The close frame already shows that nothing is missing.
+            tls_standard_compatible=False,
         )
-    except tls.SSLError as error:
+    except tls.SSLError as error:  # an OSError, so it comes before _BROKEN
         raise TLSHandshakeFailed(
-            f"a TLS server trusted to be {where}", f"one that is not ({_tls_problem(error)})"
+            f"a trusted TLS server at {address}", f"one that is not trusted ({_describe_tls_problem(error)})"
         ) from error
     except _BROKEN as error:
-        raise ServerUnreachable(f"a server at {where}", _problem(error)) from error
+        raise ServerUnreachable(f"a server at {address}", _describe_problem(error)) from error
 
 
-async def _answer(stream: ByteStream, wire: "Wire") -> Accepted:
+async def _await_response(stream: ByteStream, wire: "Wire") -> Accepted:
     try:
         await stream.send(wire.take_outgoing())
         while (accepted := wire.accepted()) is None:
             try:
-                wire.feed(await stream.receive(_READ))
+                wire.feed(await stream.receive(_READ_SIZE))
             except anyio.EndOfStream:
                 wire.feed(b"")
         return accepted
     except _BROKEN as error:
-        raise ServerUnreachable("an answer to the opening handshake", "the end of the connection before it") from error
+        raise ServerUnreachable("an answer to the opening handshake", "that the connection ended") from error
 
 
 @cache
 def _default_context() -> tls.SSLContext:
-    return tls.create_default_context()  # it reads all certificates of the system
+    return tls.create_default_context()  # Slow: it reads all certificate authorities of the system.
 
 
-def _problem(error: Exception) -> str:
+def _describe_problem(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "no address of that name"
     cause: object = error.__cause__ or error
-    if isinstance(cause, ExceptionGroup):  # one for each address
+    if isinstance(cause, ExceptionGroup):  # one exception for each address of the host
         cause = cast("ExceptionGroup[Exception]", cause).exceptions[0]
     number = cause.errno if isinstance(cause, OSError) else None
     return "the end of the connection" if number is None else os.strerror(number).lower()
 
 
-def _tls_problem(error: tls.SSLError) -> str:
+def _describe_tls_problem(error: tls.SSLError) -> str:
     if isinstance(error, tls.SSLCertVerificationError):
         return error.verify_message.rstrip(".").lower()
     return (error.reason or "a failed handshake").replace("_", " ").lower()

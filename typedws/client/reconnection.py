@@ -1,4 +1,4 @@
-"""`reconnecting`: one typed connection after another, by the rules of `typedws.client.backoff`."""
+"""`reconnecting`: opens one typed connection after another, by the rules of `typedws.client.backoff`."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -18,7 +18,7 @@ from typedws._messages.type_parameters import In_co, Out_contra
 from typedws._protocol.outcomes import Closed
 from typedws.client.backoff import Backoff, after_close, after_failure, retry_after
 from typedws.client.connecting import ClientOptions, plan_for
-from typedws.client.opening import Opened, Plan, open_connection
+from typedws.client.opening import Opened, open_connection
 from typedws.close_codes import CloseCode, Reconnect, describe
 from typedws.exceptions import ConnectionFailed, WebSocketDisconnect
 
@@ -29,20 +29,20 @@ Out = TypeVar("Out")
 Params = TypeVar("Params")
 
 ClientState: TypeAlias = Literal["idle", "connecting", "open", "waiting", "ended"]
-"""Where a client that reconnects stands."""
+"""The state of a client that reconnects."""
 
 _NORMAL: Final = CloseCode.NORMAL_CLOSURE
 _BACKOFF: Final = Backoff()
-_NO_MORE: Final[Mapping[int, Reconnect]] = MappingProxyType({})
+_NO_RETRY: Final[Mapping[int, Reconnect]] = MappingProxyType({})
 _logger: Final = logging.getLogger("typedws.client")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change of state: to which, after how many failures in a row, and why.
+    """A change of state of a client that reconnects.
 
-    ``delay`` are the seconds that a ``"waiting"`` takes. ``cause`` is how the last connection ended, or why there was
-    none; of ``"ended"`` it is the reason, and ``None`` where the client itself closed.
+    ``failures`` is the number of failures in a row. ``cause`` is how the last connection ended, or why it could not be
+    opened; ``None`` if there was none yet, or this client closed. ``delay`` are the seconds of a ``"waiting"``.
     """
 
     state: ClientState
@@ -52,118 +52,134 @@ class Change:
 
 
 OnChange: TypeAlias = Callable[[Change], object]
-"""What is called at each change of state."""
+"""A function that is called at each change of state."""
 
 
 class Reconnecting(AsyncIterator[ClientConnection[In_co, Out_contra]], Generic[In_co, Out_contra]):
-    """Gives one open connection after another, as long as it makes sense. Made by `reconnecting`.
+    """The async iterator that `reconnecting` returns. It yields one open connection after another.
 
-    The body of the loop has a connection for itself. Where it comes round, that connection is closed if it is open, and
-    how it ended decides. Where the loop is left early, the connection is closed in the background; ``aclose()`` waits
-    for that.
+    When the body of the loop has run, its connection is closed if it is still open, and how it ended decides whether
+    there is another one. If the loop is left early, the connection is closed in the background; ``aclose()`` waits for
+    that.
     """
 
     def __init__(
-        self, plan: Plan, backoff: Backoff, retry: Mapping[int, Reconnect], on_change: OnChange | None
+        self,
+        url: str,
+        contract: Contract[Any, Any, Any] | None,
+        params: object,
+        backoff: Backoff,
+        retry: Mapping[int, Reconnect],
+        on_change: OnChange | None,
+        **options: Unpack[ClientOptions],
     ) -> None:
-        self._plan = plan
+        self._opened: Opened | None = None  # first, as `__del__` runs even when the next line raises
+        self._plan = plan_for(url, contract, params, **options)
         self._backoff = backoff
         self._retry = retry
         self._on_change = on_change
-        self._opened: Opened | None = None
-        self._token: object = None
-        """Of the event loop."""
+        self._loop_token: object = None
+        """Identifies the event loop on which the connection was opened."""
         self._opened_at = 0.0
         self._failures = 0
         self._change = Change("idle")
 
     @property
     def change(self) -> Change:
-        """Where the client stands, and how it came there."""
+        """The last change of state."""
         return self._change
 
     async def __anext__(self) -> ClientConnection[In_co, Out_contra]:
-        """Give the next connection, after as many attempts and waits as it takes.
+        """Return the next connection, after as many attempts and waits as it takes.
 
-        :raises WebSocketDisconnect: for a close after which nobody should connect again, other than 1000
-        :raises ConnectionFailed: for a failure that another attempt would meet again
-        :raises ClientNotInstalled: without the extra
+        :raises WebSocketDisconnect: if the last connection was closed with a code that is not retried, other than 1000,
+            or it was the last of ``max_failures`` in a row
+        :raises ConnectionFailed: if connecting failed in a way that is not retried, or for the last of ``max_failures``
+        :raises ClientNotInstalled: if the extra ``client`` is not installed
         """
         if self._opened is not None:
-            await self._go_on_after(self._opened)
+            await self._finish(self._opened)
         while self._change.state != "ended":
-            self._tell("connecting", self._change.cause)
+            self._set_state("connecting", self._change.cause)
             try:
                 opened = await open_connection(self._plan)
             except ConnectionFailed as failure:
-                if not await self._waited(after_failure(failure, self._retry), failure):
+                if not await self._wait_to_retry(after_failure(failure, self._retry), failure):
                     raise
                 continue
-            self._opened, self._token = opened, current_token()
+            self._opened, self._loop_token = opened, current_token()
             self._opened_at = current_time()
-            self._tell("open")
+            self._set_state("open")
             return opened.connection
         raise StopAsyncIteration
 
-    async def _go_on_after(self, opened: Opened) -> None:
-        """Close the connection if it is open, and wait, or end, as its end says."""
+    async def _finish(self, opened: Opened) -> None:
+        """Close the connection if it is open; then wait or end, depending on how it ended."""
+        # Read before the close below, which would be taken for a close by the body of the loop.
         end, is_failed = opened.end, opened.is_failed
         self._opened = None
         await opened.close(_NORMAL)
         if current_time() - self._opened_at >= self._backoff.healthy:
             self._failures = 0
         if end is None:
-            await self._waited("backoff", None)
+            await self._wait_to_retry("backoff", None)
         elif end.closed_by == "application" and not is_failed:
-            self._tell("ended")
-        elif not await self._waited(after_close(end, self._plan.contract, self._retry), end) and end.code != _NORMAL:
+            self._set_state("ended")
+        elif (
+            not await self._wait_to_retry(after_close(end, self._plan.contract, self._retry), end)
+            and end.code != _NORMAL
+        ):
             raise WebSocketDisconnect(end.code, end.reason, end.closed_by)
 
-    async def _waited(self, decision: Reconnect, cause: Closed | ConnectionFailed | None) -> bool:
-        """Wait as was decided, and tell whether to connect again."""
+    async def _wait_to_retry(self, decision: Reconnect, cause: Closed | ConnectionFailed | None) -> bool:
+        """Wait as decided, and return whether to connect again."""
+        # Only the first resume in a row is immediate: a server that closes every connection with such a code would be
+        # connected to in a tight loop.
         at_once = decision == "resume" and self._failures == 0
         self._failures += decision != "never"
         if decision == "never" or self._failures == self._backoff.max_failures:
-            self._tell("ended", cause)
+            self._set_state("ended", cause)
             return False
         delay = 0.0 if at_once else self._backoff.delay(self._failures) + retry_after(cause)
-        self._tell("waiting", cause, delay)
+        self._set_state("waiting", cause, delay)
         await sleep(delay)
         return True
 
-    def _tell(
+    def _set_state(
         self, state: ClientState, cause: Closed | ConnectionFailed | None = None, delay: float | None = None
     ) -> None:
         self._change = change = Change(state, self._failures, cause, delay)
         level = logging.DEBUG if state == "connecting" else logging.INFO
         if _logger.isEnabledFor(level):
             request = self._plan.request
-            waits = "" if delay is None else f" for {delay:.1f} s"
-            why = "" if cause is None else f" ({_shown(cause)})"
-            # The host alone: a path or a query may be secret.
-            _logger.log(level, "the client of %s:%d is %s%s%s", request.host, request.port, state, waits, why)
+            wait = "" if delay is None else f" for {delay:.1f} s"
+            reason = "" if cause is None else f" ({_describe_cause(cause)})"
+            # Only the host: a path or a query may contain secrets.
+            _logger.log(level, "the client of %s:%d is %s%s%s", request.host, request.port, state, wait, reason)
         if self._on_change is not None:
             self._on_change(change)
 
     async def aclose(self) -> None:
-        """Close the connection, if one is open, and give no other."""
+        """Close the connection, if one is open, and open no other."""
         opened, self._opened = self._opened, None
         if opened is not None:
             await opened.close(_NORMAL)
         if self._change.state != "ended":
-            self._tell("ended")
+            self._set_state("ended")
 
     def __del__(self) -> None:
+        # After a `break` nothing else closes the connection. Like the garbage collector, this may run on any thread and
+        # event loop, but the transport must be closed from its own loop.
         opened, self._opened = self._opened, None
         with suppress(Exception):  # no event loop runs here, or it is closed
-            if opened is not None and current_token() == self._token:
+            if opened is not None and current_token() == self._loop_token:
                 opened.transport.close(CloseCode.GOING_AWAY, "")
 
 
-def _shown(cause: Closed | ConnectionFailed) -> str:
-    """Say why, without what the server wrote."""
+def _describe_cause(cause: Closed | ConnectionFailed) -> str:
+    """Describe the cause without text of the server, which may contain secrets."""
     if isinstance(cause, Closed):
-        code = int(cause.code)  # whose description may be what the server wrote
+        code = int(cause.code)  # As a number: the description of a contract's member is text that servers send.
         return f"{code}, {describe(code)}, by the {cause.closed_by}"
     return f"denied with {cause.status}" if isinstance(cause, ConnectionDenied) else str(cause)
 
@@ -195,37 +211,42 @@ def reconnecting(
     *,
     params: object = None,
     backoff: Backoff = _BACKOFF,
-    retry: Mapping[int, Reconnect] = _NO_MORE,
+    retry: Mapping[int, Reconnect] = _NO_RETRY,
     on_change: OnChange | None = None,
     **options: Unpack[ClientOptions],
 ) -> Reconnecting[Any, Any]:
-    """Give what ``async for`` makes one connection after another of, on asyncio and on trio.
+    """Open one typed connection after another, for an ``async for`` loop on asyncio or trio.
 
     ::
 
         async for ws in reconnecting("ws://127.0.0.1:8000/chat/lobby", chat):
             try:
-                await ws.send_model(Join(user="ann"))  # whatever a new connection has to be told
+                await ws.send_model(Join(user="ann"))  # what each new connection has to send first
                 async for message in ws:
                     ...
-            except WebSocketDisconnect:  # a send met the end
+            except WebSocketDisconnect:  # raised by a send after the end
                 continue
 
-    What comes after a connection:
+    What follows a connection:
 
-    - closed with a code of the contract: what that says, ``never``, ``resume`` or ``backoff``
-    - 1001, 1006 (lost), 1012, 1013 and 1014: another one, after a while
-    - 1000: the end of the loop; any other code: `WebSocketDisconnect`
-    - closed here, by ``ws.close()``: the end of the loop; left open by the body: closed, and another one
-    - no TCP connection, no answer in time, a denial with 429, 502, 503 or 504, whose Retry-After is heeded: another
-      attempt, after a while
-    - any other denial (401, 403, 404, 422, ...), no trust, no valid answer: that `ConnectionFailed`
+    - closed by the server with a code of the contract: as that code says, ``never``, ``resume`` or ``backoff``
+    - 1001, 1006 (lost), 1012, 1013 and 1014: another connection, after a backoff
+    - 1000: the loop ends; any other code: `WebSocketDisconnect` is raised
+    - closed by ``ws.close()``: the loop ends
+    - left open by the body of the loop: it is closed, and there is another connection, after a backoff
 
-    A ``resume`` is at once, unless the connection before did not stay healthy either.
+    What follows a failure to connect:
 
-    :param backoff: how long to wait, and how often in a row
-    :param retry: what to do after other close codes, or denials with other statuses, than said above; it comes first
-    :param on_change: what is told of each change of state; they are logged too, to ``typedws.client``
-    :raises InvalidHandshake: as `connect` does, which knows the other parameters
+    - no TCP connection, no response in time, or a denial with 429, 502, 503 or 504: another attempt, after a backoff
+      and the seconds of ``Retry-After``
+    - any other denial (401, 403, 404, 422, ...), a TLS failure, an invalid response: that `ConnectionFailed` is raised
+
+    A ``resume`` connects again at once. If the connection before did not stay healthy either, it waits too.
+
+    :param backoff: the times to wait, and the limit of failures in a row
+    :param retry: decisions by close code or status of a denial, which override the rules above, except for connections
+        that this side closed or failed
+    :param on_change: called with each change of state; changes are also logged, to ``typedws.client``
+    :raises InvalidHandshake: as `connect` does, where the other parameters are described
     """
-    return Reconnecting(plan_for(url, contract, params, **options), backoff, retry, on_change)
+    return Reconnecting(url, contract, params, backoff, retry, on_change, **options)

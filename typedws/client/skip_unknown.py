@@ -1,4 +1,4 @@
-"""`SkipUnknownConnection`: a client's end that passes over messages of types newer than its contract. No socket here."""
+"""`SkipUnknownConnection`: a client connection that skips messages of types newer than its contract. No socket here."""
 
 import logging
 from collections.abc import AsyncIterator, Mapping
@@ -19,19 +19,19 @@ _logger: Final = logging.getLogger("typedws.client")
 
 
 class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
-    """The client's end of a connection to a server that may say more than the contract knows.
+    """A client connection to a server that may send messages of types that the contract does not have.
 
-    A message is unknown whose tag names no member of the declared union, or where one type is declared, whose constant
-    field (a ``Literal`` of one value) has another value. It is passed over; any other invalid one is an error as
-    everywhere.
+    A message is unknown if its tag names no member of the declared union. If a single type is declared, a message is
+    unknown if it has another value in a constant field (a ``Literal`` of one value). Unknown messages are skipped; any
+    other invalid message is an `InvalidMessage`, as in every connection.
     """
 
     __slots__ = ("_frame",)
 
-    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - it takes all that the overloads do
+    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - covers all overloads
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> Any:
-        """Give the next message that is known; see `Connection.receive_model`."""
+        """Return the next message of a known type; see `Connection.receive_model`."""
         while True:
             try:
                 return await super().receive_model(form, mode=mode)
@@ -42,7 +42,7 @@ class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
     def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - as above
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> AsyncIterator[Any]:
-        """Iterate over the messages that are known; see `Connection.iter_models`."""
+        """Iterate over the messages of known types; see `Connection.iter_models`."""
         return MessageIterator(partial(self.receive_model, form, mode))
 
     async def __anext__(self) -> In_co:
@@ -54,15 +54,17 @@ class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
                     raise
 
     async def _receive_frame(self, expected: str) -> str | bytes:
+        # Kept for _is_unknown(), which validates it again.
         self._frame = await super()._receive_frame(expected)
         return self._frame
 
     def _is_unknown(self, error: InvalidMessage, form: Any, mode: Mode | None) -> bool:
-        """Whether the message is of no declared type, whatever narrower one was asked for."""
+        """Whether the message is of no declared type. A caller may have asked for a narrower type than declared."""
         declared = self._declared()[0]
         if declared is None:
             return False
         if form is not AS_DECLARED:
+            # The error is about the narrower type: a message of another declared type is known, and an error.
             try:
                 self._reader_for(AS_DECLARED, mode).read(self._frame)
             except InvalidMessage as as_declared:
@@ -73,13 +75,13 @@ class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
 
 
 def _is_unknown(error: InvalidMessage, adapter: MessageAdapter[Any]) -> bool:
-    if not any(_tells_unknown(detail, adapter) for detail in error.errors()):
+    if not any(_names_unknown_type(detail, adapter) for detail in error.errors()):
         return False
     _logger.debug("passed over a message of a type that is not in the contract")
     return True
 
 
-def _tells_unknown(detail: Mapping[str, Any], adapter: MessageAdapter[Any]) -> bool:
+def _names_unknown_type(detail: Mapping[str, Any], adapter: MessageAdapter[Any]) -> bool:
     match detail:
         case {"type": "union_tag_invalid", "loc": ()}:
             return True

@@ -1,4 +1,4 @@
-"""`connect_sync`: a typed connection for scripts and notebooks, whose code does not await."""
+"""`connect_sync`: opens a typed connection for scripts and notebooks, whose code does not await."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -12,7 +12,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from typedws._connection.sync_connection import SyncConnection
 from typedws._contract.contract import Contract
 from typedws._messages.type_parameters import In_co, Out_contra
-from typedws.client.connecting import ClientOptions, Connecting, plan_for
+from typedws.client.connecting import ClientOptions, Connecting
 
 __all__ = ["PortalCaller", "SyncConnecting", "connect_sync"]
 
@@ -23,7 +23,7 @@ Params = TypeVar("Params")
 
 
 class SyncConnecting(AbstractContextManager["SyncConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]):
-    """A connection to be made: ``with`` makes it, and closes it however the block ends."""
+    """The context manager that `connect_sync` returns. It opens a connection, and closes it when the block ends."""
 
     def __init__(self, connecting: Connecting[In_co, Out_contra]) -> None:
         self._connecting = connecting
@@ -31,7 +31,7 @@ class SyncConnecting(AbstractContextManager["SyncConnection[In_co, Out_contra]",
         self._caller: PortalCaller
 
     def __enter__(self) -> SyncConnection[In_co, Out_contra]:
-        """Connect; raises as `Connecting` does."""
+        """Open the connection; raises as `Connecting` does."""
         self._thread = start_blocking_portal("asyncio", name="typedws.client")
         self._caller = PortalCaller(self._thread.__enter__())
         try:
@@ -50,7 +50,7 @@ class SyncConnecting(AbstractContextManager["SyncConnection[In_co, Out_contra]",
 
 
 class PortalCaller:
-    """Calls into the event loop of a portal. Who is interrupted while it waits, by Ctrl-C say, takes its call back."""
+    """Calls functions on the event loop of a portal. If the wait is interrupted, by Ctrl-C, the call is cancelled."""
 
     def __init__(self, portal: BlockingPortal) -> None:
         self._portal = portal
@@ -64,12 +64,14 @@ class PortalCaller:
         try:
             return self._portal.start_task_soon(call.run).result()
         except BaseException:
-            self._portal.call(call.take_back)  # wherever the interruption came, the portal's own code included
+            # The interruption may come anywhere, also before the task has started or in the portal's own code. Without
+            # this an interrupted receive would go on in the background, and consume a message.
+            self._portal.call(call.cancel)
             raise
 
 
 class _Call:
-    """A call that may be taken back, whether it has begun or not."""
+    """A call that can be cancelled, whether it has begun or not."""
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._function = function
@@ -81,13 +83,14 @@ class _Call:
         self._ended = Event()
         with CancelScope() as self._scope:
             try:
-                found = self._function(*self._arguments)
-                return await found if isawaitable(found) else found
+                result = self._function(*self._arguments)
+                return await result if isawaitable(result) else result
             finally:
                 self._ended.set()
 
-    async def take_back(self) -> None:
-        """Cancel it, and wait until it has ended; does nothing where it has, or has not begun."""
+    async def cancel(self) -> None:
+        """Cancel the call, and wait until it has ended. Does nothing if it has ended, or never began."""
+        # A call that was scheduled has begun by now, as it came first. So one without a scope was never scheduled.
         if self._scope is not None:
             self._scope.cancel()
             await self._ended.wait()
@@ -106,9 +109,10 @@ def connect_sync(
     params: object = None,
     **options: Unpack[ClientOptions],
 ) -> SyncConnecting[Any, Any]:
-    """Give what ``with`` makes a connection of; for who does not await. It takes what `connect` does.
+    """Open a typed connection for code that does not await, for the length of a ``with`` block.
 
-    ``ws`` is a `SyncConnection`: each of its methods waits. Pings are answered meanwhile, in a thread of its own.
+    In ``with connect_sync(url, contract) as ws``, ``ws`` is a `SyncConnection`: each of its methods blocks until it is
+    done. An event loop in a thread of its own answers pings meanwhile. The parameters and exceptions are those of
+    `connect`.
     """
-    connecting: Connecting[Any, Any] = Connecting(plan_for(url, contract, params, **options))
-    return SyncConnecting(connecting)
+    return SyncConnecting(Connecting[Any, Any](url, contract, params, **options))

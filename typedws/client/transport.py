@@ -1,7 +1,8 @@
-"""One client's end over a byte stream: reading, writing and keeping time beside whoever uses it. No frame is read here.
+"""A client's connection over a byte stream: the tasks that read, write and keep time. No frame is parsed here.
 
-The tasks belong to the event loop, not to the block that opened the connection: they outlive its cancellation, and so
-the closing handshake does. They end with the connection, at the latest ``close_timeout`` after it was closed.
+The tasks belong to the event loop, not to the block that opened the connection. So they outlive its cancellation, and
+the closing handshake takes place then too. They end with the connection, at the latest ``close_timeout`` seconds after
+it began to close.
 """
 
 import logging
@@ -19,32 +20,37 @@ from typedws.client.wire import Wire
 __all__ = ["Timing", "Transport"]
 
 _MAX_UNREAD: Final = 16
-"""Messages that wait to be received before nothing more is read, so that the server has to wait (as TCP does)."""
+"""The number of unreceived messages above which reading pauses, so that TCP makes the server wait."""
 _MAX_UNWRITTEN: Final = 1 << 19
-"""Bytes that wait to be written before who sends has to wait."""
+"""Bytes of messages that are not written yet, above which a send waits."""
 _MAX_ANSWERS: Final = 1 << 16
-"""Bytes of pongs that wait to be written before nothing more is read."""
+"""Bytes of pongs that are not written yet, above which reading pauses: against a server that only pings."""
 _READ: Final = 1 << 18
 _READ_COMPRESSED: Final = 1 << 13
-"""Bytes read at once: what comes compressed may grow a thousandfold."""
+"""Bytes read at once. Compressed data may grow a thousandfold, and all messages in one read are kept."""
 
 _BROKEN: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-"""What a stream raises once it is over, TLS's errors among them."""
+"""What a stream raises once it has ended; TLS errors are instances of ``OSError``."""
 
 _logger: Final = logging.getLogger("typedws.client")
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Seconds that a connection may take to close, between two pings, and until a pong; ``None``: no pings, no end."""
+    """The seconds for closing, between two pings, and until a pong; ``None`` for no pings, or no limit for pongs."""
 
     close_timeout: float
     ping_interval: float | None
     ping_timeout: float | None
 
 
-class _Bell:
-    """Wakes the one task that waits; costs nothing while none does."""
+class _Signal:
+    """Wakes the task that waits for a change.
+
+    Only one task may wait at a time: a second one would replace the event of the first, which would wait for ever. A
+    notification is lost if no task waits, and then costs nothing. So a task checks its condition in a loop around
+    ``wait()``, without an await in between.
+    """
 
     __slots__ = ("_event",)
 
@@ -58,87 +64,95 @@ class _Bell:
         finally:
             self._event = None
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         if self._event is not None:
             self._event.set()
 
 
 class Transport:
-    """What `ClientConnection` receives from and sends to, as ASGI events."""
+    """The ``receive`` and ``send`` of a `ClientConnection`, as ASGI events over a byte stream."""
 
     def __init__(self, stream: ByteStream, wire: Wire, timing: Timing) -> None:
         self._stream = stream
         self._wire = wire
         self._timing = timing
-        self._arrived, self._taken = _Bell(), _Bell()
-        self._pending, self._written = _Bell(), _Bell()
-        self._answered, self._ponged = _Bell(), _Bell()
-        self._is_held_up = False
-        """Whether nothing is read because nobody receives."""
-        self._is_reading_on = False
+        # _arrived wakes receive(), _written a send(), _pending the writer, _ponged the timer; _taken and _answered wake
+        # the reader.
+        self._arrived, self._taken = _Signal(), _Signal()
+        self._pending, self._written = _Signal(), _Signal()
+        self._answered, self._ponged = _Signal(), _Signal()
+        self._is_paused = False
+        """Whether reading pauses, because no task receives."""
+        self._keeps_reading = False
+        """Whether to read even if no task receives."""
         self._is_closing = False
         self._cannot_write = False
         self._closing = anyio.Event()
         self.ended: anyio.Event = anyio.Event()
-        """Set once nothing of the connection is left."""
+        """Set once the tasks have ended and the stream is closed."""
 
     def start(self) -> None:
-        """Begin to read, to write and to keep time."""
+        """Start to read, to write and to keep time."""
         spawn(self._run)
 
-    # --- for who uses it ---
+    # --- for the connection ---
 
     async def receive(self) -> Mapping[str, Any]:
-        """Give the next event; the last one is the disconnect."""
+        """Return the next event; the last one is the disconnect."""
         events = self._wire.events
         while not events:
             await self._arrived.wait()
         event = events.popleft()
         if len(events) <= _MAX_UNREAD:
-            self._taken.ring()
+            self._taken.notify()
         return event
 
     async def send(self, event: Mapping[str, Any]) -> None:
-        """Send a message or a close; the latter waits until the connection has ended.
+        """Send a message or a close. A close waits until the connection has ended.
 
-        :raises OSError: where the connection is closing, or over
+        :raises OSError: if the connection is closing or has ended
         """
         wire = self._wire
         if event["type"] != "websocket.send":
             self.close(event["code"], event["reason"])
             await self.ended.wait()
             return
-        while wire.size > _MAX_UNWRITTEN and wire.is_open and not self._cannot_write:
+        while wire.message_bytes > _MAX_UNWRITTEN and wire.is_open and not self._cannot_write:
             await self._written.wait()
         if self._cannot_write:
             raise BrokenPipeError("the connection was lost")
+        # No await from here on: a send that is cancelled was queued whole, or not at all.
         wire.send(event)
-        self._pending.ring()
+        self._pending.notify()
 
     @property
     def disconnect(self) -> Mapping[str, Any] | None:
-        """The event of how the server, the network or a failure ended the connection, once one has."""
+        """The disconnect event, once the server, the network or a failure has ended the connection."""
         return self._wire.disconnect
 
     def read_on(self) -> None:
-        """Read from now on whether somebody receives or not: what is said is dropped."""
+        """Read from now on even if no task receives, and drop the messages.
+
+        Called before a close: a server that waits until its own messages are read would not read the close frame.
+        """
         self._wire.drop_messages()
-        self._is_reading_on = True
-        self._taken.ring()
+        self._keeps_reading = True
+        self._taken.notify()
 
     def close(self, code: int, reason: str) -> None:
-        """Begin to close, in the background; nothing where that has begun."""
+        """Begin to close in the background. Does nothing if that has begun."""
         self._wire.close(code, reason)
-        self._pending.ring()
+        self._pending.notify()
         self._begin_to_close()
 
     def _begin_to_close(self) -> None:
         self._is_closing = True
         self._closing.set()
-        self._taken.ring()
-        self._written.ring()
-        self._answered.ring()
-        self._ponged.ring()
+        # Wake the tasks that wait for the peer, so that each checks its condition again.
+        self._taken.notify()
+        self._written.notify()
+        self._answered.notify()
+        self._ponged.notify()
 
     # --- the tasks ---
 
@@ -149,13 +163,14 @@ class Transport:
                 tasks.start_soon(self._keep_time, tasks.cancel_scope)
                 await self._read()
                 tasks.cancel_scope.cancel()
-        except Exception:  # nobody else would hear of it
+        except Exception:  # A task without a parent must not raise: this log line is all that reports the error.
             _logger.exception("a connection's transport failed")
         finally:
-            self._wire.lose()
+            # In every case a receive gets a disconnect, waiting sends end, and a close finds `ended` set.
+            self._wire.mark_lost()
             self._cannot_write = True
             self._begin_to_close()
-            self._arrived.ring()
+            self._arrived.notify()
             try:
                 await anyio.aclose_forcefully(self._stream)
             finally:
@@ -163,46 +178,50 @@ class Transport:
 
     async def _read(self) -> None:
         wire, stream = self._wire, self._stream
-        most = _READ_COMPRESSED if wire.is_compressed else _READ
-        await self._pass_on()  # what came with the answer
+        limit = _READ_COMPRESSED if wire.is_compressed else _READ
+        await self._dispatch()  # Messages may have come together with the response.
         while True:
             try:
-                data = await stream.receive(most)
+                data = await stream.receive(limit)
             except _BROKEN:
                 wire.feed(b"")
                 await self._finish()
                 return
             wire.feed(data)
-            await self._pass_on()
+            await self._dispatch()
 
-    async def _pass_on(self) -> None:
-        """Let others know what came, and wait until there is room for more."""
+    async def _dispatch(self) -> None:
+        """Wake the tasks that wait for what was read, then wait until there is room for more."""
         wire = self._wire
         if wire.events:
-            self._arrived.ring()
+            self._arrived.notify()
         if wire.outgoing:
-            self._pending.ring()
+            self._pending.notify()
         if wire.disconnect is not None:
             self._begin_to_close()
-        self._ponged.ring()
+        self._ponged.notify()
         await self._wait_for_room()
 
     async def _finish(self) -> None:
-        """Let a close frame be written, to a server that has finished but may still listen for it."""
-        self._arrived.ring()
+        """Wait until a queued close frame is written, after the end of the server's side.
+
+        The server may still read. Without this the writer would be cancelled at once, and our close frame lost.
+        """
+        self._arrived.notify()
         if self._wire.has_sent_close:
-            self._pending.ring()
+            self._pending.notify()
             self._begin_to_close()
             while self._wire.outgoing and not self._cannot_write:
                 await self._answered.wait()
 
     async def _wait_for_room(self) -> None:
         wire = self._wire
-        self._is_held_up = True
-        while len(wire.events) > _MAX_UNREAD and not (self._is_reading_on or self._is_closing):
+        # Read on during a close, or the server's close frame would never be reached.
+        self._is_paused = True
+        while len(wire.events) > _MAX_UNREAD and not (self._keeps_reading or self._is_closing):
             await self._taken.wait()
-        self._is_held_up = False
-        while wire.answers > _MAX_ANSWERS and not self._cannot_write:
+        self._is_paused = False
+        while wire.control_bytes > _MAX_ANSWERS and not self._cannot_write:
             await self._answered.wait()
 
     async def _write(self) -> None:
@@ -215,31 +234,33 @@ class Transport:
                 await stream.send(data)
             except _BROKEN:
                 break
-            self._written.ring()
-            self._answered.ring()
+            self._written.notify()
+            self._answered.notify()
         self._cannot_write = True
         self._begin_to_close()
 
     async def _keep_time(self, scope: anyio.CancelScope) -> None:
-        """Ping while the connection is open, and end it where it has closed for too long, or no pong comes."""
+        """Send pings while the connection is open. End it if no pong comes, or if closing takes too long."""
         interval = self._timing.ping_interval
         while interval is not None and not self._is_closing:
             with anyio.move_on_after(interval):
                 await self._closing.wait()
-            if not self._closing.is_set() and not await self._is_answering():
-                _logger.debug("no pong came in time: the connection is taken for lost")
+            if not self._closing.is_set() and not await self._is_alive():
+                _logger.debug("no pong came in time: the connection is considered lost")
                 scope.cancel()
         await self._closing.wait()
+        # However the peer behaves, nothing of the connection is left after this time.
         await anyio.sleep(self._timing.close_timeout)
         scope.cancel()
 
-    async def _is_answering(self) -> bool:
-        """Send a ping, and tell whether the server is there: it answers, or there is more of it than is read."""
-        payload = os.urandom(4)
+    async def _is_alive(self) -> bool:
+        """Send a ping, and return whether the server answers in time, or may have answered."""
+        payload = os.urandom(4)  # A pong that the server sends without having read the ping cannot match.
         self._wire.ping(payload)
-        self._pending.ring()
+        self._pending.notify()
         with anyio.move_on_after(self._timing.ping_timeout):
             while self._wire.pong != payload and not self._is_closing:
                 await self._ponged.wait()
             return True
-        return self._is_held_up
+        # While reading pauses, the pong may be behind messages that no task receives: the server is not lost for that.
+        return self._is_paused

@@ -1,7 +1,7 @@
-"""The client's side of RFC 6455, as bytes: the opening handshake, frames, the closing handshake. Nothing is awaited.
+"""The client's side of RFC 6455, in bytes: the opening handshake, frames, the closing handshake. Nothing is awaited.
 
-It stands on the sans-I/O protocol of ``websockets``. The server's bytes go in and ASGI events come out; what is sent
-goes the other way.
+It is built on the sans-I/O protocol of ``websockets``. The server's bytes go in and ASGI events come out; events to
+send go in and bytes come out.
 """
 
 import logging
@@ -31,54 +31,65 @@ __all__ = ["Wire"]
 
 
 class _Protocol(ClientProtocol):
-    """Does what ``websockets`` does not: take a close between fragments, and messages that end with a last block."""
+    """Works around two faults of ``websockets``: closes between fragments, and compressed messages with a final block.
+
+    ``recv_frame``, ``current_size`` and the decoder of the extension are not documented by ``websockets``.
+    """
 
     def recv_frame(self, frame: Frame) -> None:
-        if frame.opcode is Opcode.CLOSE:  # it may come between fragments (RFC 6455 section 5.4)
-            self.current_size = None  # the message will not be finished
+        # websockets fails the connection with 1002 if a close comes between the fragments of a message, which RFC 6455
+        # section 5.4 allows. Without a current size it takes the message for finished; no more of it will come.
+        if frame.opcode is Opcode.CLOSE:
+            self.current_size = None
         for extension in self.extensions:
-            if isinstance(extension, PerMessageDeflate) and frame.opcode in _DATA:
-                _begin_anew(extension, frame)
+            if isinstance(extension, PerMessageDeflate) and frame.opcode in _DATA_OPCODES:
+                _renew_decoder(extension, frame)
         super().recv_frame(frame)
 
 
-def _begin_anew(deflate: PerMessageDeflate, frame: Frame) -> None:
-    """Decompress on after a last block, which a message may end with (RFC 7692 section 7.2.3.4), but zlib ends with."""
-    decoder = getattr(deflate, "decoder", None)  # none where each message has its own
+def _renew_decoder(deflate: PerMessageDeflate, frame: Frame) -> None:
+    """Replace a decoder that has met a final block, with which a message may end (RFC 7692 section 7.2.3.4).
+
+    zlib's decoder stops for good at a block that is marked as final. ``websockets`` keeps using it, and all later
+    messages would be empty.
+    """
+    # With `server_no_context_takeover`, websockets deletes the decoder after each message, and makes a new one.
+    decoder = getattr(deflate, "decoder", None)
     if decoder is None or not decoder.eof:
         return
-    if decoder.unused_data not in _AFTER_THE_LAST_BLOCK:
+    if decoder.unused_data not in _AFTER_FINAL_BLOCK:
         raise ProtocolError("compressed data after the last block")
+    # Before the end of the message the old decoder stays, so that the check above sees the rest of the fragments.
     if frame.fin:
         deflate.decoder = zlib.decompressobj(wbits=-deflate.remote_max_window_bits)
 
 
 class Wire:
-    """What one client's end reads and writes.
+    """The protocol state of one client connection.
 
-    ``events`` are those for who receives, in order, the disconnect last. ``outgoing`` is what has to be written: about
-    ``size`` bytes of messages, and ``answers`` bytes of what the protocol says by itself. ``pong`` is the payload of
-    the last ping that was answered.
+    ``events`` are the events to receive, in order, the disconnect last. ``outgoing`` are the bytes to write: about
+    ``message_bytes`` of messages, and ``control_bytes`` of the handshake and of control frames. ``pong`` is the payload
+    of the last ping that was answered.
 
-    :param max_message_size: bytes, uncompressed, that a message of the server may have; ``None`` for any
-    :param is_compressing: whether compression is offered (RFC 7692)
+    :param max_message_size: the limit of a server message in bytes, uncompressed; ``None`` for no limit
+    :param is_compressing: whether to offer compression (RFC 7692)
     """
 
     __slots__ = (
+        "_drops_messages",
         "_fragments",
+        "_has_ended",
         "_headers",
-        "_is_deaf",
-        "_is_over",
         "_is_text",
-        "_pinged",
+        "_ping_payload",
         "_protocol",
-        "answers",
-        "asked",
+        "control_bytes",
         "disconnect",
         "events",
+        "message_bytes",
         "outgoing",
         "pong",
-        "size",
+        "request_headers",
     )
 
     def __init__(self, request: OutgoingRequest, max_message_size: int | None, is_compressing: bool) -> None:
@@ -94,74 +105,76 @@ class Wire:
         )
         self._headers = FieldHeaders()
         self._fragments: bytearray | None = None
-        """The first fragments of a message."""
+        """The fragments so far of a message that is not complete."""
         self._is_text = False
-        self._is_deaf = False
-        """Whether messages are dropped: whoever closes hears no more of them."""
-        self._is_over = False
-        """Whether the server has written all that it ever will."""
+        self._drops_messages = False
+        """Whether messages are dropped, as this side closes the connection."""
+        self._has_ended = False
+        """Whether the server has ended its side of the TCP connection."""
         self.events: deque[Mapping[str, Any]] = deque()
         self.disconnect: Mapping[str, Any] | None = None
-        """The last of all events, once it is among them."""
+        """The disconnect event, once it is in ``events``."""
         self.outgoing: list[bytes] = []
-        self.size: int = 0
-        self.answers: int = 0
-        self._pinged = b""
+        self.message_bytes: int = 0
+        self.control_bytes: int = 0
+        self._ping_payload = b""
         self.pong: bytes = b""
 
-        self.asked: list[tuple[bytes, bytes]] = self._ask(request)
-        """All header fields of the request."""
+        self.request_headers: list[tuple[bytes, bytes]] = self._send_request(request)
+        """All header fields of the request, as they are sent."""
 
     # --- the opening handshake ---
 
-    def _ask(self, request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
+    def _send_request(self, request: OutgoingRequest) -> list[tuple[bytes, bytes]]:
         opening = self._protocol.connect()
         opening.headers["User-Agent"] = _USER_AGENT
+        # Assigning to these headers adds a field, so the fields that the caller replaces are removed first.
         for replaced in {name.decode() for name, _ in request.headers}:
             opening.headers.pop(replaced, None)
         for name, value in request.headers:
             opening.headers[name.decode()] = value.decode("latin-1")
         self._protocol.send_request(opening)
         self._take_writes()
-        return _pairs(opening.headers)
+        return _raw_headers(opening.headers)
 
     def accepted(self) -> Accepted | None:
-        """Give what the server said when it accepted; ``None`` while it has not answered in full.
+        """Return what the server's response accepted, or ``None`` if the response is not complete.
 
-        :raises ConnectionDenied: where it denied
-        :raises InvalidResponse: where its answer is none
-        :raises ServerUnreachable: where the connection ended before
+        :raises ConnectionDenied: if the server denied
+        :raises InvalidResponse: if the response is not valid
+        :raises ServerUnreachable: if the connection ended before the response
         """
         if (failure := self._protocol.handshake_exc) is not None:
-            raise _told(failure, is_over=self._is_over) from failure
+            raise _translate_failure(failure, has_ended=self._has_ended) from failure
         if self._protocol.state is State.CONNECTING:
             return None
-        return Accepted(self._protocol.subprotocol, Headers(raw=_pairs(self._headers)))
+        return Accepted(self._protocol.subprotocol, Headers(raw=_raw_headers(self._headers)))
 
     @property
     def is_compressed(self) -> bool:
-        """Whether messages may come compressed."""
+        """Whether the server may send compressed messages."""
         return bool(self._protocol.extensions)
 
     # --- in ---
 
     def feed(self, data: bytes) -> None:
-        """Take what the server wrote; no bytes stand for its end.
+        """Process bytes of the server; ``b""`` is the end of its side.
 
-        :raises InvalidResponse: for an extension with parameters that cannot be
+        :raises InvalidResponse: if the response has an extension with impossible parameters
         """
         protocol = self._protocol
         if data:
             try:
                 protocol.receive_data(data)
-            except ValueError as error:  # of zlib, which websockets before 17.2 lets out
+            except ValueError as error:  # raised by zlib, and not caught by websockets before 17.2
                 raise InvalidResponse(*_NOT_OFFERED) from error
         else:
-            self._is_over = True
+            self._has_ended = True
             protocol.receive_eof()
         for event in protocol.events_received():
             if isinstance(event, Response):
                 self._headers = event.headers
+            # The protocol may have parsed frames after the one at which the connection failed here, for its UTF-8.
             elif isinstance(event, Frame) and self.disconnect is None:
                 self._take(event)
         if protocol.writes:
@@ -182,13 +195,14 @@ class Wire:
             if frame.fin:
                 data, self._fragments = self._fragments, None
                 self._take_message(data)
-        elif opcode is Opcode.PONG and data == self._pinged:  # others are no answer (RFC 6455 section 5.5.3)
+        # Any other pong is unsolicited (RFC 6455 section 5.5.3): it must not hide the one that answers the ping.
+        elif opcode is Opcode.PONG and data == self._ping_payload:
             self.pong = bytes(data)
         elif opcode is Opcode.CLOSE and (close := self._protocol.close_rcvd) is not None:
             self._end(int(close.code), close.reason)
 
     def _take_message(self, data: Any) -> None:
-        if self._is_deaf:
+        if self._drops_messages:
             return
         if not self._is_text:
             self.events.append({"type": "websocket.receive", "bytes": bytes(data)})
@@ -196,15 +210,17 @@ class Wire:
         try:
             self.events.append({"type": "websocket.receive", "text": str(data, "utf-8")})
         except UnicodeDecodeError:
-            self._protocol.fail(CloseCode.INVALID_DATA, _NO_UTF_8)
-            # Said here, for the protocol may have read on, and have answered a close frame.
+            self._protocol.fail(CloseCode.INVALID_DATA, _NO_UTF_8)  # websockets does not check the encoding of text
+            # Not left to _fail(): the protocol may have read on and have answered a close frame, so that its own close
+            # code need not be 1007.
             self._end(CloseCode.INVALID_DATA, _NO_UTF_8, "application")
 
     def _fail(self, failure: Exception) -> None:
-        """Tell that the connection was failed (RFC 6455 section 7.1.7): by us, or by the network."""
+        """Record the end of a connection that this side failed (RFC 6455 section 7.1.7), or that was lost."""
         sent = self._protocol.close_sent
-        if sent is None or self._is_deaf or isinstance(failure, EOFError):
-            self.lose()
+        # If this side was closing already, `close_sent` is that close, and not the reason of the failure.
+        if sent is None or self._drops_messages or isinstance(failure, EOFError):
+            self.mark_lost()
         else:
             self._end(int(sent.code), sent.reason, "application")
 
@@ -218,26 +234,26 @@ class Wire:
             }
             self.events.append(self.disconnect)
 
-    def lose(self) -> None:
-        """Take the connection for lost: nothing more is heard or said."""
+    def mark_lost(self) -> None:
+        """Record that the connection was lost, unless its end is known already."""
         self._end(CloseCode.ABNORMAL_CLOSURE, "", "network")
 
     # --- out ---
 
     @property
     def is_open(self) -> bool:
-        """Whether messages may be sent: nobody has closed."""
+        """Whether messages may be sent: neither side has closed."""
         return self._protocol.state is State.OPEN
 
     @property
     def has_sent_close(self) -> bool:
-        """Whether a close frame was sent, written already or not."""
+        """Whether a close frame was queued; it need not be written yet."""
         return self._protocol.close_sent is not None
 
     def send(self, event: Mapping[str, Any]) -> None:
-        """Send a message.
+        """Queue a message.
 
-        :raises BrokenPipeError: where either side has closed
+        :raises BrokenPipeError: if either side has closed
         """
         protocol = self._protocol
         if protocol.state is not State.OPEN:
@@ -249,65 +265,68 @@ class Wire:
             data = event["bytes"]
             protocol.send_binary(data)
         self.outgoing += protocol.data_to_send()
-        self.size += len(data)
+        self.message_bytes += len(data)
 
     def drop_messages(self) -> None:
-        """Drop the messages that come from now on."""
-        self._is_deaf = True
+        """Drop all messages of the server from now on."""
+        self._drops_messages = True
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame, unless one was sent, and drop what is still said."""
+        """Queue a close frame, unless either side has closed, and drop further messages."""
         self.drop_messages()
         if self.is_open:
             self._protocol.send_close(code, truncate_reason(reason))
             self._take_writes()
 
     def ping(self, payload: bytes) -> None:
-        """Send a ping."""
+        """Queue a ping, if the connection is open."""
         if self.is_open:
-            self._pinged = payload
+            self._ping_payload = payload
             self._protocol.send_ping(payload)
             self._take_writes()
 
     def take_outgoing(self) -> bytes:
-        """Give all that has to be written, which is then taken as written."""
+        """Return the bytes to write, and count them as written."""
         data = b"".join(self.outgoing)
         self.outgoing.clear()
-        self.size = self.answers = 0
+        self.message_bytes = self.control_bytes = 0
         return data
 
     def _take_writes(self) -> None:
         writes = self._protocol.data_to_send()
         self.outgoing += writes
-        self.answers += sum(map(len, writes))
+        self.control_bytes += sum(map(len, writes))
 
 
+# Not "typedws.client": at DEBUG this logs all frames, secrets included.
 _logger: Final = logging.getLogger("typedws.wire")
-_NOT_OFFERED: Final = ("a subprotocol and extensions that were offered", "another")
-_DATA: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
-_AFTER_THE_LAST_BLOCK: Final = (b"", b"\0", b"\0\0\xff\xff", b"\0\0\0\xff\xff")
-"""The empty block, or as much of it as has come, that ends a message."""
-_NO_UTF_8: Final = "text that is no UTF-8"
+_NOT_OFFERED: Final = ("a subprotocol and extensions that were offered", "others")
+_DATA_OPCODES: Final = (Opcode.TEXT, Opcode.BINARY, Opcode.CONT)
+_AFTER_FINAL_BLOCK: Final = (b"", b"\0", b"\0\0\xff\xff", b"\0\0\0\xff\xff")
+"""What may follow a final block: the sender's empty block (a zero byte), then the 4 bytes that websockets appends."""
+_NO_UTF_8: Final = "text that is not UTF-8"
 _USER_AGENT: Final = "typedws"
+# The memory level that websockets itself uses for clients.
 _DEFLATE: Final = ClientPerMessageDeflateFactory(compress_settings={"memLevel": 5})
 
 
-def _pairs(fields: FieldHeaders) -> list[tuple[bytes, bytes]]:
+def _raw_headers(fields: FieldHeaders) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in fields.raw_items()]
 
 
-def _told(failure: Exception, *, is_over: bool) -> ConnectionFailed:
-    """Translate what the protocol found wrong with an answer; it says ``EOFError`` of a line without CR too."""
+def _translate_failure(failure: Exception, *, has_ended: bool) -> ConnectionFailed:
+    """Return the exception for a failed opening handshake."""
     if isinstance(failure, InvalidStatus):
         response = failure.response
-        return ConnectionDenied(response.status_code, Headers(raw=_pairs(response.headers)), bytes(response.body))
+        return ConnectionDenied(response.status_code, Headers(raw=_raw_headers(response.headers)), bytes(response.body))
     cause = failure.__cause__
-    if isinstance(cause, EOFError) and is_over:
-        return ServerUnreachable("an answer to the opening handshake", "the end of the connection before it")
+    # websockets raises EOFError for a line without CR too, so it means the end only if the connection has ended.
+    if isinstance(cause, EOFError) and has_ended:
+        return ServerUnreachable("an answer to the opening handshake", "that the connection ended")
     if isinstance(failure, NegotiationError):
         return InvalidResponse(*_NOT_OFFERED)
     if isinstance(failure, InvalidHeader):
-        return InvalidResponse(f"the header {failure.name} of RFC 6455 section 4.2.2", "none, or another value")
+        return InvalidResponse(f"the header {failure.name} of RFC 6455 section 4.2.2", "none, or a wrong value")
     if isinstance(failure, SecurityError) or isinstance(cause, SecurityError):
-        return InvalidResponse("an answer of a sensible size", "a larger one")
+        return InvalidResponse("a response within the size limits", "a larger one")
     return InvalidResponse("an HTTP/1.1 response", "something else")

@@ -1,4 +1,4 @@
-"""Modes: the names of codecs, and the registry that knows them. No extra is imported before its use."""
+"""Modes, which name codecs, and the registry of modes. No optional library is imported before its first use."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -12,24 +12,36 @@ __all__ = ["AnyCodec", "CodecRegistry", "Mode", "registry"]
 
 
 Mode: TypeAlias = str | AnyCodec
-"""How a message travels: the name of a codec in the registry, or a codec itself."""
+"""How a message is encoded: the name of a codec in the registry, or a codec itself."""
 
 
 class CodecRegistry:
-    """Codecs by name. A connection uses the registry it was given, by default the shared `registry`."""
+    """The codecs by mode. A connection uses the registry that it is created with, by default the shared `registry`.
+
+    Iteration yields the modes, and ``in`` tests for one.
+    """
 
     def __init__(self) -> None:
         self._codecs: dict[str, AnyCodec | tuple[str, str]] = {}
 
     def register(self, mode: str, codec: AnyCodec, *, replace: bool = False) -> None:
-        """Name a codec.
+        """Register a codec under a mode.
 
-        :raises ValueError: when the name is taken, unless ``replace`` is true
+        :param mode: the name that connections pass as ``mode``
+        :param replace: whether to replace a codec that has this name
+        :raises ValueError: if the mode is registered already, unless ``replace`` is true
         """
         self._put(mode, codec, replace)
 
     def register_extra(self, mode: str, codec_class: str, *, extra: str, replace: bool = False) -> None:
-        """Name a codec, as ``"package.module:Class"``, to import at its first use; ``extra`` is what installs it."""
+        """Register a codec class under a mode, to be imported and instantiated at the first use of the mode.
+
+        :param mode: the name that connections pass as ``mode``
+        :param codec_class: the class, as ``"package.module:Class"``; it is called without arguments
+        :param extra: the extra of typedws that installs the library of the codec, for `CodecNotInstalled`
+        :param replace: whether to replace a codec that has this name
+        :raises ValueError: if the mode is registered already, unless ``replace`` is true
+        """
         self._put(mode, (codec_class, extra), replace)
 
     def _put(self, mode: str, codec: AnyCodec | tuple[str, str], replace: bool) -> None:
@@ -38,9 +50,10 @@ class CodecRegistry:
         self._codecs[mode] = codec
 
     def get(self, mode: Mode) -> AnyCodec:
-        """Give the codec that a mode names; a codec itself is given back.
+        """Return the codec of a mode; a codec is returned as it is.
 
-        :raises UnknownMode: when no codec has that name, or (`CodecNotInstalled`) its library is not installed
+        :raises UnknownMode: if no codec has that name
+        :raises CodecNotInstalled: if its optional library is not installed; it is an `UnknownMode` too
         """
         if isinstance(mode, Codec):
             return mode
@@ -53,7 +66,7 @@ class CodecRegistry:
         return codec
 
     def copy(self) -> "CodecRegistry":
-        """Give a registry of its own with the same codecs, to change in private."""
+        """Return a new registry with the same codecs; changing it does not change this one."""
         other = CodecRegistry()
         other._codecs.update(self._codecs)
         return other
@@ -76,7 +89,7 @@ def _import_codec(mode: str, path: str, extra: str) -> AnyCodec:
 
 
 registry: Final = CodecRegistry()
-"""The codecs that every connection knows: ``text``, ``binary``, and with their extras ``msgpack`` and ``cbor``."""
+"""The codecs of every connection by default: ``text``, ``binary``, and with their extras ``msgpack`` and ``cbor``."""
 
 registry.register("text", TextJSON())
 registry.register("binary", BinaryJSON())

@@ -1,8 +1,9 @@
 """MessagePack in binary frames, on ormsgpack (the extra ``msgpack``). No other format.
 
-ormsgpack is typed, and writes and reads at about the speed of orjson (1.3 and 0.94 times); the ``msgpack`` package is
-untyped and two to three times slower, msgspec's is as fast and has its own model of types. Bytes and integer keys
-travel as they are; an integer beyond 64 bits is refused, for the format has none.
+ormsgpack is typed, and writes and reads at about the speed of orjson (1.3 and 0.94 times). The ``msgpack`` package is
+untyped and two to three times slower. The encoder of msgspec is as fast but has its own model of types.
+
+Bytes and integer keys are kept as they are. An integer beyond 64 bits is refused, because the format has none.
 """
 
 import os
@@ -23,15 +24,16 @@ T = TypeVar("T")
 _SECRET = os.urandom(16)
 _END = b"\xc4\x10" + _SECRET
 _FLOATS = (0xCA, 0xCB)
-"""With one of these a number begins that may be none."""
+"""The bytes before a float of 32 or 64 bits. Data without them contain no float, and so no non-finite number."""
 _PACK = ormsgpack.OPT_NON_STR_KEYS | ormsgpack.OPT_PASSTHROUGH_DATACLASS | ormsgpack.OPT_PASSTHROUGH_DATETIME
 
 
 class MessagePack(BinaryCodec):
-    """MessagePack: the mode ``"msgpack"``."""
+    """MessagePack: the mode ``"msgpack"``. It refuses integers beyond 64 bits and extension types."""
 
     name: str = "msgpack"
     content_type: str | None = "application/vnd.msgpack"
+    # A float of 32 or 64 bits whose exponent bits are all set, which is how infinity and NaN are written.
     non_finite: ClassVar[re.Pattern[bytes]] = re.compile(
         rb"\xca[\x7f\xff][\x80-\xff]|\xcb[\x7f\xff][\xf0-\xff]", re.DOTALL
     )
@@ -40,13 +42,15 @@ class MessagePack(BinaryCodec):
         return ormsgpack.packb(value, self.to_plain_value, _PACK)
 
     def unpack(self, data: bytes) -> Any:
-        # ormsgpack passes over what follows the first value: read in a list with a value that nobody else knows.
+        # ormsgpack ignores what follows the first value. Here the data are the first of two elements of an array, and
+        # the second one is a random value that the peer cannot know. Any trailing data would take its place.
         value, end = ormsgpack.unpackb(b"\x92" + data + _END, option=ormsgpack.OPT_NON_STR_KEYS)
         if end != _SECRET:
-            raise ValueError("something follows the value")
+            raise ValueError("trailing data")
         return value
 
     def quick_decoder(self, adapter: MessageAdapter[T]) -> QuickDecoder[bytes, T]:
+        # Through JSON, because a strict model takes a ``datetime`` or a tuple only from JSON.
         validate = adapter.validator.validate_json
 
         def decode(data: bytes) -> T:
@@ -59,7 +63,10 @@ class MessagePack(BinaryCodec):
 
 
 def _packers(adapter: MessageAdapter[Any]) -> dict[type[Any], Callable[[Any], bytes]]:
-    """Give what writes the members of a type, but for those that must be looked through for what no frame may hold."""
+    """Return the functions that encode messages by their exact class, for the classes that need no search of values.
+
+    In messages of other classes, U+FFFD in a key may stand for a lone surrogate, or ``None`` for a non-finite number.
+    """
     members = adapter.members.items()
     return {
         class_: _packer(member)
@@ -75,7 +82,7 @@ def _packer(adapter: MessageAdapter[Any]) -> Callable[[Any], bytes]:
     def pack(message: object) -> bytes:
         data = ormsgpack.packb(to_python(message, mode="json", by_alias=by_alias), None, _PACK)
         if non_finite is not None and non_finite(data):
-            raise ValueError("perhaps a non-finite number")
+            raise ValueError("possibly a non-finite number")  # `encoder` decides
         return data
 
     return pack

@@ -1,3 +1,3 @@
-"""Endpoints inside the frameworks that people run: one file each, which imports it."""
+"""Endpoints inside web frameworks: one file per framework, which alone imports it."""
 
 __all__: list[str] = []

@@ -1,6 +1,7 @@
-"""Endpoints behind a ``URLRouter`` of Django's channels, which is only told by what it puts into the scope.
+"""Endpoints behind a ``URLRouter`` of Django Channels, which is known by the keys that it adds to the scope.
 
-Neither Django nor channels is imported: a plain dispatcher beside ``get_asgi_application()`` needs nothing from here.
+Neither Django nor channels is imported. A dispatcher of your own beside ``get_asgi_application()`` needs nothing from
+here.
 """
 
 from typing import Any
@@ -13,10 +14,12 @@ __all__ = ["routed"]
 
 
 def routed(app: Endpoint[Any, Any, Any] | App) -> ASGIApp:
-    """Make what ``path("chat/<str:room>", ...)`` in a ``URLRouter`` leads to.
+    """Return the ASGI application for a route of a ``URLRouter``.
 
-    The named parts of the URL are path parameters, converted as Django does. An `App` sees what is left of the path:
-    ``re_path(r"^ws/", routed(app))``. What Django's middleware found is in ``ws.scope``: ``"user"``, ``"session"``,
+    ``path("chat/<str:room>", routed(talk))`` routes to an endpoint.
+
+    The named parts of the URL are path parameters, converted as Django does. An `App` gets the rest of the path:
+    ``re_path(r"^ws/", routed(app))``. ``ws.scope`` has what Django's middleware adds: ``"user"``, ``"session"``,
     ``"cookies"``.
     """
 

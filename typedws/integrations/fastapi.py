@@ -1,8 +1,9 @@
-"""`typed_websocket`: a typed connection as a dependency of a FastAPI route. The rules are `typedws._endpoint.runner`'s.
+"""`typed_websocket`: a typed connection as a dependency of a FastAPI route, run as an endpoint is.
 
-FastAPI offers no place between the last dependency and the route's function, where a client is let in, and none behind
-the exit of the last dependency, where a connection ends. Two things make these places: the route's function is replaced
-by one that lets in, as tracing tools replace it; and what ends the connection goes to the bottom of FastAPI's stack.
+FastAPI has no hook between the last dependency and the route's function, where the connection has to be accepted, and
+none after the exit of the last dependency, where it has to be ended. So the route's function is replaced by one that
+accepts first, as tracing tools replace it; and the callback that ends the connection goes to the bottom of FastAPI's
+exit stack.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -38,25 +39,27 @@ __all__ = ["typed_websocket"]
 
 
 def typed_websocket(contract: Contract[Any, Any, Any] | None = None, *, policy: Policy | None = None) -> params.Depends:
-    """Make the dependency that gives a FastAPI route its typed connection.
+    """Return the dependency for a typed connection of a FastAPI route.
 
-    ``ws: Annotated[Connection[In, Out, Params], typed_websocket()]`` is accepted when all other dependencies of the
-    route have had their say, wherever it stands among them, and just before the function runs: what they raise denies.
-    With ``Annotated[Handshake[In, Out, Params], typed_websocket()]`` the function decides, and returns an ``Outcome``.
+    ``ws: Annotated[Connection[In, Out, Params], typed_websocket()]`` is accepted after all dependencies of the route
+    have run, in whatever order they are declared, and just before the function runs. An exception of a dependency
+    denies. With ``Annotated[Handshake[In, Out, Params], typed_websocket()]`` the function accepts or denies, and
+    returns an ``Outcome``.
 
-    However the function ends, its connection ends as that of an `Endpoint`, when all dependencies have been left: they
-    see exceptions while the connection is open. An exception that the application has a handler for is left to it.
-    Declare the parameter first, and what the policy refuses costs no other dependency anything; the
-    ``handshake_timeout`` counts from here. Another dependency that has the same parameter gets the same connection,
-    to read ``ws.params`` and the request: not accepted yet.
+    The connection ends as that of an `Endpoint`, after the exit of all dependencies: a dependency sees an exception
+    of the function while the connection is still open. An exception that the application has a handler for is left to
+    that handler. Declare the parameter first, so that a refusal of the policy runs no other dependency; the
+    ``handshake_timeout`` starts here. Another dependency with the same parameter gets the same connection, to read
+    ``ws.params`` and the request before the accept.
 
-    :param contract: what is agreed on; by default what the parameter's annotation says
-    :param policy: by default ``Policy()``. Its ``max_connections`` counts all routes that have this very dependency
-    :raises InvalidEndpoint: when the route is declared, for a parameter that disagrees with the contract
-    :raises InvalidContract: when the route is declared, for an annotation that contradicts itself
+    :param contract: by default the parameter's annotation is the contract
+    :param policy: by default ``Policy()``. ``max_connections`` counts all routes with this dependency together
+    :raises InvalidEndpoint: when the route is declared, if the parameter does not agree with the contract
+    :raises InvalidContract: when the route is declared, if the annotation contradicts itself
     """
     admission = Admission(policy or Policy())
-    made: list[tuple[Any, _Dependency]] = []  # so that FastAPI knows two uses of one alias for the same dependency
+    # FastAPI calls a dependency once per route if it is the same object: two uses of one alias must share it.
+    made: list[tuple[Any, _Dependency]] = []
 
     def complete(depends: params.Depends, annotation: Any) -> None:
         known = next((dependency for form, dependency in made if form is annotation), None)
@@ -65,7 +68,8 @@ def typed_websocket(contract: Contract[Any, Any, Any] | None = None, *, policy: 
             made.append((annotation, known))
         vars(depends)["dependency"] = known
 
-    # As with any `Depends()` that names no function, FastAPI sets `dependency` to the annotation of the parameter.
+    # FastAPI sets `dependency` of a `Depends()` without a function to the annotation of the parameter. This property
+    # receives the annotation, which is nowhere else to be had.
     completed = property(_dependency_of, complete)
     class_: type[params.Depends] = type("TypedWebSocket", (params.Depends,), {"dependency": completed})
     return class_()
@@ -81,7 +85,7 @@ _NAME: Final = "typed_websocket"
 
 
 class _Dependency:
-    """What FastAPI calls: it gives one connection, under one contract and policy."""
+    """The callable of the dependency: it yields one connection, under one contract and policy."""
 
     def __init__(self, annotation: Any, contract: Contract[Any, Any, Any] | None, admission: Admission) -> None:
         kind = _KINDS.get(get_origin(annotation) or annotation)
@@ -95,28 +99,28 @@ class _Dependency:
         self._runner = Runner(_call_route, kind, contract, admission)
 
     async def __call__(self, connection: HTTPConnection) -> AsyncGenerator[TypedWebSocket[Any, Any, Any]]:
-        visit = _Visit(self._runner, self._admission, _websocket_of(connection))
-        visit.outlast_dependencies()
+        route_connection = _RouteConnection(self._runner, self._admission, _websocket_of(connection))
+        route_connection.outlast_dependencies()
         if (refusal := self._admission.refusal(connection.scope)) is not None:
-            raise visit.ended(refusal)
-        self._runner.declare(visit.ws)
+            raise route_connection.ended(refusal)
+        self._runner.declare(route_connection.ws)
         self._admission.connections += 1
-        token = _visit.set(visit)
+        token = _current.set(route_connection)
         try:
-            with visit.patience:
-                yield visit.ws
+            with route_connection.monitor:
+                yield route_connection.ws
         finally:
-            _visit.reset(token)
+            _current.reset(token)
             self._admission.connections -= 1
-            visit.ending = visit.patience.expired
-        if visit.ending is not None:
-            raise visit.ended(visit.ending)
+            route_connection.ending = route_connection.monitor.expired
+        if route_connection.ending is not None:
+            raise route_connection.ended(route_connection.ending)
 
 
 class _Calls:
-    """What receives and sends: through FastAPI's object, so that all find it in the state that it is in.
+    """``receive`` and ``send`` that keep the state of FastAPI's WebSocket right, for code that looks at it.
 
-    Messages do not change that, and pass it by.
+    Messages do not change that state, so they bypass the object.
     """
 
     def __init__(self, websocket: WebSocket) -> None:
@@ -139,22 +143,22 @@ class _Calls:
         return self._websocket.send(event)
 
 
-class _Visit:
-    """One client's visit to a route: let in last of all, and seen off last of all."""
+class _RouteConnection:
+    """One connection on a FastAPI route: accepted after all dependencies, ended after their exit."""
 
     def __init__(self, runner: Runner, admission: Admission, websocket: WebSocket) -> None:
         self._runner = runner
         self._websocket = websocket
         calls = _Calls(websocket)
         self.ws: TypedWebSocket[Any, Any, Any] = runner.make(websocket.scope, calls.receive, calls.send)
-        self.patience = TimeoutMonitor(session_of(self.ws), admission)
+        self.monitor = TimeoutMonitor(session_of(self.ws), admission)
         self.call: Callable[[], Awaitable[object]]
-        """The route's function, with what the dependencies gave."""
+        """The route's function with the values of its dependencies."""
         self.ending: Ending | None = None
-        """How it ends, where a policy ended it."""
+        """How the connection ends, if the policy ended it."""
 
     def outlast_dependencies(self) -> None:
-        """See to it that the end comes after the exit of every dependency, of those before this one too."""
+        """Put the callback that ends the connection below the exits of all dependencies, those before this one too."""
         scope = self._websocket.scope
         stack: AsyncExitStack = scope.get("fastapi_inner_astack") or scope["fastapi_astack"]
         entered = stack.pop_all()
@@ -162,17 +166,17 @@ class _Visit:
         stack.push_async_exit(entered)
 
     def ended(self, ending: Ending) -> "_Ended":
-        """Give the exception that tells the other dependencies of an end by policy."""
+        """Return the exception that the other dependencies see when the policy ends the connection."""
         self.ending = ending
         return _Ended(ending.log_message)
 
-    async def let_in(self, call: Callable[[], Awaitable[object]]) -> None:
-        """Accept, unless the route decides, and run the route's function."""
+    async def accept_and_run(self, call: Callable[[], Awaitable[object]]) -> None:
+        """Accept, unless the function decides itself, and run the function."""
         self.call = call
         try:
             found = await self._runner.handle(self.ws)
         finally:
-            self.patience.stop()  # it has its verdict: the dependencies leave in peace
+            self.monitor.stop()  # the timeouts are for the function, not for the exit of the dependencies
         if found is not None:
             raise found
 
@@ -194,50 +198,50 @@ class _Visit:
         return None if error is None else root_cause(error)
 
 
-_visit: Final[ContextVar[_Visit | None]] = ContextVar("typedws.visit", default=None)
+_current: Final[ContextVar[_RouteConnection | None]] = ContextVar("typedws.route_connection", default=None)
 
 
 async def _call_route(_: object) -> None:
-    visit = _visit.get()
-    assert visit is not None  # noqa: S101 - who is let in visits
-    await visit.call()
+    route_connection = _current.get()
+    assert route_connection is not None  # noqa: S101 - set while the function runs
+    await route_connection.call()
 
 
 class _Ended(TypedWSError):
-    """A policy ended the connection: other dependencies see it, and FastAPI does not."""
+    """The policy ended the connection. Other dependencies see this exception; FastAPI does not."""
 
 
-class _LettingIn:
-    """Stands for the function of a route: FastAPI calls it once all dependencies are solved."""
+class _AcceptingFunction:
+    """Replaces the function of a route: FastAPI calls it when all dependencies are solved."""
 
     def __init__(self, function: Callable[..., Awaitable[object]]) -> None:
         update_wrapper(self, function)
         self._function = function
 
     async def __call__(self, /, **values: Any) -> None:
-        visit, call = _visit.get(), partial(self._function, **values)
-        await (call() if visit is None else visit.let_in(call))
+        route_connection, call = _current.get(), partial(self._function, **values)
+        await (call() if route_connection is None else route_connection.accept_and_run(call))
 
 
 def _websocket_of(connection: HTTPConnection) -> WebSocket:
-    """Give the connection of a route, whose function is from now on called by ours.
+    """Return FastAPI's WebSocket of a route, and replace the route's function.
 
-    :raises InvalidEndpoint: for another kind of route, or one that has a typed connection already
+    :raises InvalidEndpoint: if it is another kind of route, or has a typed connection already
     """
     route = connection.scope.get("route")
     if not isinstance(route, APIWebSocketRoute) or not isinstance(connection, WebSocket):
         raise InvalidEndpoint("typed_websocket() in a route of @app.websocket(path)", f"it in {route!r}")
-    if _visit.get() is not None:
-        hint = "name the annotation once, as in Chat = Annotated[..., typed_websocket()], and use that"
+    if _current.get() is not None:
+        hint = "define the annotation once, as in Chat = Annotated[..., typed_websocket()], and use it in both places"
         raise InvalidEndpoint("one typed_websocket() in a route", f"two in {route.path}", hint)
     function = cast(Callable[..., Awaitable[object]], route.dependant.call)
-    if not isinstance(function, _LettingIn):
-        route.dependant.call = _LettingIn(function)
+    if not isinstance(function, _AcceptingFunction):
+        route.dependant.call = _AcceptingFunction(function)
     return connection
 
 
 def _invalid_request(error: WebSocketRequestValidationError) -> Ending:
-    """Give the ending for what FastAPI itself validates: the other parameters of the route."""
+    """Return the ending for parameters that FastAPI itself validates: the other parameters of the route."""
     problems = [{"name": _name_of(each), "problem": each["type"]} for each in error.errors()]
     return Ending(
         422, "invalid parameters", members={"errors": problems}, log_message=f"invalid parameters: {problems}"
@@ -246,5 +250,5 @@ def _invalid_request(error: WebSocketRequestValidationError) -> Ending:
 
 def _name_of(problem: Mapping[str, Any]) -> str:
     where, *names = (str(each) for each in problem["loc"])
-    # All but an extra parameter's name is the route's; that one is the client's.
+    # Names come from the route, except that of an extra parameter: the client chose it, so it is not repeated.
     return names[0] if names and problem["type"] != "extra_forbidden" else where

@@ -1,4 +1,4 @@
-"""Endpoints in Litestar: a route handler for one, and a mount for an `App`. Litestar's own rules hold around them."""
+"""Endpoints in Litestar: a route handler for one endpoint, and a mount for an `App`."""
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,13 +12,13 @@ from litestar.types import ASGIApp, Message, Middleware, Receive, Scope, Send
 from typedws._endpoint.endpoints import Endpoint
 from typedws.routing import App
 
-__all__ = ["mount", "websocket_route"]
+__all__ = ["Guard", "mount", "websocket_route"]
 
 Guard: TypeAlias = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Awaitable[None] | None]
-"""Litestar's, with its parameters named."""
+"""A guard of Litestar: it raises to refuse a connection."""
 
 _ENDED: Final = "typedws.ended"
-"""The key of a scope whose connection was ended before its failure was raised."""
+"""The key of the scope that is set when the connection was ended before its exception was raised to Litestar."""
 
 
 def websocket_route(
@@ -30,14 +30,17 @@ def websocket_route(
     name: str | None = None,
     opt: Mapping[str, Any] | None = None,
 ) -> WebsocketRouteHandler:
-    """Make a route handler of an endpoint, for ``Litestar([...])``, a ``Router`` or a ``Controller``.
+    """Return a route handler for an endpoint, for ``Litestar([...])``, a ``Router`` or a ``Controller``.
 
-    Guards and middleware of every layer apply, and Litestar's path parameters are the endpoint's. Dependencies are
-    not injected: an endpoint's handler takes the connection alone.
+    Guards and middleware of every layer apply, and Litestar's path parameters are those of the endpoint. Dependencies
+    are not injected: an endpoint's handler takes only the connection.
 
-    :param path: as Litestar writes it: ``/chat/{room:str}``
-    :param guards: run before the policy and the parameters are looked at; Litestar denies what they refuse with 403
-    :param opt: what guards find in ``route_handler.opt``
+    :param path: in Litestar's syntax: ``/chat/{room:str}``
+    :param endpoint: the endpoint
+    :param guards: run before the policy and the parameters; Litestar denies with 403 if one refuses
+    :param middleware: Litestar's middleware around the endpoint
+    :param name: the name of the route handler, for ``route_reverse``
+    :param opt: values for guards, in ``route_handler.opt``
     """
 
     async def serve(socket: litestar.WebSocket[Any, Any, Any]) -> None:
@@ -64,15 +67,15 @@ def mount(
     name: str | None = None,
     opt: Mapping[str, Any] | None = None,
 ) -> ASGIRouteHandler:
-    """Make a route handler of all paths below one, which an `App` routes further.
+    """Return a route handler for all paths below one, which an `App` routes further.
 
-    The lifespan is Litestar's: that of the app is not run. All else is as in `websocket_route`.
+    The app's own lifespan is not run: use Litestar's. Otherwise as `websocket_route`.
 
-    :param path: without parameters, which Litestar does not take here
+    :param path: without parameters, which Litestar does not support for mounts
     """
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        below = scope["path"].rstrip("/") or "/"  # Litestar takes the mount's path away, and adds a slash
+        below = scope["path"].rstrip("/") or "/"  # Litestar removes the mount's path and adds a slash
         with _marking(scope):
             await app({**scope, "path": below, "root_path": ""}, receive, send)
 
@@ -84,7 +87,7 @@ def mount(
 
 @contextmanager
 def _marking(scope: Any) -> Generator[None]:
-    """Note that a failure which passes here has been answered: with 500, or by closing with 1011."""
+    """Mark the scope when an exception passes: the endpoint has denied with 500 or closed with 1011 by then."""
     try:
         yield
     except Exception:
@@ -93,7 +96,7 @@ def _marking(scope: Any) -> Generator[None]:
 
 
 def _ended_once(app: ASGIApp) -> ASGIApp:
-    """Let pass what an application sends, but for the close with which Litestar answers each failure that it sees."""
+    """Drop the close that Litestar sends for each exception that it sees, if the endpoint has ended the connection."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         def send_unless_ended(event: Message) -> Awaitable[None]:

@@ -1,6 +1,6 @@
-"""Endpoints as websocket views of Quart: its sessions, its authentication, its blueprints and hooks are active.
+"""Endpoints as websocket views of Quart, with its sessions, authentication, blueprints and hooks.
 
-A view has no ``receive`` and ``send`` of ASGI, but Quart's own; between the two stands the bridge in this file.
+A view has no ``receive`` and ``send`` of ASGI; a bridge in this file makes them from Quart's methods.
 """
 
 import asyncio
@@ -19,21 +19,22 @@ from werkzeug.exceptions import HTTPException
 from typedws._endpoint.endpoints import Endpoint
 from typedws.routing import App
 
-__all__ = ["WebsocketConnection", "view"]
+__all__ = ["View", "WebsocketConnection", "view"]
 
 View: TypeAlias = Callable[..., Awaitable[Response | None]]
+"""A view function of Quart."""
 
 _DISCONNECT: Final = "typedws.disconnect"
-"""The key of the scope for the event with which the client left, ``None`` before. Quart's own class sets none."""
+"""The key of the scope for the disconnect event, ``None`` before it. Missing with Quart's own connection class."""
 
 _Left: Final[type[Exception]] = getattr(base, "ClientDisconnectedError", OSError)
-"""What Quart raises when the client has left, from 0.23 on."""
+"""The exception of Quart 0.23 and newer when the client has left."""
 
 
 class WebsocketConnection(ASGIWebsocketConnection):
-    """Quart's own, but for two things: a view learns the close code of its client, and an empty message is survived.
+    """Quart's connection class with two repairs: close codes reach the view, and empty messages arrive.
 
-    ``app.asgi_websocket_class = WebsocketConnection`` sets it, for all websockets of an application.
+    ``app.asgi_websocket_class = WebsocketConnection`` sets it for all websockets of an application.
     """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -46,21 +47,21 @@ class WebsocketConnection(ASGIWebsocketConnection):
         if event["type"] == "websocket.disconnect":
             scope: Any = self.scope
             scope[_DISCONNECT] = event
-            self._closed = True  # or Quart closes a connection that is over, when its view fails
-        elif event.get("bytes") == b"":  # which Quart takes for none
+            self._closed = True  # else Quart tries to close the connection again when its view raises
+        elif event.get("bytes") == b"":  # Quart treats empty bytes as missing
             event = {**event, "text": b""}
         found: ASGIReceiveEvent = event
         return found
 
 
 def view(app: Endpoint[Any, Any, Any] | App, *, name: str | None = None) -> View:
-    """Make a view of an endpoint: ``app.add_websocket("/chat/<room>", view_func=view(talk))``.
+    """Return a view for an endpoint: ``app.add_websocket("/chat/<room>", view_func=view(talk))``.
 
-    The parts of Quart's rule are path parameters. ``quart.session``, ``quart.g`` and ``current_user`` work in the
-    handler as in any view. When the client leaves, Quart cancels its views; the handler is not cancelled, but told by
-    a disconnect, and the view lasts until the handler has ended.
+    The variable parts of Quart's rule are path parameters. ``quart.session``, ``quart.g`` and ``current_user`` work in
+    the handler as in any view. Quart cancels a view when the client leaves. The handler is not cancelled: it receives
+    the disconnect, and the view lasts until the handler has ended.
 
-    :param name: Quart's name of the endpoint, for ``url_for``; by default the handler's
+    :param name: Quart's name of the endpoint, for ``url_for``; by default the handler's name
     """
 
     async def serve(**params: Any) -> Response | None:
@@ -72,10 +73,10 @@ def view(app: Endpoint[Any, Any, Any] | App, *, name: str | None = None) -> View
 
 
 class _Bridge:
-    """One connection of Quart's as ASGI."""
+    """One websocket of Quart as an ASGI connection."""
 
     def __init__(self, websocket: Websocket, params: Mapping[str, Any]) -> None:
-        self._websocket: Any = websocket  # whose dictionaries say not of what
+        self._websocket: Any = websocket  # its annotations have bare dictionaries
         self._params = params
         self._inbox: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
         self._inbox.put_nowait({"type": "websocket.connect"})
@@ -83,13 +84,13 @@ class _Bridge:
         self._denial: Response | None = None
 
     async def run(self, app: Endpoint[Any, Any, Any] | App) -> Response | None:
-        """Run an application, and give the response that denies, where it did."""
-        # A task of its own, as Quart cancels the view's as soon as the client leaves. Its context is the view's.
+        """Run an application; return the response if it denied the handshake."""
+        # In a task of its own, since Quart cancels the view's task when the client leaves. It has the view's context.
         handling = asyncio.create_task(app(self._scope(), self._inbox.get, self._send))
         try:
             await asyncio.wait([handling])
         except asyncio.CancelledError:
-            await self._ended(handling)
+            await self._client_left(handling)
             raise
         finally:
             if self._pump is not None:
@@ -97,15 +98,15 @@ class _Bridge:
         handling.result()
         return self._denial
 
-    async def _ended(self, handling: "asyncio.Task[None]") -> None:
-        """Tell that the client has left, and wait: under no server is a handler cancelled for that."""
+    async def _client_left(self, handling: "asyncio.Task[None]") -> None:
+        """Deliver the disconnect and wait for the handler: as on ASGI servers, which do not cancel it."""
         gone: Mapping[str, Any] | None = self._websocket.scope.get(_DISCONNECT, {"type": "websocket.disconnect"})
         try:
             if gone is not None:
                 self._inbox.put_nowait(gone)
                 await asyncio.wait([handling])
-        finally:  # by now it has ended, or it is the server that does not wait
-            if not handling.cancelling():  # twice would cancel the close too
+        finally:  # the handler has ended, or the server is shutting down and has cancelled this wait
+            if not handling.cancelling():  # a second cancellation would interrupt the close
                 handling.cancel()
             await asyncio.wait([handling])
         handling.result()
@@ -115,14 +116,15 @@ class _Bridge:
         app: Any = current_app
         return {
             **scope,
-            "app": app._get_current_object(),  # noqa: SLF001 - werkzeug's way from a proxy to what it stands for
+            "app": app._get_current_object(),  # noqa: SLF001 - werkzeug's way to the object behind a proxy
             "path_params": {**scope.get("path_params", {}), **self._params},
-            "extensions": {**(scope.get("extensions") or {}), "websocket.http.response": {}},  # or Quart makes it a 403
+            # Quart can send a response for a denial; without the extension a denial would be a bare 403.
+            "extensions": {**(scope.get("extensions") or {}), "websocket.http.response": {}},
             "typedws.handles": self._is_handled,
         }
 
     def _is_handled(self, error: Exception) -> bool:
-        """Whether the application has an ``errorhandler`` for an exception, and can still answer with what it gives."""
+        """Whether the application has an ``errorhandler`` for an exception whose response can still be sent."""
         if self._pump is not None:
             return False
         code: int | None = error.code if isinstance(error, HTTPException) else None
@@ -136,14 +138,14 @@ class _Bridge:
                 data: str | bytes | None = await self._websocket.receive()
                 if isinstance(data, str):
                     self._inbox.put_nowait({"type": "websocket.receive", "text": data})
-                else:  # an empty binary message may come as `None`
+                else:  # Quart may return an empty binary message as `None`
                     self._inbox.put_nowait({"type": "websocket.receive", "bytes": data or b""})
 
     async def _send(self, event: Mapping[str, Any]) -> None:
         try:
             await self._pass_on(event)
         except _Left as error:
-            raise ConnectionResetError from error  # as ASGI has it
+            raise ConnectionResetError from error  # an OSError, as the ASGI specification says
 
     async def _pass_on(self, event: Mapping[str, Any]) -> None:
         match event["type"]:

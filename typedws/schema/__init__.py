@@ -1,5 +1,6 @@
-"""Documents of contracts and applications: JSON Schema and AsyncAPI. Pure: nothing is read, written or served here."""
+"""Documents of contracts and applications: JSON Schema and AsyncAPI. Pure functions: no I/O here."""
 
+from typedws._schema.traversal import Schema
 from typedws.schema.asyncapi import CONTENT_TYPE, Info, asyncapi_document
 from typedws.schema.channels import Channel
 from typedws.schema.contracts import COMMENT, contract_document, model_document
@@ -10,6 +11,7 @@ __all__ = [
     "CONTENT_TYPE",
     "Channel",
     "Info",
+    "Schema",
     "asyncapi_document",
     "contract_document",
     "model_document",

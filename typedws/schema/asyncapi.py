@@ -1,7 +1,8 @@
-"""An application as one AsyncAPI 3.1.0 document, from its own point of view: it receives what the server hears.
+"""The AsyncAPI 3.1.0 document of an application, from its own point of view: it receives the client messages.
 
-What AsyncAPI and its WebSocket binding (0.1.0) have no place for is in extensions of each channel: ``x-contract``,
-``x-subprotocols``, ``x-close-codes``, ``x-denials``, ``x-cookies``, ``x-error-reply``; and ``x-schema`` of a parameter.
+Facts for which AsyncAPI and its WebSocket binding (0.1.0) have no field are in extensions: ``x-contract``,
+``x-subprotocols``, ``x-close-codes``, ``x-denials``, ``x-cookies`` and ``x-error-reply`` of a channel, and ``x-schema``
+of a parameter.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -25,14 +26,17 @@ from typedws.schema.draft07 import as_draft_07
 __all__ = ["CONTENT_TYPE", "Info", "asyncapi_document"]
 
 CONTENT_TYPE: Final = "application/vnd.aai.asyncapi+json;version=3.1.0"
-"""The media type of the document, as AsyncAPI's specification names it."""
+"""The media type of the document, from the AsyncAPI specification."""
 
 _SCHEMAS: Final = "#/components/schemas/"
 
 
 @dataclass(frozen=True, slots=True)
 class Info:
-    """What the document says of the application as a whole; ``servers`` are URLs by name."""
+    """Facts about the application as a whole.
+
+    :param servers: the URLs of its servers, by name
+    """
 
     title: str
     version: str
@@ -41,7 +45,7 @@ class Info:
 
 
 def asyncapi_document(info: Info, channels: Sequence[Channel]) -> Schema:
-    """Make the document of an application."""
+    """Return the AsyncAPI document of an application."""
     definitions = Definitions()
     problem = definitions.add(adapter_for(ProblemDocument), "send")
     drafts = [described(channel, definitions) for channel in channels]
@@ -83,7 +87,7 @@ def _server(url: str) -> dict[str, str]:
 
 
 def _names(channels: Sequence[Channel]) -> list[str]:
-    """Name channels after their contracts; those that share a name tell version, address, and what they agree on."""
+    """Name channels after their contracts; those that share a name add version, address, and fingerprint."""
     candidates: dict[int, list[str]] = {}
     for place, channel in enumerate(channels):
         name, version = legal(channel.contract.name), channel.contract.version
@@ -100,21 +104,22 @@ def _names(channels: Sequence[Channel]) -> list[str]:
 
 
 class _SecurityNames:
-    """The security schemes of all channels, by names that stay apart."""
+    """The security schemes of all channels, by unique names."""
 
     def __init__(self, channels: Sequence[Channel]) -> None:
-        found = {(name, digest(each)): each for channel in channels for name, each in channel.security.items()}
-        self._names = told_apart({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in found})
-        self.schemes: dict[str, SecurityScheme] = {self._names[key]: each for key, each in found.items()}
+        # Channels may use one name for different schemes, or share a scheme: the name and the content identify it.
+        schemes = {(name, digest(each)): each for channel in channels for name, each in channel.security.items()}
+        self._names = told_apart({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in schemes})
+        self.schemes: dict[str, SecurityScheme] = {self._names[key]: each for key, each in schemes.items()}
 
     def references(self, security: Mapping[str, SecurityScheme]) -> list[Schema]:
-        """Refer to the schemes of a channel, of which one must be satisfied."""
+        """Return references to the schemes of a channel; a client must satisfy one of them."""
         names = [self._names[name, digest(each)] for name, each in security.items()]
         return [{"$ref": f"#/components/securitySchemes/{name}"} for name in names]
 
 
 class _Channel:
-    """Writes one channel, with its messages and operations."""
+    """The builder of one channel, with its messages and operations."""
 
     def __init__(self, name: str, draft: Described, named: NamedDefinitions, security: _SecurityNames) -> None:
         self._name = name
@@ -122,7 +127,7 @@ class _Channel:
         self._contract = draft.channel.contract
         self._named = named
         self._security = security.references(draft.channel.security)
-        # A message that is heard and said is one, where both are the same.
+        # A message that is received and sent is one message if both payloads are the same: equal digests, one name.
         payloads = [_written(message.schema, named) for message in draft.messages]
         digests = [digest(payload) for payload in payloads]
         candidates = {
@@ -134,9 +139,10 @@ class _Channel:
         self._messages = list(zip((names[key] for key in digests), payloads, draft.messages, strict=True))
 
     def channel(self, problem: Schema) -> Schema:
-        """Write the channel."""
+        """Return the Channel Object."""
         contract, channel = self._contract, self._draft.channel
         modes = {name: mode_facts(mode, contract.codecs) for name, mode in contract.subprotocols.items()}
+        # Python evaluates the key first: the value is then without the code.
         closes = {str(each.pop("code")): each for each in closes_of(contract)}
         return _present(
             {
@@ -156,7 +162,7 @@ class _Channel:
         )
 
     def operations(self) -> Iterator[tuple[str, Schema]]:
-        """Write the operations: what is received, what is sent; a pure feed receives nothing."""
+        """Yield the operations by name, at most one per direction; a pure feed has none that receives."""
         channel = {"$ref": f"#/channels/{self._name}"}
         for action in get_args(Direction):
             messages = [name for name, _, message in self._messages if message.direction == action]
@@ -165,9 +171,9 @@ class _Channel:
                 yield f"{self._name}.{action}", _present({**operation, "security": self._security})
 
     def _error_reply(self) -> Schema | None:
-        """Refer to what answers an invalid message.
+        """Return a reference to the message that answers an invalid one, if there is one.
 
-        It is no ``reply`` of the operation: who says something valid gets none.
+        It is not the ``reply`` of the operation, since a valid message gets none.
         """
         errors = [name for name, _, message in self._messages if message.is_error]
         return self._references(errors)[0] if errors and self._draft.channel.replies_to_invalid else None
@@ -176,23 +182,25 @@ class _Channel:
         return [{"$ref": f"#/channels/{self._name}/messages/{name}"} for name in names]
 
     def _message(self, name: str, payload: Schema, message: Message) -> Schema:
+        # A message has one contentType. The first mode is that of clients which offer no subprotocol.
         facts = mode_facts(self._contract.modes[0], self._contract.codecs)
-        told = {
+        members = {
             "name": name,
             "title": message.title,
             "summary": message.summary,
             "contentType": facts.get("contentType"),
             "examples": [{"payload": each} for each in message.examples],
         }
-        return {**_present(told), "payload": payload}
+        return {**_present(members), "payload": payload}  # kept even if empty: then any value is valid
 
     # --- the handshake ---
 
     def _parameters(self) -> Iterator[tuple[str, Schema]]:
         params = self._draft.params
-        known: Mapping[str, Schema] = {} if params is None else params.query["properties"]
+        declared: Mapping[str, Schema] = {} if params is None else params.query["properties"]
         for name, converter in self._draft.channel.path.converters.items():
-            schema = _written(known.get(name, {}), self._named)
+            schema = _written(declared.get(name, {}), self._named)
+            # A Parameter Object describes text only, by an enum: the whole schema is in x-schema.
             values = [str(each) for each in schema.get("enum", [])]
             description = schema.get("description", converter.expected)
             yield name, _present({"description": description, "enum": values, "x-schema": schema})
@@ -204,6 +212,7 @@ class _Channel:
             return binding
         query = _without(params.query, self._draft.channel.path.names)
         headers = {**params.headers, "properties": {**params.headers["properties"]}}
+        # The binding has no field for cookies: they are one header here, and x-cookies describes each.
         if cookies := params.cookies["properties"]:
             headers["properties"]["Cookie"] = {"type": "string", "description": f"holds {', '.join(cookies)}"}
         for part, schema in (("query", query), ("headers", headers)):
@@ -216,31 +225,32 @@ class _Channel:
         return {} if params is None or not params.cookies["properties"] else _written(params.cookies, self._named)
 
     def _denials(self, problem: Schema) -> Iterator[tuple[str, Schema]]:
-        """Tell the denials that typedws itself makes; a handler may make others."""
+        """Yield the denials that typedws itself sends, by status; a handler may send others."""
+        # For each status: whether this contract and channel can have it, and why it is sent.
         rows = {
-            UnknownSubprotocol.status_code: (True, "none of the offered subprotocols is spoken"),
+            UnknownSubprotocol.status_code: (True, "none of the offered subprotocols is supported"),
             401: (self._security, "no valid credentials"),
             403: (True, "a page of this origin may not connect, or the handler refused"),
             InvalidParams.status_code: (self._contract.params, "the parameters are invalid"),
             500: (True, "the handler failed"),
-            503: (True, "too many connections, no decision in time, or a restart"),
+            503: (True, "too many connections, no decision in time, or a server restart"),
         }
-        for status, (is_assignable, description) in rows.items():
-            if is_assignable:
+        for status, (is_possible, description) in rows.items():
+            if is_possible:
                 body = {"contentType": "application/problem+json", "payload": problem}
                 yield str(status), {"description": description, **body}
 
 
 def _without(schema: Schema, names: Collection[str]) -> Schema:
-    """Leave properties out of an object."""
+    """Return the schema of an object without these properties."""
     properties = {name: each for name, each in schema["properties"].items() if name not in names}
     required = [name for name in schema.get("required", ()) if name not in names]
-    rest = {word: value for word, value in schema.items() if word != "required"}
+    rest = {keyword: value for keyword, value in schema.items() if keyword != "required"}
     return {**rest, "properties": properties, **({"required": required} if required else {})}
 
 
 def _kind(payload: Schema) -> str:
-    """Name a message by what it is: the model, or the kind of value."""
+    """Return the name of a message: that of its model, else its JSON type."""
     for ref in (payload.get("$ref"), *(each.get("$ref") for each in payload.get("allOf", ()))):
         if ref is not None:
             return str(ref).removeprefix(_SCHEMAS)

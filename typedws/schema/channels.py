@@ -1,4 +1,4 @@
-"""The channels of an application: a path, its contract, each of its messages on its own. No document is made here."""
+"""The channels of an application: a path, its contract, and each of its messages. No documents here."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,10 @@ __all__ = ["Channel", "Described", "Message", "described"]
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """One path, and what is agreed on there."""
+    """One path, and the contract that is served on it.
+
+    :param security: the security schemes by name; a client must satisfy one of them
+    """
 
     path: PathTemplate
     contract: Contract[Any, Any, Any]
@@ -31,7 +34,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, in one direction."""
+    """One message in one direction."""
 
     schema: Schema
     direction: Direction
@@ -50,14 +53,14 @@ class Described:
     params: Parameters | None
 
     def schemas(self) -> Iterator[Schema]:
-        """Give all schemas."""
+        """Yield the schemas of all messages and parameters."""
         yield from (message.schema for message in self.messages)
         if self.params is not None:
             yield from self.params.parts().values()
 
 
 def described(channel: Channel, definitions: Definitions) -> Described:
-    """Describe a channel; what its types are made of goes to ``definitions``."""
+    """Return the schemas of a channel; the definitions that they refer to are added to ``definitions``."""
     contract = channel.contract
     error = None if contract.error is None else definitions.add(adapter_for(contract.error), "send")
     messages = [
@@ -76,18 +79,19 @@ def _messages(
         yield Message({}, direction, [])
     elif schema is not None:
         choices = list(_choices(schema, definitions))
-        heard = list(_choices(definitions.add(adapter, "receive"), definitions))
-        # Of a type with a serialiser of its own, nobody knows what it would have to hear to say one of them.
-        sources = heard if len(heard) == len(choices) else [None] * len(choices)
+        # Examples of both directions start as values that validate, so they need the schemas for validation.
+        received = list(_choices(definitions.add(adapter, "receive"), definitions))
+        # With a serializer of the user's own, the choices may differ by direction: then they cannot be paired.
+        sources = received if len(received) == len(choices) else [None] * len(choices)
         for choice, source in zip(choices, sources, strict=True):
             examples = [] if source is None else examples_of(adapter, direction, source, definitions.resolved)
-            told = definitions.resolved(choice)
-            summary = told.get("description", "").partition("\n\n")[0]
-            yield Message(choice, direction, examples, told.get("title"), summary, is_error=choice == error)
+            structure = definitions.resolved(choice)
+            summary = structure.get("description", "").partition("\n\n")[0]
+            yield Message(choice, direction, examples, structure.get("title"), summary, is_error=choice == error)
 
 
 def _choices(schema: Schema, definitions: Definitions) -> Iterator[Schema]:
-    """Give the members of a union of structures; of any other type, itself."""
+    """Yield the members of a union of structures, however nested, or the schema of any other type."""
     union = definitions.resolved(schema)
     choices: list[Schema] = union.get("oneOf") or union.get("anyOf") or []
     if any("$ref" in choice for choice in choices):

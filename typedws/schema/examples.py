@@ -1,7 +1,7 @@
-"""Examples of messages, made from their schemas: always the same, and none that the message type would refuse.
+"""Examples of messages, generated from their schemas. They are deterministic, and valid for the message type.
 
-A schema's own ``examples`` come first, then its ``default``; else a small value that looks like one. What a pattern or
-a validator function asks for cannot be guessed: then there is no example.
+A schema's own ``examples`` come first, then its constants and ``default``, else a small plausible value. Values for a
+rare pattern or a validator function cannot be guessed: then there is no example.
 """
 
 import re
@@ -19,13 +19,14 @@ from typedws.exceptions import TypedWSError
 __all__ = ["examples_of"]
 
 _Resolve = Callable[[Schema], Schema]
+"""Returns the schema that a reference refers to, and any other schema itself."""
 
 
 def examples_of(adapter: MessageAdapter[Any], direction: Direction, schema: Schema, resolve: _Resolve) -> list[Any]:
-    """Give examples of one message of a type: the author's own, or one that is made.
+    """Return examples of a message, each as it is in this direction: the author's own, else at most one generated.
 
-    :param schema: the message as it would be heard, whatever the direction
-    :param resolve: gives what a schema refers to
+    :param schema: the schema of the message as it validates, whatever the direction
+    :param resolve: follows the references of a schema
     """
     return list(_checked(adapter, direction, _candidates(schema, resolve)))
 
@@ -33,37 +34,39 @@ def examples_of(adapter: MessageAdapter[Any], direction: Direction, schema: Sche
 def _candidates(schema: Schema, resolve: _Resolve) -> list[Any]:
     if own := resolve(schema).get("examples"):
         return list(own)
-    with suppress(_NoValue, *_OF_ITS_OWN_KIND):
+    with suppress(_NoValue, *_UNEXPECTED_SCHEMA):
         return [_value(schema, _Place(resolve))]
     return []
 
 
 def _checked(adapter: MessageAdapter[Any], direction: Direction, values: list[Any]) -> Iterator[Any]:
     for value in values:
+        # Invalid values are dropped, the author's too: an example that its own type refuses would mislead.
         with suppress(TypedWSError):
             message = adapter.from_plain(value, "JSON")
             yield value if direction == "receive" else adapter.to_plain(message)
 
 
-# --- making values up ---
+# --- generating values ---
 
 
 class _NoValue(Exception):
-    """No value can be made up."""
+    """No value can be generated."""
 
 
-_OF_ITS_OWN_KIND: Final = (AttributeError, LookupError, TypeError, re.error)
-"""What may come of an author's own schema, which may be anything, and of a pattern, which Rust takes and Python not."""
+_UNEXPECTED_SCHEMA: Final = (AttributeError, LookupError, TypeError, re.error)
+"""Errors on a schema of the author's own, which may hold anything, and on a pattern for Rust's regex, not Python's."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a value is made: how references are followed, and inside of which it is, so that it ends."""
+    """The position of a value: the references that lead to it, so that a recursive type ends."""
 
     resolve: _Resolve
     refs: tuple[str, ...] = ()
 
     def inside(self, ref: str) -> "_Place":
+        """Return the position behind a reference; raise `_NoValue` if it is inside that reference already."""
         if ref in self.refs:
             raise _NoValue
         return replace(self, refs=(*self.refs, ref))
@@ -81,6 +84,7 @@ def _value(schema: Schema, place: _Place) -> Any:
     for choices in ("oneOf", "anyOf", "allOf"):
         if choices in schema:
             return _first(schema[choices], place)
+    # Without a type, any value is valid: an empty object will do.
     return _MAKERS[schema.get("type", "object")](schema, place)
 
 
@@ -92,33 +96,33 @@ def _first(choices: list[Schema], place: _Place) -> Any:
 
 
 def _object(schema: Schema, place: _Place) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, described in schema.get("properties", {}).items():
         try:
-            made[name] = _value(described, place)
+            values[name] = _value(described, place)
         except _NoValue:
             if name in schema.get("required", ()):
                 raise
-    return made
+    return values
 
 
 def _array(schema: Schema, place: _Place) -> list[Any]:
-    made = [_value(each, place) for each in schema.get("prefixItems", ())]
-    least, most = schema.get("minItems", 0), schema.get("maxItems", 1)
+    values = [_value(each, place) for each in schema.get("prefixItems", ())]
+    minimum, limit = schema.get("minItems", 0), schema.get("maxItems", 1)
     if isinstance(items := schema.get("items"), dict):
         try:
-            made.extend(_value(cast(Schema, items), place) for _ in range(len(made), max(least, min(most, 1))))
+            values.extend(_value(cast(Schema, items), place) for _ in range(len(values), max(minimum, min(limit, 1))))
         except _NoValue:
-            if len(made) < least:
+            if len(values) < minimum:
                 raise
-    return made
+    return values
 
 
 def _string(schema: Schema, _: _Place) -> str:
-    least, most = schema.get("minLength", 0), schema.get("maxLength", len(_TEXT))
-    likely = _LIKELY.get(schema.get("format", ""), (_TEXT[:most].ljust(least, "x"), *_TEXTS))
-    for text in likely:
-        if len(text) >= least and re.search(schema.get("pattern", ""), text):
+    minimum, limit = schema.get("minLength", 0), schema.get("maxLength", len(_TEXT))
+    candidates = _BY_FORMAT.get(schema.get("format", ""), (_TEXT[:limit].ljust(minimum, "x"), *_TEXTS))
+    for text in candidates:
+        if len(text) >= minimum and re.search(schema.get("pattern", ""), text):
             return text
     raise _NoValue
 
@@ -130,8 +134,9 @@ def _number(schema: Schema, _: _Place) -> Any:
         bounds.get("maximum", 0),
         bounds.get("multipleOf", 1),
     )
+    # Zero if it is valid, else a number at or next to a bound.
     for number in (0, step, low, low + step, high, schema.get("exclusiveMaximum", 0) - step):
-        if all(is_kept(number, schema[bound]) for bound, is_kept in _BOUNDS.items() if bound in schema):
+        if all(is_within(number, schema[bound]) for bound, is_within in _BOUNDS.items() if bound in schema):
             return number
     raise _NoValue
 
@@ -153,8 +158,9 @@ _BOUNDS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "multipleOf": lambda number, step: number % step == 0,
 }
 _TEXT: Final = "text"
+# Tried in turn where "text" does not match a pattern: letters and digits of common lengths, such as codes.
 _TEXTS: Final = ("a", "A", "0", "aa", "AA", "00", "aaa", "AAA", "000", "a0", "A0", "a-a", "AAAA", "0000")
-_LIKELY: Final[Mapping[str, tuple[str, ...]]] = {
+_BY_FORMAT: Final[Mapping[str, tuple[str, ...]]] = {
     "date": ("2024-02-29",),
     "date-time": ("2024-02-29T12:30:00Z", "2024-02-29T12:30:00"),
     "duration": ("PT1M30S",),
@@ -165,4 +171,4 @@ _LIKELY: Final[Mapping[str, tuple[str, ...]]] = {
     "uri": ("https://example.com/",),
     "uuid": tuple(f"01234567-89ab-{version}def-8123-456789abcdef" for version in range(1, 9)),
 }
-"""Values of the formats that pydantic knows, reserved for documentation where they are names or addresses."""
+"""Values of the formats that pydantic writes. Names and addresses are those reserved for documentation."""

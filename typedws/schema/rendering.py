@@ -1,4 +1,4 @@
-"""Documents as text: the same bytes for the same document, in an order for people. No document is made here."""
+"""Documents as text: the same bytes for the same document, in a readable order. No documents are built here."""
 
 import json
 from collections.abc import Mapping
@@ -7,10 +7,11 @@ from typing import Any, Final, cast
 __all__ = ["text_of"]
 
 _DATA: Final = frozenset({"default", "example", "examples"})
+"""The keywords whose values are data: their keys keep their order."""
 
 
 def text_of(document: Mapping[str, Any]) -> str:
-    """Write a document as JSON: keys sorted, but for the fields of a message, which stay in the order of the model."""
+    """Return a document as JSON text with sorted keys, except for fields, which stay in the order of the model."""
     return json.dumps(_sorted(document), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""Testing WebSocket applications in process, typed by their contracts, and without a wait that could hang."""
+"""Test WebSocket applications in process: clients typed by a contract, and waits that all have a time limit."""
 
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws.testing.connecting import ConnectOptions, RequestOptions, TestConnecting, connect

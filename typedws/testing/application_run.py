@@ -1,4 +1,4 @@
-"""One run of an application, as a task beside the test: how it ended, where it stands, and how it is ended."""
+"""Run an application as a task beside the test, keep its failure, report its position, and end it."""
 
 import time
 import types
@@ -13,47 +13,52 @@ from typedws._endpoint.endings import root_cause
 from typedws.testing.event_loops import running_loop
 from typedws.testing.stack_frames import awaited_by, frame_location, frames_of, user_frame
 
-__all__ = ["TIMEOUT", "UNENDING", "ApplicationRun", "within"]
+__all__ = ["TIMEOUT", "UNCLOSABLE", "ApplicationRun", "within"]
 
 T = TypeVar("T")
 
 TIMEOUT: Final = 5.0
-"""Seconds that any single wait may take, where nothing else is said."""
+"""The default time limit of a single wait, in seconds."""
 
 _GRACE: Final = 0.5
-"""Seconds that a run which was cancelled is given to end."""
+"""Seconds that a cancelled application has to end before it is closed."""
 
 
 class ApplicationRun:
-    """A coroutine that runs beside its maker, and whose failure is kept for later."""
+    """A coroutine that runs in a task of its own; its failure is kept instead of raised."""
 
-    def __init__(self, function: Callable[[], Awaitable[None]], ended: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, function: Callable[[], Awaitable[None]], on_end: Callable[[], None] = lambda: None) -> None:
         self.error: BaseException | None = None
-        """What it raised; of a group with one failure, that one."""
+        """What the application raised; a group with a single failure is replaced by that failure."""
         self.is_ended: bool = False
         self._is_killed = False
-        self._ended = ended
+        self._on_end = on_end
         self._end = anyio.Event()
-        self._coroutine = _called(function)
+        self._coroutine = _as_coroutine(function)
+        # Not a child of the test's task: a fixture may open a connection in one task and leave it in another.
         self._cancel = running_loop().spawn(self._run)
 
     async def _run(self) -> None:
         try:
             await self._step()
-        except Exception as error:  # noqa: BLE001 - it is told where the test waits for it
+        except Exception as error:  # noqa: BLE001 - raised later, where the test waits
             self.error = root_cause(error)
         except BaseException as error:
-            if _ends_more(error):
+            if _must_propagate(error):
                 raise
-            self.error = error  # what a test runner fails or skips a test by, in a handler too
+            # pytest.fail() and pytest.skip() raise BaseExceptions; called in a handler, they must reach the test too.
+            self.error = error
         finally:
             self.is_ended = True
             self._end.set()
-            self._ended()
+            self._on_end()
 
     @types.coroutine
     def _step(self) -> Generator[Any, Any, None]:
-        """Run the coroutine as ``await`` would, but for one that goes on after a cancellation: that can be ended."""
+        """Drive the coroutine as ``await`` does, so that `cancel` can end one that swallows its cancellation.
+
+        With a plain ``await`` such a coroutine goes on for ever, and ``asyncio.run`` and ``trio.run`` wait for it.
+        """
         coroutine = self._coroutine
         resume: Callable[[], Any] = partial(coroutine.send, None)
         while True:
@@ -64,65 +69,75 @@ class ApplicationRun:
             try:
                 value = yield awaited
             except BaseException as error:
+                # A killed coroutine must not see another cancellation, which it would swallow again. A GeneratorExit
+                # must not be thrown in: where it is swallowed, this generator would yield after it, which Python
+                # forbids.
                 if self._is_killed or isinstance(error, GeneratorExit):
                     _close(coroutine)
                     raise
                 resume = partial(coroutine.throw, error)
             else:
-                if self._is_killed:  # trio sends its cancellations as values
+                # trio resumes a cancelled task with a value, from which its own innermost frame raises. So on trio a
+                # kill arrives here.
+                if self._is_killed:
                     _close(coroutine)
                     return
                 resume = partial(coroutine.send, value)
 
-    def standing(self, waits: str) -> str:
-        """Say that nothing came of it, and where it stands, or ``waits`` for something."""
+    def describe_position(self, activity: str) -> str:
+        """Describe what the application does (``activity``) and on which line, for an error about a wait in vain."""
         frame = user_frame(frames_of(self._coroutine))
-        return f"nothing: the application {waits}" + ("" if frame is None else f" at {frame_location(frame)}")
+        return f"nothing: the application {activity}" + ("" if frame is None else f" at {frame_location(frame)}")
 
-    async def ended(self, seconds: float) -> bool:
-        """Wait until it has ended, and tell whether it has in time."""
+    async def wait_ended(self, seconds: float) -> bool:
+        """Wait at most this long for the end, and return whether the application has ended."""
         with suppress(TimeoutError):
             await within(seconds, self._end.wait)
         return self.is_ended
 
-    def interrupt(self) -> None:
-        """Cancel it, and wait for nothing."""
+    def request_cancel(self) -> None:
+        """Cancel the task without waiting for its end."""
         self._cancel()
 
-    async def cancelled(self) -> bool:
-        """Cancel it, and tell whether it has heeded that; if not, it is ended without being asked."""
+    async def cancel(self) -> bool:
+        """Cancel the task and wait for its end; return ``False`` if it swallowed the cancellation and was closed."""
         self._cancel()
-        if await self.ended(_GRACE):
+        if await self.wait_ended(_GRACE):
             return True
         self._is_killed = True
+        # _step() sees the flag when the task is resumed. On trio every checkpoint of a cancelled task resumes it; on
+        # asyncio only a new cancellation does.
         self._cancel()
-        await self.ended(_GRACE)
+        await self.wait_ended(_GRACE)
         return False
 
 
 async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T:
-    """Wait for something, and give it.
+    """Return the result of a wait, with a time limit by the wall clock.
 
-    What waits must lose nothing when it is cancelled: where the loop's clock is advanced, it is asked again.
+    ``wait`` must lose nothing when it is cancelled: it is called again when ``advance_clock()`` makes the event loop's
+    timer fire too early.
 
-    :raises TimeoutError: where it has not come in time, by the wall clock and not by the loop's
+    :param seconds: the time limit
+    :raises TimeoutError: if the wait does not end in time, by the wall clock and not by the loop's clock
     """
     deadline = time.monotonic() + seconds
-    while (left := deadline - time.monotonic()) > 0:
-        with anyio.move_on_after(left):
+    while (remaining := deadline - time.monotonic()) > 0:
+        with anyio.move_on_after(remaining):
             return await wait()
     raise TimeoutError
 
 
-def _ends_more(error: BaseException) -> bool:
-    """Whether an exception is a cancellation, or ends the whole program."""
-    ends = (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt, SystemExit)
+def _must_propagate(error: BaseException) -> bool:
+    """Whether an exception is a cancellation, or ends the whole program, alone or inside a group."""
+    propagated = (anyio.get_cancelled_exc_class(), GeneratorExit, KeyboardInterrupt, SystemExit)
     if isinstance(error, BaseExceptionGroup):
-        return cast(BaseExceptionGroup[BaseException], error).split(ends)[0] is not None
-    return isinstance(error, ends)
+        return cast(BaseExceptionGroup[BaseException], error).split(propagated)[0] is not None
+    return isinstance(error, propagated)
 
 
-async def _called(function: Callable[[], Awaitable[None]]) -> None:
+async def _as_coroutine(function: Callable[[], Awaitable[None]]) -> None:
+    """Await any awaitable in a coroutine, because only a coroutine has send(), throw() and close()."""
     await function()
 
 
@@ -130,9 +145,11 @@ def _close(coroutine: Coroutine[Any, Any, None]) -> None:
     parts = list(awaited_by(coroutine))
     try:
         coroutine.close()
-    except RuntimeError:  # it awaits even now, and would again when it is collected
-        UNENDING.extend(parts)
+    except RuntimeError:
+        # The coroutine awaits even while it is closed. When it is collected, Python would close it again: its code
+        # would run at any moment, and Python would print the same error. A reference to each part prevents that.
+        UNCLOSABLE.extend(parts)
 
 
-UNENDING: Final[list[Any]] = []
-"""What could not be ended."""
+UNCLOSABLE: Final[list[Any]] = []
+"""The coroutines that could not be closed, and what they await."""

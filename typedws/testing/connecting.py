@@ -1,4 +1,4 @@
-"""`connect`: a client for an application under test, in process, on the caller's own event loop."""
+"""`connect`: open a client connection to an application under test, in process, on the caller's event loop."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -30,7 +30,7 @@ Out = TypeVar("Out")
 
 
 class RequestOptions(TypedDict, total=False):
-    """What a request may have besides its path; see `connect`."""
+    """The optional parts of a handshake request; see `connect`."""
 
     headers: HeadersInput | None
     subprotocols: Sequence[str]
@@ -38,7 +38,7 @@ class RequestOptions(TypedDict, total=False):
 
 
 class ConnectOptions(RequestOptions, total=False):
-    """What `connect` takes by name; see there."""
+    """The keyword arguments of `connect`."""
 
     server: ServerBehaviour
     timeout: float
@@ -47,9 +47,9 @@ class ConnectOptions(RequestOptions, total=False):
 class TestConnecting(
     AbstractAsyncContextManager["TestConnection[In_co, Out_contra]", None], Generic[In_co, Out_contra]
 ):
-    """A connection to be made: ``async with`` makes it, `expect_denied` expects that it is not made."""
+    """A connection that is not open yet: ``async with`` opens it, `expect_denied` expects a denial."""
 
-    __test__: ClassVar[bool] = False  # pytest collects classes by the prefix of their name
+    __test__: ClassVar[bool] = False  # without this, pytest would collect the class because of its name
 
     def __init__(
         self,
@@ -62,67 +62,73 @@ class TestConnecting(
         self._app = app
         self._contract = contract or _contract_of(app)
         self._scope = scope
-        self._server = server
+        self._behaviour = server
         self._timeout = timeout
         self._exchange: Exchange
         self._lifespan: AbstractAsyncContextManager[Mapping[str, Any]]
 
     async def __aenter__(self) -> TestConnection[In_co, Out_contra]:
-        """Connect.
+        """Connect, and return the client's end of the connection.
 
-        :raises ConnectionDenied: where the application denies
-        :raises ApplicationReturned: where it returns, and has neither accepted nor denied
-        :raises Exception: what its handler raised, as itself
-        :raises WaitTimeout: where it decides nothing in time
+        :raises ConnectionDenied: if the application denies the handshake
+        :raises ApplicationReturned: if the application returns without accepting or denying
+        :raises WaitTimeout: if the application neither accepts nor denies in time
+        :raises Exception: what the handler raised, as itself
         """
-        decided = await self._open()
-        if isinstance(decided, Accepted):
-            return TestConnection(self._exchange, decided, self._contract)
-        raise await self._leave() or decided
+        decision = await self._open()
+        if isinstance(decision, Accepted):
+            return _OpenConnection(self._exchange, decision, self._contract)
+        raise await self._leave() or decision
 
     async def __aexit__(
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close, wait for the application's end, and raise what its handler raised, as itself.
+        """Close the connection, wait for the application to end, and raise what its handler raised.
 
-        :raises WaitTimeout: where the application does not end in time; it is cancelled then
+        If the block itself raised something that the handler's exception explains (a disconnect, a failed expectation,
+        a timeout), the handler's exception replaces it. It becomes a note of any other exception of the block.
+
+        :raises WaitTimeout: if the application does not end in time; it is cancelled then
+        :raises Exception: what the handler raised, as itself
         """
         failure = await self._leave()
         if isinstance(error, WebSocketDisconnect):
             self._exchange.note_events(error)
         if failure is None:
             return
+        # An application that does not end explains nothing of what the block raised: its WaitTimeout becomes a note.
         if error is None or (isinstance(error, _CONSEQUENCES) and not isinstance(failure, WaitTimeout)):
             raise failure
-        error.add_note(f"besides, the application failed with {type(failure).__name__}: {failure}")
+        error.add_note(f"the application also failed with {type(failure).__name__}: {failure}")
 
     async def expect_denied(self, status: int | None = None) -> ConnectionDenied:
-        """Connect, expect that the handshake is denied, with this status if one is given, and give the denial.
+        """Connect, expect the application to deny the handshake, and return the denial.
 
-        Where it is denied with 500 because the handler raised, that is the ``__cause__`` of what is given.
+        If the denial is a 500 because the handler raised, its ``__cause__`` is what the handler raised.
 
-        :raises ExpectationFailed: where the application accepts, or denies with another status
-        :raises WaitTimeout: where it decides nothing, or does not end, in time
-        :raises Exception: what its handler raised otherwise, as itself
+        :param status: the expected HTTP status; any status by default
+        :raises ExpectationFailed: if the application accepts, or denies with another status
+        :raises WaitTimeout: if the application does not decide, or does not end, in time
+        :raises Exception: what the handler raised otherwise, as itself
         """
-        decided = await self._open()
+        decision = await self._open()
         failure = await self._leave()
-        if failure is not None and not (isinstance(decided, ConnectionDenied) and decided.status == _FAILED):
+        if failure is not None and not (isinstance(decision, ConnectionDenied) and decision.status == _HANDLER_RAISED):
             raise failure
-        if isinstance(decided, Accepted) or status not in (None, decided.status):
-            wanted = "the handshake denied" + ("" if status is None else f" with {status}")
-            found = "it accepted" if isinstance(decided, Accepted) else f"it denied with {decided.status}"
-            raise ExpectationFailed(wanted, found, self._exchange.wire.transcript.lines()) from failure
-        decided.__cause__ = failure
-        return decided
+        if isinstance(decision, Accepted) or status not in (None, decision.status):
+            expected = "the handshake denied" + ("" if status is None else f" with {status}")
+            found = "it accepted" if isinstance(decision, Accepted) else f"it denied with {decision.status}"
+            raise ExpectationFailed(expected, found, self._exchange.server.transcript.lines()) from failure
+        decision.__cause__ = failure
+        return decision
 
     async def _open(self) -> Accepted | ConnectionDenied:
         self._lifespan = lifespan(self._app, timeout=self._timeout)
         state = await self._lifespan.__aenter__()
-        self._exchange = Exchange(self._app, {**self._scope, "state": dict(state)}, self._server, self._timeout)
+        self._exchange = Exchange(self._app, {**self._scope, "state": dict(state)}, self._behaviour, self._timeout)
         try:
             return await self._exchange.decision()
-        except BaseException:
+        except BaseException:  # a cancelled test, too, must not leave the application and its lifespan behind
             await self._leave()
             raise
 
@@ -133,14 +139,21 @@ class TestConnecting(
             await self._lifespan.__aexit__(None, None, None)
 
 
+class _OpenConnection(TestConnection[In_co, Out_contra]):
+    __slots__ = ()
+
+    def __init__(self, exchange: Exchange, accepted: Accepted, contract: Contract[Any, Any, Any] | None) -> None:
+        super().__init__(exchange, accepted, contract)
+
+
 def _contract_of(app: ASGIApp) -> Contract[Any, Any, Any] | None:
     return cast(Any, app).contract if isinstance(app, Endpoint) else None
 
 
-_FAILED: Final = 500
-"""The status with which a handler that raises denies."""
+_HANDLER_RAISED: Final = 500
+"""The HTTP status of the denial when a handler raises an unexpected exception."""
 _CONSEQUENCES: Final = (WebSocketDisconnect, ExpectationFailed, WaitTimeout)
-"""What a test meets where its application fails."""
+"""The exceptions that a test sees when its application fails."""
 
 
 @overload
@@ -176,20 +189,22 @@ def connect(
     server: ServerBehaviour = STRICT,
     timeout: float = TIMEOUT,
 ) -> TestConnecting[Any, Any]:
-    """Give what ``async with`` makes a connection of, to an application or to an `Endpoint` alone, in process.
+    """Return a client connection to an application in process, which ``async with`` opens.
 
-    ``ws`` is a `TestConnection`: the client's end, typed by the contract. The application runs beside the test, on its
-    event loop, until the block is left: that closes, waits for the application, and raises what its handler raised. Its
-    lifespan runs too; connections that overlap share it.
+    The ``ws`` of ``async with connect(app, "/chat", chat) as ws`` is a `TestConnection`: the client's end, typed by the
+    contract. The application runs in a task on the test's event loop. Leaving the block closes the connection, waits
+    for the application to end, and raises what its handler raised. The application's lifespan runs too; connections
+    that overlap share it.
 
-    :param app: any ASGI application; of an `Endpoint` the contract is known
-    :param path: with a query, if any; or a whole URL
-    :param contract: what is agreed on; without one there are text, bytes, JSON and models given by each call
-    :param headers: fields of the request, beside those of every handshake
-    :param subprotocols: what is offered, in order of preference
-    :param path_params: for an endpoint alone: what a router would have found in the path
-    :param server: how the server behaves that is played; by default strictly as the specification says
-    :param timeout: seconds that any single wait may take
-    :raises InvalidHandshake: for a request that no client would send
+    :param app: any ASGI application, or an `Endpoint` alone, whose contract is known
+    :param path: a path, with its query if it has one, or a whole ``ws://`` or ``wss://`` URL
+    :param contract: the contract that types the connection; without one, the connection receives and sends text, bytes,
+        JSON, and models whose type each call names
+    :param headers: header fields of the request, besides those of every handshake
+    :param subprotocols: the offered subprotocols, in order of preference
+    :param path_params: the path parameters that a router would find in the path; for an endpoint alone
+    :param server: the behaviour of the simulated server; by default it follows the ASGI specification strictly
+    :param timeout: the time limit of each single wait, in seconds
+    :raises InvalidHandshake: if no client would send such a request
     """
     return TestConnecting(app, contract, build_scope(path, headers, subprotocols, path_params, server), server, timeout)

@@ -1,7 +1,8 @@
-"""The event loop that a test runs on: tasks beside it, whether all of them wait, its time. No connection is known here.
+"""The event loop of a test: spawn tasks, wait until all tasks are blocked, advance the clock. Knows no connections.
 
-One class for each kind of loop; private details of loops live here only. Tasks are not children of the test's: a
-connection may be opened in one task and left in another, as the fixtures of some test runners are.
+Each kind of loop has one class, and private details of loops are used here only. Spawned tasks are not children of the
+test's task: some test runners set up a fixture in one task and tear it down in another, so a connection may be opened
+and left in different tasks.
 """
 
 import asyncio
@@ -17,71 +18,83 @@ from typedws._runtime.event_loop import running_trio
 __all__ = ["EventLoop", "Poster", "advance_clock", "running_loop", "settle"]
 
 Poster: TypeAlias = Callable[[Callable[[], object]], object]
-"""Lets another thread have a function called on the loop."""
+"""Schedules a function on the loop; may be called from any thread."""
 
-_MOST_ROUNDS: Final = 10_000
-"""How often all tasks may run before they are taken to never wait."""
+_MAX_ROUNDS: Final = 10_000
+"""The number of rounds of the loop after which the tasks are assumed to never wait."""
 
 
 class EventLoop(ABC):
-    """What the harness asks of an event loop."""
+    """The operations that `typedws.testing` needs from an event loop."""
 
     @abstractmethod
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
-        """Start a task that must not raise, and give what cancels it."""
+        """Start a task, and return a function that cancels it. The task must not raise: on trio that ends the run."""
 
     @abstractmethod
     def poster(self) -> Poster:
-        """Give what lets other threads have a function called here, without waiting for it."""
+        """Return a function that other threads call to schedule a function on this loop, without waiting for it."""
 
     @abstractmethod
     async def settle(self) -> None:
-        """Wait until all other tasks wait for something that is not there."""
+        """Wait until all other tasks are blocked."""
 
     @abstractmethod
-    def next_timer(self) -> float:
-        """Give how many seconds it is until the next timer is due; infinity for none."""
+    def seconds_to_next_timer(self) -> float:
+        """Return the seconds until the next timer is due: negative if it is overdue, infinity without timers."""
 
     @abstractmethod
-    def shift(self, seconds: float) -> None:
-        """Let so much time have passed, for good."""
+    def advance(self, seconds: float) -> None:
+        """Set the clock ahead, for the rest of the loop's life.
+
+        :raises RuntimeError: if the clock of this loop cannot be set
+        """
 
 
-class _Asyncio(EventLoop):
+class _AsyncioLoop(EventLoop):
     def __init__(self) -> None:
         self._loop: Any = asyncio.get_running_loop()
 
     def spawn(self, run: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], object]:
+        # The loop itself refers to its tasks only weakly: the returned bound method keeps this one alive.
         return asyncio.get_running_loop().create_task(run()).cancel
 
     def poster(self) -> Poster:
         return asyncio.get_running_loop().call_soon_threadsafe
 
     async def settle(self) -> None:
-        ready = getattr(self._loop, "_ready", None)  # uvloop's is hidden
-        for _ in range(_FEW_ROUNDS if ready is None else _MOST_ROUNDS):
+        # The queue of callbacks that are due is private in asyncio and hidden in uvloop. Each sleep(0) lets all of them
+        # run once. When this task resumes to an empty queue, no other task can run. Without the queue, only a fixed
+        # number of rounds can be waited for.
+        ready = getattr(self._loop, "_ready", None)
+        for _ in range(_ROUNDS_WITHOUT_QUEUE if ready is None else _MAX_ROUNDS):
             await asyncio.sleep(0)
             if ready is not None and not ready:
                 return
 
-    def next_timer(self) -> float:
+    def seconds_to_next_timer(self) -> float:
+        # asyncio keeps cancelled timers in its heap; counted, they would make the clock stop at times when nothing is
+        # due.
         timers = cast("list[asyncio.TimerHandle]", vars(self._loop)["_scheduled"])
         now: float = self._loop.time()
-        return min((each.when() for each in timers if not each.cancelled()), default=inf) - now
+        return min((timer.when() for timer in timers if not timer.cancelled()), default=inf) - now
 
-    def shift(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         if not hasattr(self._loop, "_scheduled"):
-            raise RuntimeError("expected asyncio's own event loop, found one whose clock is fixed")
-        if not isinstance(self._loop.time, _ShiftedTime):
-            self._loop.time = _ShiftedTime(self._loop.time)
+            raise RuntimeError("expected asyncio's own event loop, found another, whose clock cannot be set")
+        # asyncio calls loop.time() for every deadline, so an instance attribute is enough to replace the clock. It is
+        # replaced once only: a chain of wrappers would grow with each call.
+        if not isinstance(self._loop.time, _OffsetTime):
+            self._loop.time = _OffsetTime(self._loop.time)
         self._loop.time.offset += seconds
 
 
-_FEW_ROUNDS: Final = 50
+_ROUNDS_WITHOUT_QUEUE: Final = 50
+"""The number of rounds that settle() waits on a loop that hides its queue."""
 
 
-class _ShiftedTime:
-    """The time of a loop, ahead of what it was."""
+class _OffsetTime:
+    """The ``time`` method of an asyncio loop, with an offset."""
 
     def __init__(self, time: Callable[[], float]) -> None:
         self._time = time
@@ -91,7 +104,7 @@ class _ShiftedTime:
         return self._time() + self.offset
 
 
-class _Trio(EventLoop):
+class _TrioLoop(EventLoop):
     def __init__(self, trio: Any) -> None:
         self._trio = trio
 
@@ -102,6 +115,7 @@ class _Trio(EventLoop):
             with scope:
                 await run()
 
+        # A system task belongs to no nursery of the test. By default it would not have the test's context variables.
         self._trio.lowlevel.spawn_system_task(scoped, context=contextvars.copy_context())
         cancel: Callable[[], object] = scope.cancel
         return cancel
@@ -114,20 +128,22 @@ class _Trio(EventLoop):
         wait: Callable[[], Awaitable[None]] = import_module("trio.testing").wait_all_tasks_blocked
         await wait()
 
-    def next_timer(self) -> float:
+    def seconds_to_next_timer(self) -> float:
         seconds: float = self._trio.lowlevel.current_statistics().seconds_to_next_deadline
         return seconds
 
-    def shift(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> None:
         clock = self._trio.lowlevel.current_clock()
-        if not hasattr(clock, "jump"):  # a clock for tests has it already
+        # trio's MockClock and our _OffsetClock have jump(). Any other clock is wrapped, in trio's private runner: trio
+        # has no public way to replace the clock of a run.
+        if not hasattr(clock, "jump"):
             runner = import_module("trio._core._run").GLOBAL_RUN_CONTEXT.runner
-            clock = runner.clock = _ShiftedClock(clock)
+            clock = runner.clock = _OffsetClock(clock)
         clock.jump(seconds)
 
 
-class _ShiftedClock:
-    """The clock of a run of trio, ahead of what it was: as much of trio's interface as a run that has begun needs."""
+class _OffsetClock:
+    """A clock of trio with an offset: the part of ``trio.abc.Clock`` that a started run uses."""
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
@@ -146,34 +162,39 @@ class _ShiftedClock:
 
 
 def running_loop() -> EventLoop:
-    """Give the event loop that runs the caller."""
+    """Return the event loop that runs the caller."""
     trio = running_trio()
-    return _Asyncio() if trio is None else _Trio(trio)
+    return _AsyncioLoop() if trio is None else _TrioLoop(trio)
 
 
 async def settle() -> None:
-    """Wait until all other tasks of the event loop wait for something that is not there: a message, a time, a lock.
+    """Wait until all other tasks of the event loop are blocked: each waits for a message, a timer, a lock or the like.
 
-    What happens in other threads or comes from a network is not waited for.
+    Work in other threads and input from a network are not waited for.
     """
     await running_loop().settle()
 
 
 async def advance_clock(seconds: float) -> None:
-    """Let time pass on this event loop, as if one had waited: every timer on the way is due, one after the other.
+    """Advance the clock of this event loop, so that every timer in between fires, one after the other.
 
-    It takes milliseconds: ``sleep``, time limits, and all timeouts of a `Policy` follow the clock of the loop. The loop
-    stays ahead afterwards. On trio and on asyncio's own loops.
+    This takes milliseconds. ``sleep()``, time limits and all timeouts of a `Policy` follow the clock of the loop. The
+    clock stays ahead afterwards. Works on trio and on asyncio's own event loops.
 
-    :raises RuntimeError: on a loop whose clock cannot be set, such as uvloop's
+    :param seconds: the time that passes
+    :raises RuntimeError: on an event loop whose clock cannot be set, such as uvloop's
     """
     loop = running_loop()
-    left = seconds
+    remaining = seconds
     await loop.settle()
-    loop.shift(0)
-    while (step := max(loop.next_timer(), 0.0)) < left:
-        loop.shift(step)
-        left -= step
+    # Raises here on a loop whose clock cannot be set, before seconds_to_next_timer() reads what such a loop does not
+    # have.
+    loop.advance(0)
+    # Advancing all the time at once would wake every sleeper at the final time: a task that sleeps 10 seconds in a loop
+    # would wake once in 35 seconds, not three times.
+    while (step := max(loop.seconds_to_next_timer(), 0.0)) < remaining:
+        loop.advance(step)
+        remaining -= step
         await loop.settle()
-    loop.shift(left)
+    loop.advance(remaining)
     await loop.settle()

@@ -1,47 +1,50 @@
-"""What a test is told when it does not go as it should, each in one sentence and what led to it. Nothing waits here."""
+"""The exceptions that a test sees: a sentence, and below it the last events of the connection. Nothing waits here."""
 
 from collections.abc import Sequence
 
 from typedws.exceptions import TypedWSError
 
-__all__ = ["ApplicationReturned", "ClientGone", "ExpectationFailed", "LifespanFailed", "WaitTimeout", "listed"]
+__all__ = ["ApplicationReturned", "ClientGone", "ExpectationFailed", "LifespanFailed", "WaitTimeout", "list_events"]
 
 
-def listed(events: Sequence[str]) -> str:
-    """List the last events of a connection below their heading."""
+def list_events(events: Sequence[str]) -> str:
+    """Return the last events of a connection as lines below a heading."""
     return "\n  ".join(("the last events:", *events))
 
 
 class _Failure(TypedWSError):
-    """A sentence, and below it the last events of the connection."""
+    """A sentence (expected ..., found ...), and below it the last events of the connection."""
 
     def __init__(self, expected: str, found: str, events: Sequence[str] = ()) -> None:
         super().__init__(expected, found, tuple(events))
         self.expected: str = expected
         self.found: str = found
         self.events: tuple[str, ...] = tuple(events)
-        """The last events both ways, oldest first."""
+        """The last events in both directions, oldest first; empty for a lifespan or a blocked event loop."""
 
     def __str__(self) -> str:
-        told = f"expected {self.expected}, found {self.found}"
-        return f"{told}\n{listed(self.events)}" if self.events else told
+        sentence = f"expected {self.expected}, found {self.found}"
+        return f"{sentence}\n{list_events(self.events)}" if self.events else sentence
 
 
 class WaitTimeout(_Failure, TimeoutError):
-    """Something did not happen in time: what was awaited, where the application stands, the last events."""
+    """Something did not happen in time.
+
+    It shows what was awaited, the line at which the application waits, and the last events.
+    """
 
 
 class ExpectationFailed(_Failure, AssertionError):
-    """Something else came than what a test expects."""
+    """Something other than the expected message, close or denial arrived."""
 
 
 class ApplicationReturned(_Failure):
-    """The application returned and neither accepted nor denied; a server then answers 500."""
+    """The application returned without accepting or denying the handshake; a server then responds with 500."""
 
 
 class LifespanFailed(_Failure):
-    """The application told that its startup or its shutdown failed."""
+    """The application reported that its startup or its shutdown failed (``lifespan.startup.failed`` and the like)."""
 
 
 class ClientGone(OSError):
-    """What the server's ``send`` raises in an application whose client is gone (ASGI specification 2.4)."""
+    """The error of the server's ``send`` in an application whose client is gone (ASGI specification 2.4)."""

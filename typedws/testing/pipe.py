@@ -1,4 +1,4 @@
-"""A pipe: events one way, in order. Who puts one waits while nobody takes them away, as TCP makes a sender wait."""
+"""A pipe: events in one direction, in order, with the backpressure of TCP: a sender waits while the pipe is full."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -11,21 +11,22 @@ from typedws._protocol.events import frame_of
 __all__ = ["BUFFER_SIZE", "Pipe", "size_of"]
 
 BUFFER_SIZE: Final = 2**20
-"""Bytes that are on the way at most, before who puts more has to wait."""
+"""The pipe is full with this many bytes; a sender then has to wait."""
 
 _Event = Mapping[str, Any]
 
 
 class Pipe:
-    """Events on the way from one end of a connection to the other, the last of which tells that it is over."""
+    """Events on the way from one end of a connection to the other. The last event is the end of the connection."""
 
     def __init__(self) -> None:
         self.last: _Event | None = None
-        """The event that tells that it is over, once it was put."""
+        """The event that ends the connection, once it was put."""
         self.is_read: bool = True
-        """Whether the other end takes events away, when it gets to it."""
+        """Whether the other end reads; while it does not, the pipe counts as full."""
         self._events: deque[_Event] = deque()
         self._size = 0
+        # Replaced at each wake(): an anyio.Event cannot be cleared.
         self._change = anyio.Event()
 
     @property
@@ -35,37 +36,37 @@ class Pipe:
 
     @property
     def is_full(self) -> bool:
-        """Whether who puts an event has to wait."""
+        """Whether a sender has to wait before it puts a message."""
         return not self.is_read or self._size >= BUFFER_SIZE
 
     @property
     def next(self) -> _Event | None:
-        """The event that comes next, which stays; ``None`` while there is none."""
+        """The next event, without taking it, or ``None`` while there is none."""
         return self._events[0] if self._events else None
 
-    async def room(self) -> None:
-        """Wait until an event may be put, or none any more."""
+    async def wait_for_room(self) -> None:
+        """Wait until there is room for a message, or the pipe is over."""
         while self.is_full and not self.is_over:
             await self._change.wait()
 
     def put(self, event: _Event) -> None:
-        """Put an event."""
+        """Add an event."""
         self._events.append(event)
         self._size += size_of(event)
         self.wake()
 
-    def end(self, event: _Event, *, drops: bool = False) -> None:
-        """Put the last event, unless that was put; with ``drops``, what is on the way is lost."""
+    def end(self, event: _Event, *, drop_pending: bool = False) -> None:
+        """Add the last event, and with ``drop_pending`` lose those on the way; does nothing if the pipe is over."""
         if self.is_over:
             return
-        if drops:
+        if drop_pending:
             self._events.clear()
             self._size = 0
         self.last = event
         self.put(event)
 
     async def get(self) -> _Event | None:
-        """Take the next event away; ``None`` once the last is taken."""
+        """Take the next event, or return ``None`` once the last event was taken."""
         while not self._events:
             if self.is_over:
                 return None
@@ -76,12 +77,12 @@ class Pipe:
         return event
 
     def wake(self) -> None:
-        """Let those who wait look again."""
+        """Wake all waiting tasks, so that they check their conditions again."""
         self._change.set()
         self._change = anyio.Event()
 
 
 def size_of(event: _Event) -> int:
-    """Give the bytes of a message; nothing for what is none."""
+    """Return the size of a message in bytes (of UTF-8 for text); 0 for any other event."""
     frame = frame_of(event)
     return len(frame) if isinstance(frame, bytes) else len(frame.encode(errors="surrogatepass"))

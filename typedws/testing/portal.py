@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, for tests that do not await. A call into it ends in time, even if it hangs."""
+"""An event loop in another thread, for tests that do not await. Every call into it has a time limit."""
 
 import inspect
 import threading
@@ -18,9 +18,13 @@ T = TypeVar("T")
 
 
 class Portal:
-    """Runs an event loop, and calls into it. anyio's own waits for ever where something blocks the loop.
+    """Runs an event loop in a thread and calls functions on it, like anyio's ``BlockingPortal`` but with a time limit.
 
-    :param limit: seconds that a call may take, after which the loop is taken to be blocked
+    anyio's portal waits for ever if a function blocks the loop.
+
+    :param backend: ``"asyncio"`` or ``"trio"``
+    :param options: the backend options of ``anyio.run``
+    :param limit: the time limit of a call, in seconds, after which the loop counts as blocked
     """
 
     def __init__(self, backend: str, options: Mapping[str, Any], limit: float) -> None:
@@ -30,16 +34,19 @@ class Portal:
         self._loop: EventLoop
         self._post: Poster
         self._stopping: anyio.Event
-        # A daemon: where something blocks it for ever, the test fails and the run goes on.
+        # A daemon: the interpreter waits for any other thread at its exit, for ever if the loop is blocked.
         self._thread = threading.Thread(target=self._run, args=(backend, options), name="typedws.testing", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; raises what anyio does for an unknown backend."""
+        """Start the thread and its event loop.
+
+        :raises LookupError: if anyio does not know the backend
+        """
         self._thread.start()
         self._loop, self._post, self._stopping = self._started.result()
 
     def stop(self) -> None:
-        """End the loop, and with it the thread; where it is blocked, once it no longer is."""
+        """Stop the event loop and wait for its thread; a blocked loop stops when it continues, without a wait."""
         self._post(self._stopping.set)
         if self._blocked is None:
             self._thread.join(self._limit)
@@ -49,27 +56,29 @@ class Portal:
     @overload
     def call(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
     def call(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
-        """Call a function on the loop, and give what it gives.
+        """Call a function on the event loop, await its result if that is awaitable, and return it.
 
-        :raises WaitTimeout: where the loop is blocked: by a function that waits without ``await``
+        :raises WaitTimeout: if the loop is blocked by code that waits without ``await``; shows the line that blocks it
+        :raises Exception: what the function raises
         """
-        if self._blocked is not None:
+        if self._blocked is not None:  # another call would only wait for the whole limit again
             raise self._blocked
-        called: Future[Any] = Future()
+        result: Future[Any] = Future()
 
         async def run() -> None:
             try:
-                found = function(*arguments)
-                called.set_result(await found if inspect.isawaitable(found) else found)
-            except Exception as error:  # noqa: BLE001 - it is raised for who calls
-                called.set_exception(error)
+                value = function(*arguments)
+                result.set_result(await value if inspect.isawaitable(value) else value)
+            except Exception as error:  # noqa: BLE001 - raised again in the calling thread
+                result.set_exception(error)
 
-        kept: list[object] = []  # the loop itself does not hold its tasks
-        self._post(lambda: kept.append(self._loop.spawn(run)))
+        # spawn() returns the only strong reference to the task: without this list, it could be collected while it runs.
+        references: list[object] = []
+        self._post(lambda: references.append(self._loop.spawn(run)))
         try:
-            return called.result(self._limit)
+            return result.result(self._limit)
         except TimeoutError:
-            if called.done():  # the function's own
+            if result.done():  # the function itself raised the TimeoutError
                 raise
         frame = user_frame(stack_of(self._thread))
         found = "it blocked" + ("" if frame is None else f" at {frame_location(frame)}")

@@ -1,4 +1,4 @@
-"""The plugin for pytest: the fixture ``typedws_connect``, for whichever plugin runs a test that awaits."""
+"""The pytest plugin: the fixture ``typedws_connect``, for asynchronous tests under any plugin that runs them."""
 
 import inspect
 from contextlib import AsyncExitStack
@@ -21,7 +21,10 @@ Out = TypeVar("Out")
 
 
 class Connect:
-    """``ws = await typedws_connect(app, "/chat/lobby", chat)``: as `connect`, but left when the test ends."""
+    """A callable like `connect` that opens connections at once; they are left when the test ends.
+
+    Use it as ``ws = await typedws_connect(app, "/chat/lobby", chat)``.
+    """
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -49,33 +52,40 @@ class Connect:
         contract: Contract[Any, Any, Any] | None = None,
         **options: Unpack[ConnectOptions],
     ) -> TestConnection[Any, Any]:
-        """Connect. Takes and raises what `connect` does."""
+        """Open a connection and return the client's end, with the arguments and the errors of `connect`."""
         connecting: TestConnecting[Any, Any] = connect(app, path, cast(Any, contract), **options)
         return await self._stack.enter_async_context(connecting)
 
-    def around(self, test: Any) -> Any:
-        """Make the test leave its connections where it ends, in its own task: it may raise what their handlers did."""
+    def wrap(self, test: Any) -> Any:
+        """Return a test function that leaves the connections at its end, in the test's own task.
+
+        A fixture's teardown could run in another task, and an exception of a handler would be an error of the teardown
+        instead of a failure of the test.
+        """
 
         @wraps(test)
-        async def run(*arguments: Any, **named: Any) -> None:
+        async def run(*arguments: Any, **keywords: Any) -> None:
             async with self._stack:
-                await test(*arguments, **named)
+                await test(*arguments, **keywords)
 
         return run
 
 
 @pytest.fixture
 def typedws_connect() -> Connect:
-    """Connect to an application under test, in process; all connections are left when the test ends."""
+    """Connect to an application under test, in process; the connections are left when the test ends."""
     return Connect()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Let a test leave what it has connected; its fixtures are made by now."""
-    made: dict[str, object] = getattr(item, "funcargs", {})
-    if isinstance(found := made.get("typedws_connect"), Connect):
+    """Wrap a test that uses the fixture, so that it leaves its connections.
+
+    The hook runs last: pytest's own setup, which makes the fixtures, comes before.
+    """
+    fixtures: dict[str, object] = getattr(item, "funcargs", {})
+    if isinstance(connections := fixtures.get("typedws_connect"), Connect):
         function = cast(pytest.Function, item)
         if not inspect.iscoroutinefunction(function.obj):
-            pytest.fail("typedws_connect: expected an asynchronous test, found one that is not: use TestClient(app)")
-        function.obj = found.around(function.obj)
+            pytest.fail("typedws_connect needs an asynchronous test: use TestClient(app) in others")
+        function.obj = connections.wrap(function.obj)

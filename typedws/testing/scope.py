@@ -1,4 +1,4 @@
-"""The request of an opening handshake, as a server would tell it to an application. Nothing is sent here."""
+"""Build the ASGI scope of an opening handshake, as a server passes it to an application. Nothing is sent here."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -21,29 +21,30 @@ def build_scope(
     headers: HeadersInput | None,
     subprotocols: Sequence[str],
     path_params: Mapping[str, Any] | None,
-    server: ServerBehaviour,
+    behaviour: ServerBehaviour,
 ) -> dict[str, Any]:
-    """Make the scope of a request for a path with its query, or for a whole URL; but for the ``state``.
+    """Return the scope of a handshake request, without the ``state`` of the lifespan.
 
-    :raises InvalidHandshake: for what a client must not send
+    :param url: a path, with its query if it has one, or a whole ``ws://`` or ``wss://`` URL
+    :raises InvalidHandshake: if a client must not send such a request
     """
     parts = urlsplit(url)
     if parts.scheme not in ("", "ws", "wss") or not parts.path.startswith("/") or parts.fragment:
         raise InvalidHandshake("path", "a path such as /chat?name=ann, or a ws:// or wss:// URL", repr(url))
-    whole = parts._replace(scheme=parts.scheme or "ws", netloc=parts.netloc or _HOST).geturl()
-    request = OutgoingRequest.of(whole, headers, subprotocols)
+    full_url = parts._replace(scheme=parts.scheme or "ws", netloc=parts.netloc or _HOST).geturl()
+    request = OutgoingRequest.of(full_url, headers, subprotocols)
     scope = request.scope([*_handshake_headers(request, parts.netloc or _HOST), *request.headers])
-    # ASGI 2.4 is what says that a send to a client that is gone raises.
-    scope["asgi"]["spec_version"] = "2.3" if server.drops_sends_silently else "2.4"
+    # Since ASGI 2.4 a send to a client that is gone must raise an OSError, so a server that drops it cannot claim 2.4.
+    scope["asgi"]["spec_version"] = "2.3" if behaviour.drops_sends_silently else "2.4"
     scope["client"] = ("127.0.0.1", 50000)
-    scope["extensions"] = None if server.no_denial_extension else {"websocket.http.response": {}}
+    scope["extensions"] = None if behaviour.no_denial_extension else {"websocket.http.response": {}}
     if path_params is not None:
         scope["path_params"] = dict(path_params)
     return scope
 
 
 def _handshake_headers(request: OutgoingRequest, host: str) -> list[tuple[bytes, bytes]]:
-    """Give the fields of RFC 6455 section 4.1 that a client sends by itself, but for those that are given."""
+    """Return the header fields that every client sends (RFC 6455, section 4.1), except for those already given."""
     names = {name for name, _ in request.headers}
     fields = [
         (b"host", host.encode()),

@@ -1,4 +1,4 @@
-"""The last events of a connection, both ways, in words. What they mean is not decided here."""
+"""The last events of a connection, in both directions, as lines for error messages. Nothing is decided here."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -8,30 +8,31 @@ from typedws._protocol.events import frame_of
 
 __all__ = ["Transcript"]
 
-_KEPT: Final = 10
-_LONGEST: Final = 80
+_MAX_LINES: Final = 10
+_MAX_SHOWN: Final = 80
+"""Characters or bytes of a message that a line shows."""
 
 
 class Transcript:
-    """What happened last, a line each, for who reads why a test failed."""
+    """The last 10 events of a connection, a line each, and the number of earlier ones."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=_KEPT)
+        self._lines: deque[str] = deque(maxlen=_MAX_LINES)
         self._count = 0
 
-    def note(self, who: str, what: str) -> None:
-        """Keep a line."""
+    def note(self, party: str, action: str) -> None:
+        """Add a line."""
         self._count += 1
-        self._lines.append(f"{who:<11}  {what}")
+        self._lines.append(f"{party:<11}  {action}")
 
-    def sends(self, who: str, event: Mapping[str, Any]) -> None:
-        """Keep a line about a message, cut where it is long."""
+    def note_message(self, party: str, event: Mapping[str, Any]) -> None:
+        """Add a line for a sent message, shortened if it is long."""
         frame = frame_of(event)
         kind = "text" if isinstance(frame, str) else "bytes"
-        told = repr(frame[:_LONGEST]) + (f"... ({len(frame)} in all)" if len(frame) > _LONGEST else "")
-        self.note(who, f"sends {kind} {told}")
+        content = repr(frame[:_MAX_SHOWN]) + (f"... ({len(frame)} in all)" if len(frame) > _MAX_SHOWN else "")
+        self.note(party, f"sends {kind} {content}")
 
     def lines(self) -> list[str]:
-        """Give what is kept, oldest first."""
+        """Return the lines, oldest first."""
         earlier = self._count - len(self._lines)
         return [*([f"({earlier} earlier)"] if earlier else ()), *self._lines]

@@ -1,4 +1,4 @@
-"""The client: what a server does not say or hear, parameters of others, options that mean nothing."""
+"""The client: messages of the wrong direction, parameters of another contract, options without a meaning."""
 
 from typing import Any, Never, assert_never
 
@@ -123,9 +123,9 @@ def for_scripts(ws: SyncConnection[ServerMessage, ClientMessage]) -> None:
 
 
 def what_is_not_to_be_made(connecting: Connecting[Any, Any], waiting: SyncConnecting[Any, Any]) -> None:
-    Connecting(URL)  # error: Plan
+    Connecting(URL)  # error: contract params
     SyncConnecting(URL)  # error: Connecting
-    Reconnecting(URL)  # error: backoff retry on_change
+    Reconnecting(URL)  # error: contract params backoff retry on_change
 
 
 def failures(denied: ConnectionDenied) -> None:

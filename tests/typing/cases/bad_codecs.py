@@ -7,7 +7,7 @@ from typedws.codecs import AnyCodec, Mode
 
 
 class WritesTheWrongFrame(Codec[str]):
-    """It fills text frames with bytes."""
+    """A codec that fills text frames with bytes."""
 
     def encode(self, value: object) -> bytes:  # error: encode bytes
         return str(value).encode()
@@ -17,7 +17,7 @@ class WritesTheWrongFrame(Codec[str]):
 
 
 class ReadsTheWrongFrame(Codec[bytes]):
-    """It reads text from binary frames."""
+    """A codec that reads text from binary frames."""
 
     def encode(self, value: object) -> bytes:
         return str(value).encode()
@@ -27,7 +27,7 @@ class ReadsTheWrongFrame(Codec[bytes]):
 
 
 class WritesOrdersOnly(Codec[str]):
-    """It takes less than any value."""
+    """A codec that does not take every value."""
 
     name = 7  # error: str
     kind = "xml"  # error: xml binary
@@ -40,7 +40,7 @@ class WritesOrdersOnly(Codec[str]):
 
 
 class Hexadecimal(Codec[str]):
-    """A good codec."""
+    """A valid codec."""
 
     name = "hexadecimal"
     kind = "text"

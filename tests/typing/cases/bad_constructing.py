@@ -1,4 +1,4 @@
-"""Constructing: arguments of the wrong type for a WebSocket, and applications that are none."""
+"""Constructing: arguments of the wrong type for a WebSocket, and objects that are not applications."""
 
 from collections.abc import Awaitable, Callable
 
@@ -30,14 +30,10 @@ def arguments(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def the_views(scope: Scope, receive: Receive, send: Send) -> None:
-    Handshake(scope, receive, send, mode=Order())  # error: Order
-    Handshake(scope, receive, send, codecs=Order())  # error: Order CodecRegistry
-    Handshake(scope, receive, send, max_message_size=Order())  # error: Order int
-    Handshake(scope, receive, send, modes="text")  # error: str Mapping
-    Connection(scope, receive, send, mode=Order())  # error: Order
-    Connection(scope, receive, send, codecs=Order())  # error: Order CodecRegistry
-    Connection(scope, receive, send, max_message_size=Order())  # error: Order int
-    Connection(scope, receive, send, modes="text")  # error: str Mapping
+    Handshake(scope, receive, send)  # error: abstract
+    Handshake[ClientMessage, ServerMessage, Room](scope, receive, send)  # error: abstract
+    Connection(scope, receive, send)  # error: abstract
+    Connection[ClientMessage, ServerMessage, Room](scope, receive, send)  # error: abstract
 
 
 def callables(scope: Scope, receive: Receive, send: Send, sync: Callable[[], Order]) -> None:
@@ -88,7 +84,7 @@ def applications() -> None:
 
 
 class Hexadecimal(Codec[str]):
-    """A codec that forgets half."""
+    """A codec that lacks one of its methods."""
 
     def encode(self, value: object) -> str:
         return str(value)

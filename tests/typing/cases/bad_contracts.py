@@ -1,4 +1,4 @@
-"""Contracts: arguments of the wrong type, and what is inferred taken for something else."""
+"""Contracts: arguments of the wrong type, and inferred types mistaken for others."""
 
 from typing import Annotated, Never
 

@@ -1,4 +1,4 @@
-"""Deciding: moves that a view does not have, paths without an outcome, arguments of the wrong type."""
+"""Deciding: methods that a view does not have, paths without an outcome, arguments of the wrong type."""
 
 from typing import assert_never
 

@@ -1,4 +1,4 @@
-"""Denials: arguments of the wrong type for a response, and what it gives taken for something else."""
+"""Denials: arguments of the wrong type for a response, and results mistaken for others."""
 
 from tests.typing.cases.messages import ChatHandshake, Join, Order, Point
 from typedws import CloseCode, DenialResponse, ProblemDocument, truncate_reason

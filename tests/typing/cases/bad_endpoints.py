@@ -1,4 +1,4 @@
-"""Endpoints: handlers that do not fit what they are made into, and what they must not do with their connection."""
+"""Endpoints: handlers that do not fit, and what a handler must not do with its connection."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -234,8 +234,6 @@ def endpoints(one: Endpoint[ClientMessage, ServerMessage, Room]) -> None:
     print(other, swapped, one.path)  # error: Endpoint path
     contract: Contract[ClientMessage, Order, Room] = one.contract  # error: Contract Order
     print(contract)
-    one.runner(Policy())  # error: runner Policy Admission
-    one.runner(admission=None)  # error: runner None Admission
     Endpoint(listens)  # error: kind contract
     Endpoint(handler=is_not_asynchronous, kind="connection", contract=chat)  # error: None
     Endpoint(listens, kind="view", contract=chat)  # error: view

@@ -1,4 +1,4 @@
-"""What exceptions hold, taken for something else."""
+"""Exceptions: fields whose types are mistaken for others."""
 
 from tests.typing.cases.messages import ChatConnection, Order
 from typedws import InvalidMessage, InvalidParams, TypedWSError, WebSocketDisconnect

@@ -1,4 +1,4 @@
-"""In FastAPI: the annotation is held to, in the function and in what is declared."""
+"""FastAPI: the annotation applies in the function, and in what is declared."""
 
 from typing import Annotated
 

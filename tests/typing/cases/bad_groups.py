@@ -1,4 +1,4 @@
-"""Groups: messages that are not said to them, connections that do not say what they say, options that are none."""
+"""Groups: messages of another type, connections that cannot send the group's messages, invalid options."""
 
 from tests.typing.cases.messages import (
     ChatConnection,

@@ -1,4 +1,4 @@
-"""Endpoints in Litestar, Quart and Django: handlers that are none, and what the frameworks would refuse later."""
+"""Endpoints in Litestar, Quart and Django: objects that are not handlers, and what the frameworks refuse later."""
 
 from tests.typing.cases.messages import ChatConnection
 from typedws import App, endpoint

@@ -1,4 +1,4 @@
-"""Policies and the exceptions that end a handler: values of the wrong type, or that are none of those allowed."""
+"""Policies and the exceptions that end a handler: values of the wrong type, and values that are not allowed."""
 
 from dataclasses import replace
 

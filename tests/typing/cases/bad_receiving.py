@@ -1,4 +1,4 @@
-"""Receiving: results that are taken for something else, and modes that are none."""
+"""Receiving: results mistaken for other types, and invalid modes."""
 
 from collections.abc import AsyncIterator
 from typing import Any, assert_never

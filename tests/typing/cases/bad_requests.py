@@ -1,4 +1,4 @@
-"""What the request says, taken for something else, or changed."""
+"""The request: values mistaken for other types, or changed."""
 
 from tests.typing.cases.messages import ChatConnection, ChatHandshake, ChatWebSocket, Order
 from typedws import Connection, Handshake, WebSocketState

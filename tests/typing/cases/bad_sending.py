@@ -1,4 +1,4 @@
-"""Sending: models that the declared type does not say, frames of the wrong kind, modes that are none."""
+"""Sending: models outside the declared type, frames of the wrong kind, invalid modes."""
 
 from typing import Any
 

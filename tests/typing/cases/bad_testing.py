@@ -1,4 +1,4 @@
-"""Testing: what the server does not hear or say, requests that no client makes, faults and servers that are none."""
+"""Testing: messages of the wrong direction, requests that no client makes, invalid faults and servers."""
 
 from typing import Never, assert_never
 
@@ -334,7 +334,7 @@ def expectations_without_await(ws: SyncTestConnection[ServerMessage, ClientMessa
     ws.shut_down_server(1)  # error: argument
 
 
-# --- the clients that these are ---
+# --- the classes of client connections ---
 
 
 async def a_client(
@@ -381,8 +381,8 @@ def a_client_without_await(
     SyncConnection(Order(), caller)  # error: SyncConnection Order
     SyncConnection(connection, Order())  # error: Order Caller
     SyncTestConnection(connection, caller)  # error: ClientConnection TestConnection
-    SyncTestConnection(tested, caller)  # error: Caller Portal
-    TestConnection(connection, accepted=None, contract=chat)  # error: Exchange
+    SyncTestConnection(tested, Order())  # error: Order Caller
+    TestConnection(connection, accepted=None, contract=chat)  # error: abstract
 
 
 # --- the fixture of pytest ---

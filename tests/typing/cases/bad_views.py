@@ -1,4 +1,4 @@
-"""Views that are taken for each other, and declared types that do not fit."""
+"""Views that are mistaken for each other, and declared types that do not fit."""
 
 from collections.abc import Awaitable, Callable
 

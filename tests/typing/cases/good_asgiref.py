@@ -1,4 +1,4 @@
-"""The seam to asgiref: it takes our applications, and its own typed scope and events are taken."""
+"""The seam to asgiref: it accepts our applications, and we accept its typed scope and events."""
 
 import typedws.asgi
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope, WebSocketScope

@@ -1,4 +1,4 @@
-"""The client: what the server says is what it hears, and what the server hears is what it says."""
+"""The client: it receives the server messages of a contract, and sends the client messages."""
 
 import ssl
 from collections.abc import AsyncIterator

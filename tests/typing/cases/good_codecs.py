@@ -1,4 +1,4 @@
-"""Codecs of one's own, registries, and modes: a name or a codec."""
+"""Custom codecs, registries, and modes: a name or a codec."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, assert_type
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Hexadecimal(Codec[str]):
-    """A codec of text frames, as the docs write it."""
+    """A codec of text frames, as in the docs."""
 
     name = "hexadecimal"
     kind = "text"
@@ -26,7 +26,7 @@ class Hexadecimal(Codec[str]):
 
 
 class Packed(Codec[bytes]):
-    """A codec of binary frames that overrides all that may be overridden."""
+    """A codec of binary frames that overrides everything that may be overridden."""
 
     kind: FrameKind = "binary"
 

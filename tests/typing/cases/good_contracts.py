@@ -1,4 +1,4 @@
-"""Contracts: what is inferred of each, and every way to make one."""
+"""Contracts: the types that are inferred, and every way to make a contract."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Never, assert_type

@@ -1,4 +1,4 @@
-"""Deciding a handshake, and ending a connection: what is returned, and that every path returns it."""
+"""Deciding a handshake and ending a connection: the outcome that every path returns."""
 
 from http import HTTPStatus
 from typing import Any, assert_never, assert_type

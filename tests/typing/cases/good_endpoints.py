@@ -1,4 +1,4 @@
-"""Endpoints, routes and applications: every way to make one, and what is inferred of each."""
+"""Endpoints, routes and applications: every way to make one, and the types that are inferred."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -146,7 +146,7 @@ assert_type(always_raises, Endpoint[Join | Say, Joined | Said, Room])
 assert_type(decides_in_general, Endpoint[object, Any, object])
 
 
-# --- who hears more and says less than is agreed on ---
+# --- handlers that receive more types and send fewer than the contract ---
 
 
 @endpoint(contract=chat)

@@ -1,4 +1,4 @@
-"""What exceptions hold, and the constants beside them."""
+"""The fields of exceptions, and the constants next to them."""
 
 from typing import assert_type
 

@@ -1,4 +1,4 @@
-"""In FastAPI: what a parameter is annotated with is what the function gets; endpoints are applications."""
+"""FastAPI: a function gets what its parameter is annotated with; endpoints are applications."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Never, TypeAlias, assert_never, assert_type

@@ -1,4 +1,4 @@
-"""Groups: whoever says at least what the group says may join, and hears it."""
+"""Groups: a connection that sends at least the group's messages may join."""
 
 from collections.abc import Hashable, Iterator
 from contextlib import AbstractAsyncContextManager

@@ -1,4 +1,4 @@
-"""Endpoints in Litestar, Quart and Django: what the integrations take, and what they give to a framework."""
+"""Endpoints in Litestar, Quart and Django: what the integrations accept, and what they return to a framework."""
 
 import litestar
 from litestar.connection import ASGIConnection

@@ -1,4 +1,4 @@
-"""Iterating: each message has the type that was declared or asked for, and a match over it can be exhaustive."""
+"""Iterating: each message has the declared or requested type, and a match over it can be exhaustive."""
 
 from collections.abc import AsyncIterator
 from typing import Any, assert_never, assert_type

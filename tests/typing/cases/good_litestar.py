@@ -1,4 +1,4 @@
-"""The seam to Litestar: what it hands out is taken, and what we hand out satisfies its types."""
+"""The seam to Litestar: we accept its objects, and ours satisfy its types."""
 
 import litestar
 import litestar.types

@@ -1,4 +1,4 @@
-"""Policies, and the exceptions that end a handler: every value that each field takes."""
+"""Policies, and the exceptions that end a handler: every value that each field accepts."""
 
 import re
 from dataclasses import replace

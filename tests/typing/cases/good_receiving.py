@@ -1,4 +1,4 @@
-"""Receiving one message: the type that is asked for is the type that comes back, whatever kind of type it is."""
+"""Receiving one message: the requested type is the type of the result, whatever kind of type it is."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ Number = NewType("Number", int)
 
 @dataclass
 class Pair(Generic[T]):
-    """A dataclass that is generic."""
+    """A generic dataclass."""
 
     first: T
     second: T

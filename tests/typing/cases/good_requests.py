@@ -1,4 +1,4 @@
-"""What the request of a handshake says: the same, typed, on every view."""
+"""The request of a handshake: the same typed values on every view."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, assert_type

@@ -1,4 +1,4 @@
-"""The seam to Starlette and FastAPI: what they hand out is taken, and what we hand out satisfies their types."""
+"""The seam to Starlette and FastAPI: we accept their objects, and ours satisfy their types."""
 
 import fastapi
 import starlette.applications

@@ -1,4 +1,4 @@
-"""Testing: the client's end of a connection hears what the contract's server says, and says what it hears."""
+"""Testing: the client's end of a connection receives server messages, and sends client messages."""
 
 from collections.abc import Awaitable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -60,7 +60,7 @@ async def raw(scope: Any, receive: Any, send: Any) -> None: ...
 async def raw_and_typed(scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
-# --- what is inferred of a connect ---
+# --- the types that connect infers ---
 
 
 def with_a_contract(any_app: ASGIApp) -> None:
@@ -372,7 +372,7 @@ def expectations_without_await(ws: SyncTestConnection[ServerMessage, ClientMessa
     assert_type(ws.close(Closes.LEFT, None), Closed)
 
 
-# --- the clients that these are ---
+# --- the classes of client connections ---
 
 
 async def a_client(ws: ClientConnection[ServerMessage, ClientMessage], scope: Scope) -> None:

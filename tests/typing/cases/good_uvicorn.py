@@ -1,4 +1,4 @@
-"""The seam to uvicorn: it takes our applications, and its own typed scope and events are taken."""
+"""The seam to uvicorn: it accepts our applications, and we accept its typed scope and events."""
 
 import typedws.asgi
 import uvicorn

@@ -1,4 +1,4 @@
-"""Which view stands for which: `WebSocket` for both, wider inputs, narrower outputs, bare annotations for all."""
+"""Which view is assignable to which: `WebSocket` to both, wider inputs, narrower outputs, bare annotations to all."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, assert_type

@@ -1,4 +1,4 @@
-"""`cancelled_on_disconnect`: it never swallows, so that an endless loop in it ends a handler with an exception."""
+"""`cancelled_on_disconnect`: it never swallows exceptions, so an endless loop in it ends a handler with one."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import assert_type

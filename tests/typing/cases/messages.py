@@ -1,4 +1,4 @@
-"""The messages of all cases: a chat, and orders that are no part of it."""
+"""The messages of all cases: a chat, and orders that are not part of it."""
 
 from dataclasses import dataclass
 from typing import Annotated, Generic, Literal, TypeAlias, TypeVar
@@ -18,21 +18,21 @@ class Join(BaseModel):
 
 
 class Say(BaseModel):
-    """A client says something."""
+    """A client sends a text."""
 
     type: Literal["say"] = "say"
     text: str = ""
 
 
 class Joined(BaseModel):
-    """Somebody entered a room."""
+    """A client has entered a room."""
 
     type: Literal["joined"] = "joined"
     room: str = "lobby"
 
 
 class Said(BaseModel):
-    """Somebody said something."""
+    """A client has sent a text."""
 
     type: Literal["said"] = "said"
     text: str = ""
@@ -46,7 +46,7 @@ class Room(BaseModel):
 
 
 class Order(BaseModel):
-    """No part of the chat."""
+    """A message that is not part of the chat."""
 
     id: int = 0
 
@@ -73,7 +73,7 @@ class Size(TypedDict):
 
 
 class Page(BaseModel, Generic[T]):
-    """A message that is generic."""
+    """A generic message."""
 
     items: list[T]
     total: int = 0

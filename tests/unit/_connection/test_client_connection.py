@@ -1,4 +1,4 @@
-"""A client's end of a connection, over any transport: what it hears and says is the contract's, the other way round."""
+"""`ClientConnection` over any transport: it sends client messages and receives server messages."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from typedws.client import Accepted, ClientConnection
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_client_hears_what_the_server_says_until_the_end() -> None:
+async def test_a_client_sends_and_receives_messages_until_the_connection_ends() -> None:
     receive, send, sent = wire(text('{"type":"said","text":"hello","by":"ann"}'), disconnect(4001, "bye"))
     accepted = Accepted(None, Headers())
     ws = ClientConnection[Said, Say](scope(), receive, send, accepted, chat)

@@ -1,4 +1,4 @@
-"""`Connection`: what is received, iterated and sent, in every way in which a type can be declared or asked for."""
+"""`Connection`: receiving, iterating and sending, for every way to declare or pass a message type."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from tests.support import CONNECT, AnyWebSocket, Event, accepted, binary, connecting, disconnect, scope, text, wire
+from tests.support import (
+    CONNECT,
+    AnyWebSocket,
+    Event,
+    accepted,
+    binary,
+    connecting,
+    disconnect,
+    scope,
+    stable_id,
+    text,
+    wire,
+)
 from typedws.codecs import BinaryJSON, Codec, CodecRegistry, TextJSON
 from typedws.exceptions import (
     InvalidMessage,
@@ -23,7 +35,7 @@ from typedws.exceptions import (
     WebSocketDisconnect,
     WebSocketDisconnected,
 )
-from typedws.websockets import Connection, WebSocket, WebSocketState
+from typedws.websockets import Connection, Handshake, WebSocket, WebSocketState
 
 pytestmark = pytest.mark.anyio
 
@@ -87,18 +99,20 @@ ClientMessage = Annotated[Join | Say, Field(discriminator="type")]
         (Annotated[int, Field(gt=0)], "1", 1),
     ],
 )
-async def test_any_type_that_pydantic_takes_is_received_in_either_mode(form: Any, frame: str, message: object) -> None:
+async def test_any_type_that_pydantic_supports_is_received_in_both_modes(
+    form: Any, frame: str, message: object
+) -> None:
     ws, _ = await accepted(WebSocket, text(frame), binary(frame.encode()))
     assert await ws.receive_model(form) == message
     assert await ws.receive_model(form, "binary") == message
 
 
-async def test_the_type_that_is_declared_is_received_where_none_is_given() -> None:
+async def test_the_declared_type_is_received_when_no_type_is_passed() -> None:
     ws, _ = await accepted(WebSocket[ClientMessage, Any], text('{"type":"say","text":"a"}'))
     assert await ws.receive_model() == Say(text="a")
 
 
-async def test_a_type_given_narrows_the_one_that_is_declared() -> None:
+async def test_a_passed_type_narrows_the_declared_one() -> None:
     ws, _ = await accepted(
         WebSocket[ClientMessage, Any], text('{"type":"say","text":"a"}'), text('{"type":"join","room":"a"}')
     )
@@ -107,25 +121,25 @@ async def test_a_type_given_narrows_the_one_that_is_declared() -> None:
     assert await ws.receive_model(Join) == Join(room="a")
 
 
-async def test_none_is_a_type_too_which_hears_null() -> None:
-    nothing: Any = None
+async def test_none_is_a_type_that_matches_null() -> None:
+    none_type: Any = None
     ws, _ = await accepted(WebSocket[ClientMessage, Any], text("null"), text("1"), text("null"))
-    assert await ws.receive_model(nothing) is None
+    assert await ws.receive_model(none_type) is None
     with pytest.raises(InvalidMessage, match="expected None"):
-        await ws.receive_model(nothing)
-    assert await anext(ws.iter_models(nothing)) is None
+        await ws.receive_model(none_type)
+    assert await anext(ws.iter_models(none_type)) is None
 
 
-async def test_without_any_type_the_call_says_what_to_do_and_takes_nothing() -> None:
+async def test_a_call_without_any_type_raises_a_hint_and_consumes_no_message() -> None:
     ws, _ = await accepted(WebSocket, text("1"))
     for call in (ws.receive_model, ws.iter_models, ws.__aiter__):
-        with pytest.raises(UndeclaredMessageType, match="name one"):
+        with pytest.raises(UndeclaredMessageType, match="no message type is declared: use receive_model"):
             result: Any = call()
             await result
     assert await ws.receive_json() == 1
 
 
-async def test_a_type_that_pydantic_cannot_build_is_an_error_that_takes_nothing() -> None:
+async def test_a_type_without_a_pydantic_schema_is_an_error_that_consumes_no_message() -> None:
     class Opaque:
         pass
 
@@ -135,29 +149,29 @@ async def test_a_type_that_pydantic_cannot_build_is_an_error_that_takes_nothing(
     assert await ws.receive_json() == 1
 
 
-async def test_who_declares_to_hear_nothing_refuses_every_message() -> None:
+async def test_a_connection_that_declares_never_refuses_every_message() -> None:
     ws, _ = await accepted(WebSocket[Never, Say], text("1"), disconnect())
     with pytest.raises(InvalidMessage, match="expected no message"):
         await ws.receive_model()
     assert [message async for message in ws] == []
 
 
-# --- how a type may be declared ---
+# --- how a type can be declared ---
 
 
 class SayConnection(WebSocket[Say, Say]):
     pass
 
 
-class Both(WebSocket[T, T], Generic[T]):
+class GenericConnection(WebSocket[T, T], Generic[T]):
     pass
 
 
-class OnlyIn(WebSocket[list[T]], Generic[T]):
+class ListConnection(WebSocket[list[T]], Generic[T]):
     pass
 
 
-class Further(Both[Say]):
+class GenericSayConnection(GenericConnection[Say]):
     pass
 
 
@@ -166,10 +180,17 @@ SayAlias = WebSocket[Say, Say]
 
 @pytest.mark.parametrize(
     "kind",
-    [WebSocket[Say, Say], WebSocket[Say], SayAlias, SayConnection, Both[Say], Further, Connection[Say, Say]],
-    ids=["both", "in only", "alias", "subclass", "generic subclass", "subclass of that", "view"],
+    [WebSocket[Say, Say], WebSocket[Say], SayAlias, SayConnection, GenericConnection[Say], GenericSayConnection],
+    ids=[
+        "both directions",
+        "client messages only",
+        "alias",
+        "subclass",
+        "generic subclass",
+        "subclass of a generic one",
+    ],
 )
-async def test_a_type_may_be_declared_in_every_way_that_python_has(kind: Any) -> None:
+async def test_a_type_can_be_declared_in_every_way_that_python_allows(kind: Any) -> None:
     ws, sent = connecting(kind, text('{"text":"a"}'))
     await WebSocket.accept(ws)
     assert await ws.receive_model() == Say(text="a")
@@ -177,13 +198,20 @@ async def test_a_type_may_be_declared_in_every_way_that_python_has(kind: Any) ->
     assert sent[1:] == [{"type": "websocket.send", "text": '{"type":"say","text":"b"}'}]
 
 
-async def test_a_type_parameter_is_filled_in_deep_inside_a_type() -> None:
-    ws, _ = await accepted(OnlyIn[Say], text('[{"text":"a"}]'))
+@pytest.mark.parametrize("class_", [Connection, Handshake, Connection[Say, Say], Handshake[Say, Say]], ids=stable_id)
+def test_connection_and_handshake_cannot_be_constructed(class_: Any) -> None:
+    receive, send, _ = wire()
+    with pytest.raises(TypeError, match="abstract"):
+        class_(scope(), receive, send)
+
+
+async def test_a_nested_type_parameter_is_substituted() -> None:
+    ws, _ = await accepted(ListConnection[Say], text('[{"text":"a"}]'))
     assert await ws.receive_model() == [Say(text="a")]
 
 
-@pytest.mark.parametrize("kind", [WebSocket, Both, WebSocket[Any, Any], WebSocket[object, object]])
-async def test_what_says_nothing_declares_nothing(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [WebSocket, GenericConnection, WebSocket[Any, Any], WebSocket[object, object]])
+async def test_missing_type_arguments_any_and_object_declare_no_type(kind: Any) -> None:
     ws, sent = await accepted(kind, text("1"))
     with pytest.raises(UndeclaredMessageType):
         await ws.receive_model()
@@ -194,15 +222,15 @@ async def test_what_says_nothing_declares_nothing(kind: Any) -> None:
 # --- iteration ---
 
 
-async def test_iteration_gives_each_message_until_the_connection_ends() -> None:
+async def test_iteration_yields_each_message_until_the_connection_ends() -> None:
     frames = [text('{"type":"join","room":"a"}'), text('{"type":"say","text":"b"}'), disconnect()]
     expected = [Join(room="a"), Say(text="b")]
-    ways: list[Callable[[AnyWebSocket], AsyncIterator[object]]] = [
+    iterations: list[Callable[[AnyWebSocket], AsyncIterator[object]]] = [
         aiter,
         lambda ws: ws.iter_models(),
         lambda ws: ws.iter_models(ClientMessage),
     ]
-    for iterate in ways:
+    for iterate in iterations:
         ws, _ = await accepted(WebSocket[ClientMessage, Any], *frames)
         assert [message async for message in iterate(ws)] == expected
 
@@ -215,15 +243,15 @@ ITERATIONS: list[tuple[str, tuple[Any, ...], list[Event], list[object]]] = [
     ("iter_models", (int,), [text("1"), text("2")], [1, 2]),
     ("iter_models", (int, "binary"), [binary(b"1")], [1]),
 ]
-ENDS = [disconnect(1000), disconnect(1006), disconnect(None, None), {"type": "websocket.disconnect"}]
+DISCONNECTS = [disconnect(1000), disconnect(1006), disconnect(None, None), {"type": "websocket.disconnect"}]
 
 
 @pytest.mark.parametrize(("method", "arguments", "frames", "expected"), ITERATIONS)
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("event", DISCONNECTS)
 async def test_a_disconnect_ends_every_iteration(
-    method: str, arguments: tuple[Any, ...], frames: list[Event], expected: list[object], end: Event
+    method: str, arguments: tuple[Any, ...], frames: list[Event], expected: list[object], event: Event
 ) -> None:
-    ws, _ = await accepted(WebSocket, *frames, end)
+    ws, _ = await accepted(WebSocket, *frames, event)
     assert [message async for message in getattr(ws, method)(*arguments)] == expected
     assert [message async for message in getattr(ws, method)(*arguments)] == []
 
@@ -233,17 +261,17 @@ async def test_an_invalid_message_ends_a_loop_but_not_the_connection(mode: str) 
     bad = text("{bad") if mode == "text" else binary(b"{bad")
     good = text("1") if mode == "text" else binary(b"1")
     ws, _ = await accepted(WebSocket[int, Any], good, bad, good, bad, disconnect(), mode=mode)
-    heard: list[object] = []
+    results: list[object] = []
     while ws.client_state is WebSocketState.CONNECTED:
         try:
             async for message in ws:
-                heard.append(message)
+                results.append(message)
         except InvalidMessage as error:
-            heard.append(error.problem)
-    assert heard == [1, "malformed", 1, "malformed"]
+            results.append(error.problem)
+    assert results == [1, "malformed", 1, "malformed"]
 
 
-async def test_an_iterator_goes_on_after_an_invalid_message() -> None:
+async def test_an_iterator_continues_after_an_invalid_message() -> None:
     ws, _ = await accepted(WebSocket, text("1"), text("x"), text("2"), disconnect())
     numbers = ws.iter_models(int)
     assert await anext(numbers) == 1
@@ -256,7 +284,7 @@ async def test_an_iterator_goes_on_after_an_invalid_message() -> None:
         await anext(numbers)
 
 
-async def test_the_next_message_may_be_asked_for_without_a_loop() -> None:
+async def test_anext_returns_the_next_message_without_a_loop() -> None:
     ws, _ = await accepted(WebSocket[int, Any], text("1"), text("2"), disconnect())
     assert [await anext(ws), await anext(ws)] == [1, 2]
     with pytest.raises(StopAsyncIteration):
@@ -274,7 +302,7 @@ class Plain(Codec[str]):
         return data
 
 
-async def test_an_empty_frame_is_a_message_where_the_codec_says_so() -> None:
+async def test_an_empty_frame_is_a_message_if_the_codec_accepts_it() -> None:
     ws, _ = await accepted(WebSocket[str, str], text(""), text("a"), text(""), disconnect(), mode=Plain())
     assert [message async for message in ws] == ["", "a", ""]
 
@@ -285,9 +313,9 @@ async def test_iteration_before_the_accept_is_an_error() -> None:
         await anext(ws)
 
 
-# --- what is not as expected ---
+# --- invalid messages ---
 
-BRACKETS = "[" * 100_000
+DEEPLY_NESTED = "[" * 100_000
 
 
 @pytest.mark.parametrize(
@@ -295,7 +323,7 @@ BRACKETS = "[" * 100_000
     [
         ("text", text("{bad"), "malformed"),
         ("text", text(""), "malformed"),
-        ("text", text(BRACKETS), "malformed"),
+        ("text", text(DEEPLY_NESTED), "malformed"),
         ("text", text("NaN"), "malformed"),
         ("text", text('{"text":"a","ignored":Infinity}'), "malformed"),
         ("text", text('{"text":1}'), "invalid"),
@@ -307,7 +335,7 @@ BRACKETS = "[" * 100_000
         ("binary", binary(b"{bad"), "malformed"),
         ("binary", binary(b""), "malformed"),
         ("binary", binary(b'"\xff"'), "malformed"),
-        ("binary", binary(BRACKETS.encode()), "malformed"),
+        ("binary", binary(DEEPLY_NESTED.encode()), "malformed"),
         ("binary", binary(b"-Infinity"), "malformed"),
         ("binary", binary(b'{"text":1}'), "invalid"),
         ("binary", text('{"text":"a"}'), "wrong_frame"),
@@ -315,7 +343,7 @@ BRACKETS = "[" * 100_000
     ],
 )
 @pytest.mark.parametrize("call", ["receive_model", "__anext__", "iter_models"])
-async def test_a_message_that_is_not_as_declared_is_consumed_alone(
+async def test_an_invalid_message_is_consumed_and_the_next_one_is_received(
     mode: str, event: Event, problem: MessageProblem, call: str
 ) -> None:
     good = text('{"text":"a"}') if mode == "text" else binary(b'{"text":"a"}')
@@ -336,13 +364,13 @@ async def test_a_message_that_is_not_as_declared_is_consumed_alone(
         ("receive_bytes", (), text("a"), "wrong_frame"),
         ("receive_json", (), binary(b"1"), "wrong_frame"),
         ("receive_json", (), text("{bad"), "malformed"),
-        ("receive_json", (), text(BRACKETS), "malformed"),
+        ("receive_json", (), text(DEEPLY_NESTED), "malformed"),
         ("receive_json", (), text("NaN"), "malformed"),
         ("receive_json", ("binary",), text("1"), "wrong_frame"),
         ("receive_json", ("binary",), binary(b'"\xff"'), "malformed"),
     ],
 )
-async def test_plain_receiving_refuses_in_the_same_way(
+async def test_the_untyped_receive_methods_report_the_same_problems(
     method: str, arguments: tuple[str, ...], event: Event, problem: str
 ) -> None:
     ws, _ = await accepted(WebSocket, event, text("after"))
@@ -369,7 +397,7 @@ async def test_plain_receiving_refuses_in_the_same_way(
     ],
 )
 @pytest.mark.parametrize("mode", ["text", "binary"])
-async def test_a_message_is_measured_in_bytes(data: str, limit: int, fits: bool, mode: str) -> None:
+async def test_the_size_of_a_message_is_measured_in_bytes(data: str, limit: int, fits: bool, mode: str) -> None:
     event = text(data) if mode == "text" else binary(data.encode())
     calls: list[Callable[[AnyWebSocket], Awaitable[object]]] = [
         lambda ws: ws.receive_model(),
@@ -392,7 +420,7 @@ async def test_a_message_is_measured_in_bytes(data: str, limit: int, fits: bool,
 # --- send_model ---
 
 
-async def test_a_message_goes_out_as_its_declared_type_says() -> None:
+async def test_a_message_is_serialized_as_its_declared_type() -> None:
     ws, sent = await accepted(WebSocket[Any, Say])
     await ws.send_model(Shout(text="a"))
     await ws.send_model(Say(text="b"), "binary")
@@ -414,7 +442,7 @@ async def test_a_message_of_another_type_is_refused_and_nothing_is_sent(mode: An
 
 
 @pytest.mark.parametrize("data", ["a\ud800", "\udfff"])
-async def test_text_that_cannot_be_a_frame_is_refused_and_the_connection_goes_on(data: str) -> None:
+async def test_text_that_utf_8_cannot_encode_is_refused_and_the_connection_stays_open(data: str) -> None:
     ws, sent = await accepted(WebSocket[Any, Say | dict[str, int]])
     calls: list[Awaitable[None]] = [
         ws.send_text(data),
@@ -433,7 +461,7 @@ async def test_text_that_cannot_be_a_frame_is_refused_and_the_connection_goes_on
     assert len(sent) == 1
 
 
-async def test_a_mode_may_be_a_codec_and_the_registry_private() -> None:
+async def test_a_mode_can_be_a_codec_and_the_registry_can_be_private() -> None:
     private = CodecRegistry()
     private.register("only", TextJSON("only"))
     ws, sent = await accepted(WebSocket[int, int], text("1"), binary(b"2"), mode="only", codecs=private)
@@ -445,7 +473,7 @@ async def test_a_mode_may_be_a_codec_and_the_registry_private() -> None:
     assert [event["text"] for event in sent] == ["3"]
 
 
-async def test_a_strict_model_is_received() -> None:
+async def test_a_strict_model_is_validated_in_strict_mode() -> None:
     class Strict(BaseModel):
         model_config = ConfigDict(strict=True)
         n: int
@@ -469,7 +497,7 @@ RECEIVES = ["receive_text", "receive_bytes", "receive_json", "receive_model", "r
 
 @pytest.mark.parametrize(("method", "data"), SENDS)
 @pytest.mark.parametrize("has_sent_before", [True, False])
-async def test_sending_after_a_disconnect_was_seen_tells_its_code_and_reason(
+async def test_sending_after_a_received_disconnect_raises_with_its_code_and_reason(
     method: str, data: object, has_sent_before: bool
 ) -> None:
     ws, sent = await accepted(WebSocket[Say, Say], disconnect(4001, "bye"))
@@ -486,7 +514,7 @@ async def test_sending_after_a_disconnect_was_seen_tells_its_code_and_reason(
 
 
 @pytest.mark.parametrize("method", RECEIVES)
-async def test_receiving_after_the_disconnect_is_an_error_that_tells_how_it_ended(method: str) -> None:
+async def test_receiving_after_a_disconnect_raises_with_its_code_and_reason(method: str) -> None:
     ws, _ = await accepted(WebSocket[Say, Say], disconnect(4001, "bye"))
     with pytest.raises(WebSocketDisconnect):
         await ws.receive_text()
@@ -496,8 +524,8 @@ async def test_receiving_after_the_disconnect_is_an_error_that_tells_how_it_ende
 
 
 @pytest.mark.parametrize(("method", "data"), SENDS)
-async def test_a_failed_send_tells_that_the_connection_is_lost(method: str, data: object) -> None:
-    ws, sent = await failing(disconnect(4001, "bye"))
+async def test_a_failed_send_reports_a_lost_connection(method: str, data: object) -> None:
+    ws, attempts = await failing(disconnect(4001, "bye"))
     with pytest.raises(WebSocketDisconnect) as caught:
         await getattr(ws, method)(data)
     assert type(caught.value) is WebSocketDisconnect
@@ -505,11 +533,11 @@ async def test_a_failed_send_tells_that_the_connection_is_lost(method: str, data
     assert isinstance(caught.value.__cause__, OSError)
     with pytest.raises(WebSocketDisconnected):
         await getattr(ws, method)(data)
-    assert len(sent) == 1, "nobody asks a server twice"
+    assert len(attempts) == 1, "the server is not called again"
 
 
 @pytest.mark.parametrize(("method", "data"), SENDS)
-async def test_an_error_of_the_server_that_says_nothing_of_the_peer_passes_as_it_is(method: str, data: object) -> None:
+async def test_a_server_error_unrelated_to_the_peer_propagates_unchanged(method: str, data: object) -> None:
     ws, _ = await failing(text("a"), error=KeyError("a bug in some middleware"))
     for _ in range(2):
         with pytest.raises(KeyError, match="middleware"):
@@ -517,7 +545,7 @@ async def test_an_error_of_the_server_that_says_nothing_of_the_peer_passes_as_it
     assert await ws.receive_text() == "a"
 
 
-async def test_after_a_failed_send_what_the_peer_said_before_may_still_be_heard() -> None:
+async def test_earlier_messages_can_still_be_received_after_a_failed_send() -> None:
     ws, _ = await failing(text('{"text":"a"}'), disconnect(4001, "bye"))
     with pytest.raises(WebSocketDisconnect):
         await ws.send_text("a")
@@ -530,15 +558,15 @@ async def test_after_a_failed_send_what_the_peer_said_before_may_still_be_heard(
 
 
 async def failing(*events: Event, error: Exception | None = None) -> tuple[AnyWebSocket, list[Event]]:
-    """Give an accepted socket whose server fails to send anything more."""
+    """Return an accepted socket whose server raises on each send, and the list of the events passed to that send."""
     receive, _, _ = wire(CONNECT, *events)
-    tried: list[Event] = []
+    attempts: list[Event] = []
 
     async def send(event: Event) -> None:
         if event["type"] == "websocket.send":
-            tried.append(event)
+            attempts.append(event)
             raise error or OSError("the peer is gone")
 
     ws = WebSocket[Say, Say](scope(), receive, send)
     await ws.accept()
-    return ws, tried
+    return ws, attempts

@@ -1,4 +1,4 @@
-"""`Handshake`: accepting and denying, whatever the server can and whenever the client leaves."""
+"""`Handshake`: accepting and denying, with and without the Denial Response extension, and after the client left."""
 
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -41,7 +41,7 @@ class Room(BaseModel):
 # --- accept ---
 
 
-async def test_accept_gives_the_same_object_as_a_connection() -> None:
+async def test_accept_returns_the_same_object_as_a_connection() -> None:
     ws, sent = connecting(WebSocket)
     assert await ws.accept() is ws
     assert sent == [ACCEPT]
@@ -55,7 +55,7 @@ async def test_accept_receives_the_connect_event_unless_it_was_received() -> Non
     assert await ws.receive_text() == "a"
 
 
-async def test_accept_says_the_subprotocol_and_the_headers() -> None:
+async def test_accept_sends_the_subprotocol_and_the_headers() -> None:
     receive, send, sent = wire(CONNECT)
     await WebSocket(scope(subprotocols=["v2", "v1"]), receive, send).accept("v1", {"X-Room": "lobby"})
     assert sent == [{"type": "websocket.accept", "subprotocol": "v1", "headers": [(b"x-room", b"lobby")]}]
@@ -64,7 +64,7 @@ async def test_accept_says_the_subprotocol_and_the_headers() -> None:
 @pytest.mark.parametrize(
     "arguments", [{"subprotocol": "v1"}, {"headers": {"a b": "c"}}, {"headers": {"Upgrade": "h2c"}}]
 )
-async def test_a_bad_accept_sends_nothing_and_may_be_followed_by_a_good_one(arguments: Any) -> None:
+async def test_an_invalid_accept_sends_nothing_and_a_valid_one_can_follow(arguments: Any) -> None:
     ws, sent = connecting(WebSocket)
     with pytest.raises(InvalidHandshake):
         await ws.accept(**arguments)
@@ -76,7 +76,7 @@ async def test_a_bad_accept_sends_nothing_and_may_be_followed_by_a_good_one(argu
 async def test_a_second_accept_is_an_error() -> None:
     ws, sent = connecting(WebSocket)
     await ws.accept()
-    with pytest.raises(InvalidState, match="accepted already"):
+    with pytest.raises(InvalidState, match="accepted sent_before"):
         await ws.accept()
     assert sent == [ACCEPT]
 
@@ -88,7 +88,7 @@ async def test_an_accept_after_a_denial_is_an_error() -> None:
         await ws.accept()
 
 
-async def test_an_accept_after_the_client_left_tells_so() -> None:
+async def test_an_accept_after_the_client_left_raises_a_disconnect() -> None:
     receive, _, _ = wire(CONNECT)
 
     async def send(_: Event) -> None:
@@ -109,7 +109,7 @@ JOINED_BINARY: Event = {"type": "websocket.send", "bytes": b'{"room":"lobby","li
 
 
 @pytest.mark.parametrize(
-    ("offered", "given", "answer", "said"),
+    ("offered", "passed", "selected", "message"),
     [
         ([], None, None, JOINED_BINARY),
         (["chat.v1.json"], None, "chat.v1.json", JOINED),
@@ -123,18 +123,18 @@ JOINED_BINARY: Event = {"type": "websocket.send", "bytes": b'{"room":"lobby","li
         (["bearer", "s3cr3t", "chat.v1.json"], "bearer", "bearer", JOINED_BINARY),
     ],
 )
-async def test_accept_answers_with_the_subprotocol_and_speaks_its_mode(
-    offered: list[str], given: str | None, answer: str | None, said: Event
+async def test_accept_selects_a_subprotocol_and_uses_its_mode(
+    offered: list[str], passed: str | None, selected: str | None, message: Event
 ) -> None:
     receive, send, sent = wire(CONNECT)
     ws = WebSocket(scope(subprotocols=offered), receive, send, mode="binary", modes=MODES)
-    await ws.accept(given)
+    await ws.accept(passed)
     await ws.send_model(Room(room="lobby"))
-    assert sent == [{**ACCEPT, "subprotocol": answer}, said]
+    assert sent == [{**ACCEPT, "subprotocol": selected}, message]
 
 
 @pytest.mark.parametrize("modes", [MODES, {}])
-async def test_an_offer_of_only_unknown_subprotocols_is_not_accepted_unless_by_name(modes: dict[str, Mode]) -> None:
+async def test_unknown_subprotocols_are_accepted_only_by_name(modes: dict[str, Mode]) -> None:
     receive, send, sent = wire(CONNECT)
     ws = WebSocket(scope(subprotocols=["other", "bearer", "s3cr3t"]), receive, send, modes=modes)
     with pytest.raises(UnknownSubprotocol) as caught:
@@ -148,7 +148,7 @@ async def test_an_offer_of_only_unknown_subprotocols_is_not_accepted_unless_by_n
     assert sent == [{**ACCEPT, "subprotocol": "other"}]
 
 
-async def test_without_modes_an_offer_is_answered_by_name_only() -> None:
+async def test_without_modes_a_subprotocol_is_selected_only_by_name() -> None:
     receive, send, sent = wire(CONNECT)
     await WebSocket(scope(subprotocols=["chat.v1.json"]), receive, send).accept()
     assert sent == [ACCEPT]
@@ -189,7 +189,7 @@ async def test_without_the_extension_deny_closes_and_the_client_gets_403(extensi
 
 @pytest.mark.parametrize("supported", [True, False])
 @pytest.mark.parametrize("arguments", [{"status": 200}, {"status": 999}, {"headers": {"a b": "c"}}])
-async def test_a_bad_denial_sends_nothing_wherever_it_runs(arguments: Any, supported: bool) -> None:
+async def test_an_invalid_denial_sends_nothing_on_any_server(arguments: Any, supported: bool) -> None:
     receive, send, sent = wire(CONNECT)
     ws = WebSocket(scope(extensions={"websocket.http.response": {}} if supported else None), receive, send)
     with pytest.raises(InvalidHandshake):
@@ -197,7 +197,7 @@ async def test_a_bad_denial_sends_nothing_wherever_it_runs(arguments: Any, suppo
     assert sent == []
 
 
-async def test_a_problem_document_of_ones_own_denies_under_its_status() -> None:
+async def test_a_custom_problem_document_denies_with_its_status() -> None:
     document = ProblemDocument.of(404, "look", errors=[{"name": "room"}])
     ws, sent = connecting(WebSocket)
     assert await ws.deny_with(document, headers={"Retry-After": "5"}) == Denied(404)
@@ -214,7 +214,7 @@ async def test_a_problem_document_of_ones_own_denies_under_its_status() -> None:
 
 
 @pytest.mark.parametrize("supported", [True, False])
-async def test_a_document_whose_status_denies_nothing_is_not_sent(supported: bool) -> None:
+async def test_a_document_with_a_success_status_is_not_sent(supported: bool) -> None:
     receive, send, sent = wire(CONNECT)
     ws = WebSocket(scope(extensions={"websocket.http.response": {}} if supported else None), receive, send)
     with pytest.raises(InvalidHandshake):
@@ -240,16 +240,16 @@ async def accept_and_close(ws: WebSocket) -> None:
     await ws.close()
 
 
-async def accept_and_lose(ws: WebSocket) -> None:
+async def accept_and_lose_the_connection(ws: WebSocket) -> None:
     await ws.accept()
     with pytest.raises(WebSocketDisconnect):
-        await ws.send_text("the wire breaks at this")
+        await ws.send_text("this send fails")
 
 
 @pytest.mark.parametrize("supported", [True, False])
-@pytest.mark.parametrize("before", [accept, deny, accept_and_close, accept_and_lose])
+@pytest.mark.parametrize("decide", [accept, deny, accept_and_close, accept_and_lose_the_connection])
 async def test_a_denial_after_the_decision_is_an_error(
-    before: Callable[[WebSocket], Awaitable[None]], supported: bool
+    decide: Callable[[WebSocket], Awaitable[None]], supported: bool
 ) -> None:
     receive, deliver, sent = wire(CONNECT)
 
@@ -259,16 +259,16 @@ async def test_a_denial_after_the_decision_is_an_error(
         await deliver(event)
 
     ws = WebSocket(scope(extensions={"websocket.http.response": {}} if supported else None), receive, send)
-    await before(ws)
-    already = list(sent)
-    for again in [deny, deny_with_a_response] if supported else [deny]:
+    await decide(ws)
+    sent_before = list(sent)
+    for deny_again in [deny, deny_with_a_response] if supported else [deny]:
         with pytest.raises((InvalidState, WebSocketDisconnected)):
-            await again(ws)
-    assert sent == already
+            await deny_again(ws)
+    assert sent == sent_before
 
 
 @pytest.mark.parametrize("supported", [True, False])
-async def test_a_denial_of_a_client_that_left_is_no_error(supported: bool) -> None:
+async def test_denying_a_client_that_left_is_not_an_error(supported: bool) -> None:
     receive, _, _ = wire(CONNECT)
 
     async def send(_: Event) -> None:
@@ -281,7 +281,7 @@ async def test_a_denial_of_a_client_that_left_is_no_error(supported: bool) -> No
 # --- send_denial_response ---
 
 
-def streamed() -> starlette.responses.Response:
+def streaming_response() -> starlette.responses.Response:
     async def parts() -> AsyncGenerator[str]:
         yield "str"
         yield "eamed"
@@ -289,23 +289,23 @@ def streamed() -> starlette.responses.Response:
     return starlette.responses.StreamingResponse(parts(), 403, headers={"x-kind": "1"})
 
 
-def file_of(tmp_path: Path) -> starlette.responses.Response:
+def file_response(tmp_path: Path) -> starlette.responses.Response:
     (tmp_path / "page.html").write_text("<p>no</p>")
     return starlette.responses.FileResponse(tmp_path / "page.html", 404)
 
 
 RESPONSES: dict[str, tuple[Callable[[Path], Any], int, bytes]] = {
-    "ours": (lambda _: DenialResponse(401, body="no"), 401, b"no"),
+    "typedws": (lambda _: DenialResponse(401, body="no"), 401, b"no"),
     "starlette": (lambda _: starlette.responses.PlainTextResponse("no", 401), 401, b"no"),
-    "starlette, streaming": (lambda _: streamed(), 403, b"streamed"),
-    "starlette, file": (file_of, 404, b"<p>no</p>"),
+    "starlette, streaming": (lambda _: streaming_response(), 403, b"streaming_response"),
+    "starlette, file": (file_response, 404, b"<p>no</p>"),
     "fastapi": (lambda _: fastapi.responses.JSONResponse({"no": 1}, 422), 422, b'{"no":1}'),
     "litestar": (lambda _: ASGIResponse(body=b"no", status_code=418), 418, b"no"),
 }
 
 
 @pytest.mark.parametrize("name", RESPONSES)
-async def test_a_response_of_any_framework_denies(name: str, tmp_path: Path) -> None:
+async def test_a_response_of_any_framework_denies_the_handshake(name: str, tmp_path: Path) -> None:
     make, status, body = RESPONSES[name]
     ws, sent = connecting(WebSocket)
     with anyio.fail_after(5):
@@ -317,7 +317,7 @@ async def test_a_response_of_any_framework_denies(name: str, tmp_path: Path) -> 
     assert ws.application_state is WebSocketState.DISCONNECTED
 
 
-async def test_a_response_that_waits_for_the_client_to_leave_hears_it_as_in_http() -> None:
+async def test_a_response_receives_the_disconnect_event_of_http() -> None:
     async def response(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 403, "headers": []})
         assert await receive() == {"type": "http.disconnect"}
@@ -327,7 +327,7 @@ async def test_a_response_that_waits_for_the_client_to_leave_hears_it_as_in_http
     assert await ws.send_denial_response(response) == Denied(403)
 
 
-async def test_a_response_that_meets_a_client_that_left_ends_quietly() -> None:
+async def test_a_response_to_a_client_that_left_raises_nothing() -> None:
     receive, _, _ = wire(CONNECT)
 
     async def send(_: Event) -> None:
@@ -337,7 +337,7 @@ async def test_a_response_that_meets_a_client_that_left_ends_quietly() -> None:
     assert await ws.send_denial_response(starlette.responses.PlainTextResponse("no", 401)) == Denied(401)
 
 
-async def test_without_the_extension_a_response_is_an_error_worded_as_the_classic_one() -> None:
+async def test_without_the_extension_a_response_raises_an_error_with_the_classic_text() -> None:
     receive, send, sent = wire(CONNECT)
     ws = WebSocket(scope(extensions=None), receive, send)
     expected = "The server doesn't support the Websocket Denial Response extension."
@@ -349,30 +349,30 @@ async def test_without_the_extension_a_response_is_an_error_worded_as_the_classi
     assert await ws.deny(401) == Denied(403)
 
 
-async def test_the_response_sees_no_extension_that_is_not_for_it() -> None:
-    seen: list[Any] = []
+async def test_the_scope_of_a_response_has_only_the_denial_extension() -> None:
+    extensions_in_scope: list[Any] = []
 
     async def response(scope: Any, receive: Any, send: Any) -> None:
-        seen.append(scope["extensions"])
+        extensions_in_scope.append(scope["extensions"])
         await send({"type": "http.response.start", "status": 403})
         await send({"type": "http.response.body"})
 
     receive, send, _ = wire(CONNECT)
     offered: dict[str, Any] = {"websocket.http.response": {}, "http.response.pathsend": {}}
     await WebSocket(scope(extensions=offered), receive, send).send_denial_response(response)
-    assert seen == [{"websocket.http.response": {}}]
+    assert extensions_in_scope == [{"websocket.http.response": {}}]
 
 
 # --- parameters ---
 
 
-async def test_parameters_are_the_path_and_the_query_validated_once() -> None:
+async def test_parameters_are_validated_once_from_the_path_and_the_query() -> None:
     ws = WebSocket[Any, Any, Room](scope(path_params={"room": "lobby"}, query_string=b"limit=3"))
     assert ws.params == Room(room="lobby", limit=3)
     assert ws.params is ws.params
 
 
-async def test_parameters_that_fail_validation_can_be_answered() -> None:
+async def test_invalid_parameters_have_a_status_and_locations() -> None:
     ws = WebSocket[Any, Any, Room](scope(query_string=b"limit=many"))
     with pytest.raises(InvalidParams) as caught:
         _ = ws.params

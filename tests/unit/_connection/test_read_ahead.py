@@ -1,6 +1,4 @@
-"""`cancelled_on_disconnect`: who only sends learns that the peer has left, and loses nothing that it said meanwhile."""
-
-from typing import Any
+"""`cancelled_on_disconnect`: the block is cancelled when the peer disconnects, and its messages are kept."""
 
 import anyio
 import pytest
@@ -13,14 +11,7 @@ from typedws.websockets import WebSocket
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def peer() -> Any:
-    peer = Peer()
-    yield peer
-    peer.close()
-
-
-async def test_the_block_is_cancelled_as_soon_as_the_peer_goes(peer: Peer) -> None:
+async def test_the_block_is_cancelled_when_the_peer_disconnects(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect) as caught:
         async with ws.cancelled_on_disconnect():
@@ -33,7 +24,7 @@ async def test_the_block_is_cancelled_as_soon_as_the_peer_goes(peer: Peer) -> No
     assert len(peer.sent) == 1
 
 
-async def test_a_block_that_ends_by_itself_ends_quietly_and_reading_goes_on(peer: Peer) -> None:
+async def test_a_block_that_ends_by_itself_raises_nothing_and_loses_no_message(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with ws.cancelled_on_disconnect():
@@ -43,22 +34,22 @@ async def test_a_block_that_ends_by_itself_ends_quietly_and_reading_goes_on(peer
         assert [message async for message in ws.iter_text()] == ["kept 1", "kept 2", "later"]
 
 
-async def test_messages_kept_can_be_received_inside_the_block(peer: Peer) -> None:
+async def test_kept_messages_can_be_received_inside_the_block(peer: Peer) -> None:
     ws = await peer.accepted()
-    heard: list[str] = []
+    received: list[str] = []
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect):
         async with ws.cancelled_on_disconnect():
             peer.does(text("1"))
-            heard.append(await ws.receive_text())
+            received.append(await ws.receive_text())
             peer.does(text("2"), text("3"))
-            heard.append(await ws.receive_text())
-            heard.append(await ws.receive_text())
+            received.append(await ws.receive_text())
+            received.append(await ws.receive_text())
             peer.does(disconnect())
             await ws.receive_text()
-    assert heard == ["1", "2", "3"]
+    assert received == ["1", "2", "3"]
 
 
-async def test_what_was_kept_can_be_received_after_the_peer_has_left(peer: Peer) -> None:
+async def test_kept_messages_can_be_received_after_the_peer_left(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         with pytest.raises(WebSocketDisconnect):
@@ -75,7 +66,7 @@ class Failure(Exception):
     pass
 
 
-async def test_an_exception_of_the_block_passes_as_it_is(peer: Peer) -> None:
+async def test_an_exception_of_the_block_propagates_unchanged(peer: Peer) -> None:
     ws = await peer.accepted()
     failure = Failure()
     with anyio.fail_after(5), pytest.raises(Failure) as caught:
@@ -86,7 +77,7 @@ async def test_an_exception_of_the_block_passes_as_it_is(peer: Peer) -> None:
     assert failure.__context__ is None
 
 
-async def test_an_exception_of_the_block_passes_even_when_the_peer_has_left_meanwhile(peer: Peer) -> None:
+async def test_an_exception_of_the_block_propagates_even_if_the_peer_left_meanwhile(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(Failure):
         async with ws.cancelled_on_disconnect():
@@ -97,7 +88,7 @@ async def test_an_exception_of_the_block_passes_even_when_the_peer_has_left_mean
                 raise Failure
 
 
-async def test_a_block_with_tasks_of_its_own_is_cancelled_whole(peer: Peer) -> None:
+async def test_a_block_with_its_own_task_group_is_cancelled_as_a_whole(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect):
         async with ws.cancelled_on_disconnect(), anyio.create_task_group() as tasks:
@@ -108,7 +99,7 @@ async def test_a_block_with_tasks_of_its_own_is_cancelled_whole(peer: Peer) -> N
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_block_with_a_nursery_of_its_own_is_cancelled_whole(peer: Peer) -> None:
+async def test_a_block_with_its_own_nursery_is_cancelled_as_a_whole(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect):
         async with ws.cancelled_on_disconnect(), trio.open_nursery() as nursery:
@@ -117,14 +108,14 @@ async def test_a_block_with_a_nursery_of_its_own_is_cancelled_whole(peer: Peer) 
             await trio.sleep_forever()
 
 
-async def test_a_cancellation_from_outside_passes(peer: Peer) -> None:
+async def test_a_cancellation_from_outside_propagates(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
-        with anyio.CancelScope() as outside:
+        with anyio.CancelScope() as outer:
             async with ws.cancelled_on_disconnect():
-                outside.cancel()
+                outer.cancel()
                 await anyio.sleep_forever()
-        assert outside.cancelled_caught
+        assert outer.cancelled_caught
         peer.does(text("a"))
         assert await ws.receive_text() == "a"
 
@@ -143,7 +134,7 @@ async def test_a_failed_send_in_the_block_ends_it(peer: Peer) -> None:
 
 
 @pytest.mark.parametrize("state", ["connecting", "closed", "denied"])
-async def test_a_block_begins_only_on_an_accepted_connection(state: str) -> None:
+async def test_a_block_starts_only_on_an_accepted_connection(state: str) -> None:
     ws, _ = connecting(WebSocket)
     if state == "closed":
         await ws.accept()
@@ -156,7 +147,7 @@ async def test_a_block_begins_only_on_an_accepted_connection(state: str) -> None
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
-async def test_a_peer_that_says_more_than_is_kept_is_closed_with_1008(peer: Peer, count: int) -> None:
+async def test_a_peer_that_sends_more_than_max_pending_is_closed_with_1008(peer: Peer, count: int) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         with pytest.raises(WebSocketDisconnect) as caught:
@@ -169,7 +160,7 @@ async def test_a_peer_that_says_more_than_is_kept_is_closed_with_1008(peer: Peer
             await ws.send_text("a")
 
 
-async def test_by_choice_what_is_more_than_is_kept_is_discarded(peer: Peer) -> None:
+async def test_messages_beyond_max_pending_can_be_discarded_instead(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         with pytest.raises(WebSocketDisconnect) as caught:
@@ -182,7 +173,7 @@ async def test_by_choice_what_is_more_than_is_kept_is_discarded(peer: Peer) -> N
             await ws.receive_text()
 
 
-async def test_a_second_block_goes_on_with_what_the_first_one_kept(peer: Peer) -> None:
+async def test_a_second_block_keeps_the_messages_of_the_first(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         for number in range(2):
@@ -192,7 +183,7 @@ async def test_a_second_block_goes_on_with_what_the_first_one_kept(peer: Peer) -
         assert [await ws.receive_text(), await ws.receive_text()] == ["0", "1"]
 
 
-async def test_a_block_may_not_begin_while_another_task_receives(peer: Peer) -> None:
+async def test_a_block_cannot_start_while_another_task_receives(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
@@ -204,7 +195,7 @@ async def test_a_block_may_not_begin_while_another_task_receives(peer: Peer) -> 
             peer.does(text("a"))
 
 
-async def test_a_block_may_not_begin_inside_another(peer: Peer) -> None:
+async def test_a_block_cannot_start_inside_another(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with ws.cancelled_on_disconnect():
@@ -215,7 +206,7 @@ async def test_a_block_may_not_begin_inside_another(peer: Peer) -> None:
             assert await ws.receive_text() == "a"
 
 
-async def test_a_block_does_not_begin_after_the_end() -> None:
+async def test_a_block_cannot_start_after_the_disconnect() -> None:
     ws, _ = await accepted(WebSocket, disconnect(4001))
     with pytest.raises(WebSocketDisconnect):
         await ws.receive_text()
@@ -225,7 +216,7 @@ async def test_a_block_does_not_begin_after_the_end() -> None:
     assert caught.value.code == 4001
 
 
-async def test_a_server_that_breaks_the_rules_ends_the_block_with_an_error(peer: Peer) -> None:
+async def test_an_event_that_the_server_must_not_send_ends_the_block_with_an_error(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(InvalidState):
         async with ws.cancelled_on_disconnect():
@@ -233,7 +224,7 @@ async def test_a_server_that_breaks_the_rules_ends_the_block_with_an_error(peer:
             await anyio.sleep_forever()
 
 
-async def test_closing_inside_the_block_ends_it_when_the_disconnect_comes(peer: Peer) -> None:
+async def test_closing_inside_the_block_ends_it_when_the_disconnect_arrives(peer: Peer) -> None:
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect) as caught:
         async with ws.cancelled_on_disconnect():

@@ -185,7 +185,7 @@ async def test_what_comes_for_a_forgotten_connection_is_dropped() -> None:
     inbox = Inbox()
     listener = vars(read_ahead)["_DepartureDetector"](Session(None, None), watchdog())
     gc.collect()
-    listener._take(text("late"), inbox)
+    listener._keep(text("late"), inbox)
     assert not inbox.events
 
 

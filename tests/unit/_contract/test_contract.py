@@ -293,11 +293,11 @@ def test_the_error_reply_that_the_server_says_is_chosen(server_messages: Any, gi
 @pytest.mark.parametrize(
     ("server_messages", "error", "told"),
     [
-        (Say, ErrorReply, "found ErrorReply: derive it from ErrorReply, and add it to Say"),
-        (SayOrError, OwnReply, "found OwnReply: derive it from ErrorReply, and add it to Say | ErrorReply"),
-        (Both, ErrorReply, "found ErrorReply: derive it from ErrorReply, and add it to Say | OwnReply"),
-        (Any, ErrorReply, "found ErrorReply: derive it from ErrorReply, and add it to nothing declared"),
-        (Say, Say, "found Say: derive it from ErrorReply, and add it to Say"),
+        (Say, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (Say)"),
+        (SayOrError, OwnReply, "found OwnReply: derive it from ErrorReply and add it to the server messages (Say | ErrorReply)"),
+        (Both, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (Say | OwnReply)"),
+        (Any, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (none declared)"),
+        (Say, Say, "found Say: derive it from ErrorReply and add it to the server messages (Say)"),
     ],
     ids=stable_id,
 )
@@ -352,11 +352,11 @@ class Within(ApplicationCloseCode):
 @pytest.mark.parametrize(
     ("closes", "told"),
     [
-        (Low, "expected close codes from 4000 to 4999, found 3999 of LOW: RFC 6455 section 7.4.2"),
-        (High, "expected close codes from 4000 to 4999, found 5000 of HIGH: RFC 6455 section 7.4.2"),
-        (Registered, "expected close codes from 4000 to 4999, found 1001 of AWAY: RFC 6455 section 7.4.2"),
-        (Double, "expected one name for each close code, found 4001 of OTHER and ONE"),
-        (Unsure, "expected one of never, resume, backoff, found 'sometimes' of MAYBE"),
+        (Low, "expected close codes from 4000 to 4999, found 3999 (LOW): RFC 6455 section 7.4.2"),
+        (High, "expected close codes from 4000 to 4999, found 5000 (HIGH): RFC 6455 section 7.4.2"),
+        (Registered, "expected close codes from 4000 to 4999, found 1001 (AWAY): RFC 6455 section 7.4.2"),
+        (Double, "expected different close codes, found 4001 for ONE and OTHER"),
+        (Unsure, "expected reconnect to be one of never, resume, backoff, found 'sometimes' (MAYBE)"),
     ],
 )
 def test_close_codes_that_contradict_the_standard_or_themselves_are_refused(closes: Any, told: str) -> None:
@@ -392,8 +392,8 @@ NAMED: Final[list[tuple[dict[str, Any], str]]] = [
     ({"modes": {"my chat": "text"}}, "expected a subprotocol that is a token, found 'my chat'"),
     ({"modes": {"": "text"}}, "expected a subprotocol that is a token, found ''"),
     ({"modes": (TextJSON("a b"),)}, "expected a subprotocol that is a token, found 'chat.v1.a b'"),
-    ({"modes": {"bearer": "text"}}, "expected a subprotocol that is no marker, found 'bearer'"),
-    ({"modes": {"chat": "text", "Bearer": "msgpack"}}, "expected a subprotocol that is no marker, found 'Bearer'"),
+    ({"modes": {"bearer": "text"}}, "the subprotocol 'bearer' is reserved"),
+    ({"modes": {"chat": "text", "Bearer": "msgpack"}}, "the subprotocol 'Bearer' is reserved"),
     ({"connection": int}, "expected the type of a connection, found int"),
     ({"connection": None}, "expected the type of a connection, found None"),
     ({"connection": Either}, "expected the type of a connection, found Join | Say"),

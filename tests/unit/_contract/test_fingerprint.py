@@ -1,4 +1,4 @@
-"""Fingerprints: what changes them is what the wire depends on, and nothing else does."""
+"""Fingerprints: they change with everything that the wire depends on, and with nothing else."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ class Say(BaseModel):
     loud: bool = False
 
 
-class Said(BaseModel):
+class Posted(BaseModel):
     text: str
     by: str = "ann"
 
@@ -33,18 +33,18 @@ class Renamed(ApplicationCloseCode):
     THROWN_OUT = 4001, "thrown out", "never"
 
 
-class Patient(ApplicationCloseCode):
+class Retrying(ApplicationCloseCode):
     KICKED = 4001, "removed", "backoff"
 
 
 def like(model: type[BaseModel], name: str = "Other", /, config: ConfigDict | None = None, **changed: Any) -> Any:
-    """Make a model of the same fields, but for those that changed."""
+    """Return a model with the same fields, except for those that changed."""
     fields: dict[str, Any] = {name: (field.annotation, field) for name, field in model.model_fields.items()}
     return create_model(name, __config__=config, **{**fields, **changed})
 
 
 def contract(
-    client_messages: Any = Say, server_messages: Any = Said, params: Any = Room, name: str = "chat", **more: Any
+    client_messages: Any = Say, server_messages: Any = Posted, params: Any = Room, name: str = "chat", **more: Any
 ) -> str:
     connection: Any = Connection
     options: dict[str, Any] = {"closes": Closes, **more}
@@ -63,9 +63,9 @@ SAME: Mapping[str, Callable[[], str]] = {
             Say, "Say", ConfigDict(title="T"), text=(str, Field(max_length=10, description="d", examples=["e"]))
         )
     ),
-    "a default of what is said": lambda: contract(server_messages=like(Said, by=(str, "bob"))),
+    "a default of what is said": lambda: contract(server_messages=like(Posted, by=(str, "bob"))),
     "a field made into a type of its own": lambda: contract(
-        server_messages=like(Said, by=(Annotated[str, Field()], "ann"))
+        server_messages=like(Posted, by=(Annotated[str, Field()], "ann"))
     ),
     "what the contract says for people": lambda: contract(title="Chat", description="for all"),
     "a version of the same major": lambda: contract(version="1.2.3"),
@@ -79,7 +79,7 @@ DIFFERENT: Mapping[str, Callable[[], str]] = {
     "a default of what is heard": lambda: contract(client_messages=like(Say, loud=(bool, True))),
     "an additional field refused": lambda: contract(client_messages=like(Say, "Say", ConfigDict(extra="forbid"))),
     "a message that is said": lambda: contract(server_messages=Say),
-    "both directions exchanged": lambda: contract(client_messages=Said, server_messages=Say),
+    "both directions exchanged": lambda: contract(client_messages=Posted, server_messages=Say),
     "nothing heard": lambda: contract(client_messages=Never),
     "anything heard": lambda: contract(client_messages=Any),
     "a parameter": lambda: contract(params=like(Room, page=(int, 1))),
@@ -92,26 +92,26 @@ DIFFERENT: Mapping[str, Callable[[], str]] = {
     "the name, as subprotocols have it": lambda: contract(name="talk"),
     "the major version, as subprotocols have it": lambda: contract(version="2.0.0"),
     "close codes": lambda: contract(closes=None),
-    "what to do after a close": lambda: contract(closes=Patient),
+    "what to do after a close": lambda: contract(closes=Retrying),
 }
 
 
 @pytest.mark.parametrize("change", SAME)
-def test_these_changes_leave_it(change: str) -> None:
+def test_these_changes_keep_the_fingerprint(change: str) -> None:
     assert SAME[change]() == BASE
 
 
 @pytest.mark.parametrize("change", DIFFERENT)
-def test_these_changes_change_it(change: str) -> None:
+def test_these_changes_change_the_fingerprint(change: str) -> None:
     assert DIFFERENT[change]() != BASE
 
 
-def test_all_changes_make_different_ones() -> None:
-    found = [change() for change in DIFFERENT.values()]
-    assert len(set(found)) == len(found)
+def test_all_changes_lead_to_different_fingerprints() -> None:
+    fingerprints = [change() for change in DIFFERENT.values()]
+    assert len(set(fingerprints)) == len(fingerprints)
 
 
-def test_which_message_is_the_error_reply_counts() -> None:
+def test_the_choice_of_the_error_reply_counts() -> None:
     class Oops(ErrorReply):
         type: Literal["error"] = "error"
 
@@ -128,7 +128,7 @@ def test_which_message_is_the_error_reply_counts() -> None:
     )
 
 
-def test_recursive_models_have_one_whatever_they_are_called() -> None:
+def test_the_names_of_recursive_models_do_not_count() -> None:
     def tree(name: str, *sides: str) -> Any:
         fields: dict[str, Any] = dict.fromkeys(sides, (f"{name} | None", None))
         return create_model(name, **fields)
@@ -139,18 +139,18 @@ def test_recursive_models_have_one_whatever_they_are_called() -> None:
     assert contract(client_messages=tree("Tree", "left", "right")) != contract(client_messages=tree("Tree", "left"))
 
 
-def test_it_is_the_same_in_every_process_and_computed_once() -> None:
+def test_a_fingerprint_is_the_same_in_every_process_and_computed_once() -> None:
     script = "from tests.unit._contract.test_fingerprint import contract; print(contract())"
     for seed in ("1", "2"):
         command = [sys.executable, "-W", "error", "-c", script]
         done = subprocess.run(command, capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed})
         assert done.stdout.strip() == BASE
-    one = Contract("chat", Connection[Say, Said])
+    one = Contract("chat", Connection[Say, Posted])
     assert one.fingerprint is one.fingerprint
     assert len(BASE) == 32
 
 
-def test_who_does_not_ask_does_not_pay() -> None:
+def test_an_app_does_not_import_the_schema_package_before_it_is_needed() -> None:
     script = """
 import sys
 from typedws import App, Connection, Contract

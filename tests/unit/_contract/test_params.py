@@ -709,15 +709,15 @@ def test_parameters_of_any_kind_are_written(
     ("params", "form", "found"),
     [
         (Nested(room=Room(room="a")), Nested, "a structure"),
-        (Crooked(page=1), Crooked, "what it would not read"),
-        (Secretive(token=SecretStr(SECRET)), Secretive, "what it would read as another"),
-        (Room(room="a"), Nested, "a Room that is none"),
-        ("lobby", Room, "a str that is none"),
+        (Crooked(page=1), Crooked, "a value that the server would refuse"),
+        (Secretive(token=SecretStr(SECRET)), Secretive, "one that changes"),
+        (Room(room="a"), Nested, "a Room that does not fit"),
+        ("lobby", Room, "a str that does not fit"),
         ("lobby", str, "a str"),
-        (Everything(tenant="a\nb"), Everything, "a line break or a null"),
-        (Everything(tenant="€"), Everything, "a character beyond it"),
-        (Room.model_construct(room="a", page="x"), Room, "a Room that is none"),
-        (Everything.model_construct(day=None, several=["x"]), Everything, "a Everything that is none"),
+        (Everything(tenant="a\nb"), Everything, "without line breaks and null characters"),
+        (Everything(tenant="€"), Everything, "another character"),
+        (Room.model_construct(room="a", page="x"), Room, "a Room that does not fit"),
+        (Everything.model_construct(day=None, several=["x"]), Everything, "a Everything that does not fit"),
     ],
 )
 def test_what_cannot_be_written_is_refused(params: Any, form: Any, found: str) -> None:

@@ -170,7 +170,7 @@ def test_replying_needs_an_error_model_when_the_endpoint_is_made() -> None:
         endpoint(echo, policy=policy)
     assert str(caught.value) == (
         "expected an error model for Policy(on_invalid=\"reply\"), found none in the contract 'echo': "
-        "say an ErrorReply, or name one in Contract(error=...)"
+        "add an ErrorReply to the server messages, or pass Contract(error=...)"
     )
 
     async def talk(ws: Connection[Say, Annotated[Typed | ErrorReply, Field(discriminator="type")]]) -> None: ...
@@ -187,7 +187,7 @@ def no_such(*arguments: Any, **options: Any) -> InvalidEndpoint:
 def test_a_policy_in_the_place_of_the_contract_is_told() -> None:
     error = no_such(echo, Policy())
     assert str(error).startswith("expected a Contract, found a Policy")
-    assert error.hint == "give the policy as policy=..."
+    assert error.hint == "pass the policy as policy=..."
 
 
 def test_a_handler_that_disagrees_with_its_contract_is_refused() -> None:

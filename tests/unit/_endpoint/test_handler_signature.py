@@ -725,18 +725,18 @@ def generator_function(ws: Chat) -> Generator[int]:
 REFUSED: Final[list[tuple[Any, str]]] = [
     (3, "expected an asynchronous function, found 'int'"),
     (Message, "expected a handler of one argument, the connection, found Message()"),
-    (hidden, "expected annotations that name what is defined, found name 'Hidden' is not defined at hidden: "
+    (hidden, "expected annotations that can be read at run time, found name 'Hidden' is not defined in hidden: "
              "define it before the handler, outside of `if TYPE_CHECKING:`"),
     (misspelt, "NoSuchThing"),
     (two, "expected a handler of one argument, the connection, found two(db, ws): path and query are in ws.params"),
-    (at_once, "expected an asynchronous function, found at_once, which is none: write async def"),
+    (at_once, "expected an asynchronous function, found at_once, which is not: write async def"),
     (generating, "found generating, a generator: send with ws.send_model(...)"),
     (generating_at_once, "found generating_at_once, a generator"),
     (generator_function, "found generator_function, a generator"),
     (returning, "expected a handler that returns None, found returning(...) -> Closed | Denied: "
                 "only a handler of a Handshake returns an Outcome"),
     (undecided, "expected a handler of a Handshake that returns an Outcome, found undecided(...) -> None: "
-                "return what deny() or close() gives, on every path"),
+                "return the result of deny() or close() on every path"),
     (maybe, "found maybe(...) -> Closed | Denied | None"),
     (of_message, "expected a handler of a Connection[In, Out] or Handshake[In, Out], found of_message(ws: Message)"),
     (whole, "expected a handler of a Connection[In, Out] or Handshake[In, Out], "
@@ -766,7 +766,7 @@ async def sends_more(ws: Connection[Message, Event | Room, Room]) -> None: ...
 async def wants_more(ws: Connection[Message, Event, Message]) -> None: ...
 
 
-AGREE: Final = "declare the connection once, and name it in both"
+AGREE: Final = "declare the connection type once and use it in both"
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,10 @@ async def test_a_state_that_the_server_has_no_place_for_fails_the_startup() -> N
     async def make() -> AsyncGenerator[Mapping[str, Any]]:
         yield {"pool": 1}
 
-    with pytest.raises(InvalidState, match="expected a server that passes on the state of a lifespan"):
+    with pytest.raises(InvalidState, match="this server does not support lifespan state"):
         await lifespan(make)
     assert [event["type"] for event in told] == ["lifespan.startup.failed"]
-    assert told[0]["message"].startswith("InvalidState: expected a server")
+    assert told[0]["message"].startswith("InvalidState: this server does not support")
 
 
 async def test_what_fails_at_the_start_is_told_and_raised() -> None:

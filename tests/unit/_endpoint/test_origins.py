@@ -1,4 +1,4 @@
-"""Which handshakes `typedws._endpoint.origins` lets pass, and what it says of the others."""
+"""`typedws._endpoint.origins`: which handshakes are allowed, and why the others are refused."""
 
 import re
 from typing import Any
@@ -15,7 +15,7 @@ LOOPBACK = ("127.0.0.1", 8000)
 
 
 def headers(origin: str | None = None, host: str | None = None) -> list[tuple[bytes, bytes]]:
-    """Make the headers of a browser's request; `None` leaves one out, ` | ` stands between two of a name."""
+    """Return the headers of a browser's request: `None` omits one, and ` | ` separates two with one name."""
     return [
         (name, value.encode("latin-1"))
         for name, values in ((b"origin", origin), (b"accept", "*/*"), (b"host", host))
@@ -57,7 +57,7 @@ SAME_HOST = {
 
 
 @pytest.mark.parametrize(("origin", "host"), SAME_HOST.values(), ids=SAME_HOST)
-def test_a_page_of_the_same_host_passes(origin: str, host: str) -> None:
+def test_a_page_of_the_same_host_is_allowed(origin: str, host: str) -> None:
     assert refusal(origin, host) is None
 
 
@@ -69,7 +69,7 @@ OTHER_HOST = {
     "a name that ends alike": ("https://evilchat.example.com", "chat.example.com"),
     "another port": ("https://chat.example.com:8443", "chat.example.com:9443"),
     "the other default port": ("http://chat.example.com", "chat.example.com:443"),
-    "a port where none is the default": ("https://chat.example.com", "chat.example.com:8443"),
+    "the default port, and another": ("https://chat.example.com", "chat.example.com:8443"),
     "IPv4 and a name": ("http://127.0.0.1", "localhost"),
     "an app's page": ("tauri://localhost", "localhost"),
     "an app's page with the port": ("capacitor://localhost:8000", "localhost:8000"),
@@ -80,7 +80,7 @@ OTHER_HOST = {
 
 
 @pytest.mark.parametrize(("origin", "host"), OTHER_HOST.values(), ids=OTHER_HOST)
-def test_a_page_of_another_host_is_refused_and_passes_with_what_the_hint_says(origin: str, host: str) -> None:
+def test_a_page_of_another_host_is_refused_unless_the_policy_follows_the_hint(origin: str, host: str) -> None:
     refused = refusal(origin, host)
     assert refused is not None
     assert (refused.refused, refused.origin, refused.host) == ("origin", origin, host)
@@ -106,7 +106,7 @@ MALFORMED_ORIGINS = {
     "an empty user": "https://@chat.example.com",
     "a password": "https://chat.example.com:443@evil.example",
     "an empty port": "https://chat.example.com:",
-    "no number as port": "https://chat.example.com:https",
+    "a port that is not a number": "https://chat.example.com:https",
     "a port too high": "https://chat.example.com:65536",
     "a port of many digits": "https://chat.example.com:000443",
     "a negative port": "https://chat.example.com:-1",
@@ -123,19 +123,19 @@ MALFORMED_ORIGINS = {
     "null and more": "null, https://chat.example.com",
     "IPv6 without brackets": "http://2001:db8::1",
     "half a bracket": "http://[2001:db8::1",
-    "no IPv6 in brackets": "http://[1:2]",
+    "brackets without IPv6": "http://[1:2]",
     "a zone": "http://[fe80::1%25eth0]",
     "a dot after brackets": "http://[::1].",
 }
 
 
 @pytest.mark.parametrize("origin", MALFORMED_ORIGINS.values(), ids=MALFORMED_ORIGINS)
-def test_what_is_no_single_origin_passes_only_where_every_origin_does(origin: str) -> None:
+def test_a_malformed_origin_is_allowed_only_if_all_origins_are(origin: str) -> None:
     everything = re.compile("(?s:.*)")
     for origins in ("same-host", ["null", "https://chat.example.com"], everything):
         refused = refusal(origin, origins=origins)
         assert refused is not None
-        assert refused.why == "it is not one well-formed origin"
+        assert refused.why == "it is not a single well-formed origin"
         assert refused.hint == 'only Policy(origins="*") would allow it'
     assert refusal(origin, origins="*") is None
 
@@ -150,7 +150,7 @@ MALFORMED_HOSTS = {
     "a URL": "https://chat.example.com",
     "an empty port": "chat.example.com:",
     "a port too high": "chat.example.com:65536",
-    "no IPv6 in brackets": "[chat.example.com]",
+    "brackets without IPv6": "[chat.example.com]",
     "IPv6 of nine groups": "[1:2:3:4:5:6:7:8:9]",
     "a wildcard": "*.example.com",
     "Latin-1": "ch\xe4t.example.com",
@@ -162,7 +162,7 @@ def test_a_browser_must_send_one_well_formed_host(host: str | None) -> None:
     for origins in ("same-host", ["https://chat.example.com"]):
         refused = refusal("https://chat.example.com", host, origins)
         assert refused is not None
-        assert (refused.refused, refused.why) == ("host", "it is not one well-formed host")
+        assert (refused.refused, refused.why) == ("host", "it is not a single well-formed host")
     assert refusal(None, host) is None, "no browser"
     assert refusal("https://chat.example.com", host, "*") is None
 
@@ -197,18 +197,18 @@ NAMED: dict[str, tuple[str, Origins, bool]] = {
 }
 
 
-@pytest.mark.parametrize(("origin", "origins", "passes"), NAMED.values(), ids=NAMED)
-def test_a_list_and_a_pattern_let_more_pages_pass(origin: str, origins: Origins, passes: bool) -> None:
-    assert (refusal(origin, origins=origins) is None) is passes
+@pytest.mark.parametrize(("origin", "origins", "is_allowed"), NAMED.values(), ids=NAMED)
+def test_a_list_or_a_pattern_allows_more_pages(origin: str, origins: Origins, is_allowed: bool) -> None:
+    assert (refusal(origin, origins=origins) is None) is is_allowed
 
 
 @pytest.mark.parametrize("origins", ["same-host", "*", ["https://app.example.com"], re.compile("x")])
 @pytest.mark.parametrize("server", [PUBLIC, LOOPBACK, None])
-def test_what_is_no_browser_passes(origins: Origins, server: object) -> None:
+def test_a_request_without_an_origin_is_allowed(origins: Origins, server: object) -> None:
     assert refusal(None, "evil.example", origins, server=server) is None
 
 
-def test_a_server_that_does_not_fold_names_opens_no_door() -> None:
+def test_header_names_in_upper_case_are_checked_too() -> None:
     rule = OriginRule()
     assert rule.refusal([(b"Origin", b"https://evil.example"), (b"HOST", b"chat.example.com")]) is not None
     assert rule.refusal([(b"oRIGIN", b"https://chat.example.com"), (b"Host", b"chat.example.com")]) is None
@@ -237,25 +237,23 @@ REBOUND_HOSTS = [
 class TestAtALoopbackAddress:
     @pytest.mark.parametrize("port", ["", ":8000"])
     @pytest.mark.parametrize("host", LOOPBACK_HOSTS)
-    def test_loopback_names_pass(self, host: str, port: str, server: object) -> None:
+    def test_loopback_names_are_allowed(self, host: str, port: str, server: object) -> None:
         assert refusal(f"http://{host}{port}", f"{host}{port}", server=server) is None
 
     @pytest.mark.parametrize("host", REBOUND_HOSTS)
-    def test_a_name_that_may_be_rebound_is_refused_and_passes_where_the_policy_names_it(
-        self, host: str, server: object
-    ) -> None:
+    def test_a_name_that_may_be_rebound_is_refused_unless_the_policy_names_it(self, host: str, server: object) -> None:
         refused = refusal(f"http://{host}:8000", f"{host}:8000", server=server)
         assert refused is not None
         assert refused.refused == "host"
         assert refused.hint == f'Policy(hosts=["{host}"]) would allow it'
         assert refusal(f"http://{host}:8000", f"{host}:8000", hosts=[host], server=server) is None
 
-    def test_a_page_that_the_policy_names_is_trusted_by_its_own_name(self, server: object) -> None:
+    def test_an_origin_that_the_policy_names_is_allowed(self, server: object) -> None:
         policies: list[Origins] = ["*", ["https://app.example.com"], re.compile(r"https://app\..*")]
         for origins in policies:
             assert refusal("https://app.example.com", "chat.example.com", origins, server=server) is None
 
-    def test_no_browser_is_asked(self, server: object) -> None:
+    def test_a_request_without_an_origin_is_allowed(self, server: object) -> None:
         assert refusal(None, "evil.example", server=server) is None
 
 
@@ -272,7 +270,7 @@ NOT_LOOPBACK: dict[str, object] = {
 
 
 @pytest.mark.parametrize("server", NOT_LOOPBACK.values(), ids=NOT_LOOPBACK)
-def test_elsewhere_any_name_may_be_the_servers(server: object) -> None:
+def test_at_another_address_any_name_is_allowed(server: object) -> None:
     assert refusal("http://chat.example.com", "chat.example.com", server=server) is None
 
 
@@ -303,17 +301,17 @@ HOSTS = {
 }
 
 
-@pytest.mark.parametrize(("hosts", "host", "passes"), HOSTS.values(), ids=HOSTS)
+@pytest.mark.parametrize(("hosts", "host", "is_allowed"), HOSTS.values(), ids=HOSTS)
 @pytest.mark.parametrize("origins", ["same-host", "*"])
 @pytest.mark.parametrize("is_browser", [True, False], ids=["browser", "no browser"])
-def test_named_hosts_are_the_only_ones(
-    hosts: list[str], host: str | None, passes: bool, origins: Origins, is_browser: bool
+def test_only_the_hosts_that_the_policy_names_are_allowed(
+    hosts: list[str], host: str | None, is_allowed: bool, origins: Origins, is_browser: bool
 ) -> None:
-    origin = f"http://{host}" if is_browser and passes else None
-    assert (refusal(origin, host, origins, hosts, LOOPBACK) is None) is passes
+    origin = f"http://{host}" if is_browser and is_allowed else None
+    assert (refusal(origin, host, origins, hosts, LOOPBACK) is None) is is_allowed
 
 
-def test_named_hosts_do_not_replace_the_origin() -> None:
+def test_a_list_of_hosts_does_not_disable_the_check_of_the_origin() -> None:
     refused = refusal("https://evil.example", "chat.example.com", hosts=["chat.example.com"])
     assert refused is not None
     assert refused.refused == "origin"
@@ -337,23 +335,23 @@ INVALID_POLICIES: dict[str, tuple[Any, Any]] = {
     "a user": (["https://ann@app.example.com"], None),
     "a port too high": (["https://app.example.com:65536"], None),
     "an empty text": ([""], None),
-    "no punycode": (["https://bücher.example"], None),
-    "beyond Latin-1": (["https://\u212aelvin.example"], None),
+    "not in punycode": (["https://bücher.example"], None),
+    "outside Latin-1": (["https://\u212aelvin.example"], None),
     "a second entry": (["https://app.example.com", "app"], None),
     "a host without a list": ("same-host", "chat.example.com"),
-    "no hosts": ("same-host", []),
+    "an empty list of hosts": ("same-host", []),
     "a host with a scheme": ("same-host", ["https://chat.example.com"]),
     "a host with a path": ("same-host", ["chat.example.com/"]),
     "IPv6 without brackets": ("same-host", ["::1"]),
     "a wildcard inside": ("same-host", ["chat.*.com"]),
     "two wildcards": ("same-host", ["*.*.com"]),
-    "a host without punycode": ("same-host", ["bücher.example"]),
+    "a host that is not in punycode": ("same-host", ["bücher.example"]),
     "a number among hosts": ("same-host", [7]),
 }
 
 
 @pytest.mark.parametrize(("origins", "hosts"), INVALID_POLICIES.values(), ids=INVALID_POLICIES)
-def test_a_policy_that_cannot_mean_what_it_says_is_refused_when_it_is_made(origins: Any, hosts: Any) -> None:
+def test_an_invalid_policy_is_refused_when_it_is_created(origins: Any, hosts: Any) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         OriginRule(origins, hosts)
     assert ("origins" if hosts is None else "hosts") in caught.value.expected
@@ -361,7 +359,7 @@ def test_a_policy_that_cannot_mean_what_it_says_is_refused_when_it_is_made(origi
 
 
 @pytest.mark.parametrize(
-    ("origins", "hosts", "sentence"),
+    ("origins", "hosts", "error"),
     [
         (
             "https://app.example.com",
@@ -387,7 +385,7 @@ def test_a_policy_that_cannot_mean_what_it_says_is_refused_when_it_is_made(origi
         (
             re.compile(b"x"),
             None,
-            'expected origins to be a pattern of text, found one of bytes: write re.compile(r"..."), without a b',
+            'expected origins to be a text pattern, found a bytes pattern: write re.compile(r"...")',
         ),
         (
             "same-host",
@@ -398,14 +396,14 @@ def test_a_policy_that_cannot_mean_what_it_says_is_refused_when_it_is_made(origi
         (
             "same-host",
             [],
-            "expected hosts to be at least one, found none: leave it None, or name what Host may be",
+            "expected hosts to name at least one host, found none: leave it None, or list the host names",
         ),
     ],
 )
-def test_an_invalid_policy_is_told_in_a_sentence(origins: Any, hosts: Any, sentence: str) -> None:
+def test_the_error_describes_an_invalid_policy(origins: Any, hosts: Any, error: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         OriginRule(origins, hosts)
-    assert str(caught.value) == sentence
+    assert str(caught.value) == error
 
 
 LONG = ".".join(["a" * 60] * 4)
@@ -426,26 +424,26 @@ LONG = ".".join(["a" * 60] * 4)
         ),
         (
             refusal("https://a.example | https://b.example"),
-            "origin 'https://a.example, https://b.example' was refused: it is not one well-formed origin: "
+            "origin 'https://a.example, https://b.example' was refused: it is not a single well-formed origin: "
             'only Policy(origins="*") would allow it',
         ),
         (
             refusal(""),
-            "origin '' was refused: it is not one well-formed origin: only Policy(origins=\"*\") would allow it",
+            "origin '' was refused: it is not a single well-formed origin: only Policy(origins=\"*\") would allow it",
         ),
         (
             refusal("https://example.com", "example.com", server=LOOPBACK),
-            "host example.com was refused: it is no name of the loopback address that the request reached: "
+            "host example.com was refused: it is not a loopback name, but the request arrived at a loopback address: "
             'Policy(hosts=["example.com"]) would allow it',
         ),
         (
             refusal("https://evil.example", "evil.example", hosts=["chat.example.com"]),
-            "host evil.example was refused: it is none of the hosts that the policy names: "
+            "host evil.example was refused: it is not among the hosts of the policy: "
             'Policy(hosts=["evil.example"]) would allow it',
         ),
         (
             refusal("https://a.example", None),
-            "host (none) was refused: it is not one well-formed host: "
+            "host (none) was refused: it is not a single well-formed host: "
             "the client, or a proxy before this server, must send one",
         ),
         (
@@ -455,7 +453,7 @@ LONG = ".".join(["a" * 60] * 4)
         ),
     ],
 )
-def test_a_refusal_reads_as_a_line_of_a_log(refused: OriginRefusal, line: str) -> None:
+def test_the_text_of_a_refusal_is_a_log_line(refused: OriginRefusal, line: str) -> None:
     assert str(refused) == line
 
 
@@ -464,7 +462,7 @@ def test_a_refusal_reads_as_a_line_of_a_log(refused: OriginRefusal, line: str) -
     st.sampled_from([LOOPBACK, PUBLIC, None]),
     st.sampled_from([OriginRule(), OriginRule(["null"], ["a"]), OriginRule(re.compile(".*")), OriginRule("*", ["*"])]),
 )
-def test_nothing_that_is_sent_raises_or_breaks_a_line(
+def test_nothing_that_a_client_sends_raises_or_breaks_a_log_line(
     sent: list[tuple[bytes, bytes]], server: object, rule: OriginRule
 ) -> None:
     refused = rule.refusal(sent, server)
@@ -484,7 +482,9 @@ def at(port: int | None) -> str:
 
 
 @given(st.sampled_from(["http", "https", "tauri"]), names, ports, names, ports)
-def test_what_a_hint_says_is_true(scheme: str, name: str, port: int | None, host: str, host_port: int | None) -> None:
+def test_a_policy_that_follows_the_hint_allows_the_origin(
+    scheme: str, name: str, port: int | None, host: str, host_port: int | None
+) -> None:
     origin, sent = f"{scheme}://{name}{at(port)}", f"{host}{at(host_port)}"
     refused = refusal(origin, sent)
     if refused is not None:
@@ -494,7 +494,7 @@ def test_what_a_hint_says_is_true(scheme: str, name: str, port: int | None, host
 
 
 @given(names, ports)
-def test_a_page_of_the_host_itself_always_passes(name: str, port: int | None) -> None:
+def test_a_page_of_the_host_itself_is_always_allowed(name: str, port: int | None) -> None:
     assert refusal(f"https://{name}{at(port)}", f"{name.upper()}{at(port)}") is None
     refused = refusal(f"https://{name}{at(port)}", f"{name}{at(port)}", server=LOOPBACK)
     assert (refused is None) is (name == "localhost" or bool(re.fullmatch(r"127(\.\d{1,3}){3}|.*\.localhost", name)))

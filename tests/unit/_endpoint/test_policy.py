@@ -49,13 +49,13 @@ def test_a_policy_is_what_was_said(fields: dict[str, Any]) -> None:
         ),
         ({"on_invalid": None}, 'expected on_invalid to be "close", "reply", "drop" or a function, found None'),
         *(
-            ({name: value}, f"expected {name} to be above zero, found {value!r}: None is no limit")
+            ({name: value}, f"expected {name} to be above zero, found {value!r}: None means no limit")
             for name in ("max_message_size", "handshake_timeout", "idle_timeout", "send_timeout", "max_connections")
             for value in (0, -1, float("nan"))
         ),
-        ({"max_invalid": 0}, "expected max_invalid to be above zero, found 0: None is no limit"),
+        ({"max_invalid": 0}, "expected max_invalid to be above zero, found 0: None means no limit"),
         ({"origins": "https://app.example"}, "expected origins to be"),
-        ({"hosts": []}, "expected hosts to be at least one"),
+        ({"hosts": []}, "expected hosts to name at least one host"),
     ],
     ids=stable_id,
 )

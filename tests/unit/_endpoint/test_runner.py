@@ -24,6 +24,7 @@ from typedws._endpoint.admission import Admission
 from typedws._endpoint.endpoints import Endpoint, endpoint
 from typedws._endpoint.framework_exceptions import is_handled_outside
 from typedws._endpoint.policy import Policy
+from typedws._endpoint.runner import Runner
 from typedws._endpoint.timeouts import TimeoutMonitor
 from typedws._protocol.outcomes import Outcome
 from typedws._runtime.watchdog import watchdog
@@ -226,7 +227,7 @@ async def test_going_on_after_ones_own_close_is_a_warning(wire: Wire, logs: Logs
     assert closure(await wire.run(endpoint(go_on), **around)) == (4001, "bye")
     [(level, told)] = logs()
     assert level == "WARNING"
-    assert "the handler went on after its own close" in told
+    assert "the handler used the connection after its end" in told
 
 
 async def test_accepting_after_the_denial_is_a_warning(wire: Wire, logs: Logs) -> None:
@@ -488,14 +489,14 @@ async def test_a_group_with_a_cancellation_is_taken_apart(
     assert len(logs()) == 1
 
 
-# --- patience ---
+# --- monitor ---
 
 
 def look(now: float) -> None:
     """Look at all connections of this event loop, at a time that we say."""
     dog: Any = watchdog()
     for each in tuple(dog._watched):
-        each.look(now)
+        each.check(now)
 
 
 async def looked_at(
@@ -741,14 +742,15 @@ async def test_an_integration_watches_and_finishes_by_itself(wire: Wire, policy:
     async def talk(ws: Connection[Message, Message, Room]) -> None:
         seen.append(ws.params.room)
 
-    guard = Admission(policy)
-    runner = endpoint(talk).runner(guard)
+    admission = Admission(policy)
+    made = endpoint(talk)
+    runner = Runner(made.handler, made.kind, made.contract, admission)
     ws = runner.make(scope(query_string=b"room=5"), wire.receive, wire.send)
     runner.declare(ws)
     found: Exception | None = None
-    with TimeoutMonitor(session_of(ws), guard) as patience:
+    with TimeoutMonitor(session_of(ws), admission) as monitor:
         found = await runner.handle(ws)
-    assert (found, patience.expired, seen) == (None, None, [5])
+    assert (found, monitor.expired, seen) == (None, None, [5])
     assert [event["type"] for event in wire.sent] == [ACCEPT]
     assert await runner.finish(ws, found, is_mounted=True) is None
     assert closure(wire.sent) == (1000, "")

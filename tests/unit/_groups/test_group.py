@@ -1,4 +1,4 @@
-"""`Group`: each member hears all that is said to it, at its own pace; who is slow, leaves or fails is so alone."""
+"""`Group`: each member receives its messages at its own pace; one that is slow, leaves or fails affects no other."""
 
 import asyncio
 import gc
@@ -43,7 +43,7 @@ class Stored(Said):
 
 
 class Peer:
-    """A client that reads only while it is told to, on a server that waits for it."""
+    """A client that can stop reading, behind a server whose ``send`` then waits."""
 
     def __init__(self, *, reads: bool = True) -> None:
         self._put, self._get = anyio.create_memory_object_stream[Event](1000)
@@ -51,23 +51,23 @@ class Peer:
         self._is_gone = False
         self.events: list[Event] = []
         self.closed_with: tuple[int, str] | None = None
-        self.begun = 0
-        self.is_deaf = False
+        self.started_sends = 0
+        self.ignores_close = False
         if reads:
-            self.reads()
+            self.resume()
 
-    def reads(self) -> None:
+    def resume(self) -> None:
         self._may_read.set()
 
-    def stops(self) -> None:
+    def pause(self) -> None:
         self._may_read = anyio.Event()
 
-    def goes(self) -> None:
-        """Vanish: the server raises on each send, that which waits included."""
+    def vanish(self) -> None:
+        """Make the server raise on each send, including the one that waits."""
         self._is_gone = True
         self._may_read.set()
 
-    def does(self, *events: Event) -> None:
+    def deliver(self, *events: Event) -> None:
         for event in events:
             self._put.send_nowait(event)
 
@@ -76,117 +76,117 @@ class Peer:
 
     async def send(self, event: Event) -> None:
         if event["type"] == "websocket.close":
-            if self.is_deaf:
+            if self.ignores_close:
                 await anyio.sleep_forever()
             self.closed_with = event["code"], event["reason"]
         elif event["type"] == "websocket.send":
-            self.begun += 1
+            self.started_sends += 1
             if not self._may_read.is_set():
                 await self._may_read.wait()
             if self._is_gone:
                 raise OSError
             self.events.append(event)
 
-    async def accepted(self, says: Any = Said, **options: Any) -> AnyWebSocket:
-        self.does(CONNECT)
-        ws = WebSocket[Any, says](scope(), self.receive, self.send, **options)
+    async def accepted(self, declared: Any = Said, **options: Any) -> AnyWebSocket:
+        self.deliver(CONNECT)
+        ws = WebSocket[Any, declared](scope(), self.receive, self.send, **options)
         await ws.accept()
         return ws
 
     @property
-    def heard(self) -> list[Any]:
+    def messages(self) -> list[Any]:
         return [json.loads(event["text"]) for event in self.events]
 
     @property
-    def words(self) -> list[str]:
-        return [message["text"] for message in self.heard]
+    def texts(self) -> list[str]:
+        return [message["text"] for message in self.messages]
 
     def close(self) -> None:
         self._put.close()
         self._get.close()
 
 
-class Everybody:
-    """Makes peers, and ends them with the test."""
+class Peers:
+    """Creates peers, and closes them at the end of the test."""
 
     def __init__(self) -> None:
-        self.peers: list[Peer] = []
+        self.all: list[Peer] = []
 
     def peer(self, *, reads: bool = True) -> Peer:
-        self.peers.append(Peer(reads=reads))
-        return self.peers[-1]
+        self.all.append(Peer(reads=reads))
+        return self.all[-1]
 
     async def member(
-        self, stack: AsyncExitStack, group: Group[Any], says: Any = Said, *, reads: bool = True, **options: Any
+        self, stack: AsyncExitStack, group: Group[Any], declared: Any = Said, *, reads: bool = True, **options: Any
     ) -> tuple[Peer, AnyWebSocket, Member]:
         peer = self.peer(reads=reads)
-        ws = await peer.accepted(says, **options)
+        ws = await peer.accepted(declared, **options)
         return peer, ws, await stack.enter_async_context(group.joined(ws))
 
 
 @pytest.fixture
-def everybody() -> Iterator[Everybody]:
-    everybody = Everybody()
-    yield everybody
-    for peer in everybody.peers:
+def peers() -> Iterator[Peers]:
+    peers = Peers()
+    yield peers
+    for peer in peers.all:
         peer.close()
 
 
 @pytest.fixture
-async def stack(everybody: Everybody) -> AsyncGenerator[AsyncExitStack]:
-    """Ends the memberships with the test, which has ten seconds."""
+async def stack(peers: Peers) -> AsyncGenerator[AsyncExitStack]:
+    """Ends the memberships with the test, which may take ten seconds."""
     with anyio.fail_after(10):
         async with AsyncExitStack() as stack:
             yield stack
-            for peer in everybody.peers:
-                peer.reads()  # a member leaves when it has heard what is pending
+            for peer in peers.all:
+                peer.resume()  # a member leaves once its pending messages are sent
 
 
-settled = anyio.wait_all_tasks_blocked
+settle = anyio.wait_all_tasks_blocked
 
 
-# --- saying ---
+# --- sending ---
 
 
-async def test_all_members_hear_what_is_said_and_its_sender_too(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_all_members_receive_a_message_including_its_sender(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    ann, _, _ = await everybody.member(stack, group)
-    bob, _, _ = await everybody.member(stack, group)
+    ann, _, _ = await peers.member(stack, group)
+    bob, _, _ = await peers.member(stack, group)
     assert await group.send(Said(text="a")) == 2
     assert await group.send(Said(text="b")) == 2
-    await settled()
-    assert ann.words == bob.words == ["a", "b"]
+    await settle()
+    assert ann.texts == bob.texts == ["a", "b"]
 
 
-async def test_some_are_left_out_or_asked_for(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_recipients_may_be_excluded_or_selected(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    ann, anns, _ = await everybody.member(stack, group)
-    bob, bobs, _ = await everybody.member(stack, group)
-    eve, eves, _ = await everybody.member(stack, group)
-    stranger = await everybody.peer().accepted()
-    assert await group.send(Said(text="not bob"), exclude=bobs) == 2
-    assert await group.send(Said(text="eve alone"), exclude={anns, bobs, stranger}) == 1
-    assert await group.send(Said(text="to ann"), to=anns) == 1
-    assert await group.send(Said(text="to two"), to=(ws for ws in group if ws is not eves)) == 2
-    assert await group.send(Said(text="to eve"), to=[anns, eves, eves, stranger], exclude=[anns]) == 1
+    ann, ann_ws, _ = await peers.member(stack, group)
+    bob, bob_ws, _ = await peers.member(stack, group)
+    eve, eve_ws, _ = await peers.member(stack, group)
+    stranger = await peers.peer().accepted()
+    assert await group.send(Said(text="not bob"), exclude=bob_ws) == 2
+    assert await group.send(Said(text="eve alone"), exclude={ann_ws, bob_ws, stranger}) == 1
+    assert await group.send(Said(text="to ann"), to=ann_ws) == 1
+    assert await group.send(Said(text="to two"), to=(ws for ws in group if ws is not eve_ws)) == 2
+    assert await group.send(Said(text="to eve"), to=[ann_ws, eve_ws, eve_ws, stranger], exclude=[ann_ws]) == 1
     assert await group.send(Said(text="to nobody"), to=stranger) == 0
     assert await group.send(Said(text="to nobody"), to=()) == 0
-    await settled()
-    assert ann.words == ["not bob", "to ann", "to two"]
-    assert bob.words == ["to two"]
-    assert eve.words == ["not bob", "eve alone", "to eve"]
+    await settle()
+    assert ann.texts == ["not bob", "to ann", "to two"]
+    assert bob.texts == ["to two"]
+    assert eve.texts == ["not bob", "eve alone", "to eve"]
 
 
-async def test_a_member_woken_for_others_hears_what_comes_later(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_messages_to_a_part_of_the_members_keep_their_order(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    ann, anns, _ = await everybody.member(stack, group)
-    bob, bobs, _ = await everybody.member(stack, group)
-    for number, to in enumerate([anns, anns, None, bobs, None, bobs, bobs, anns]):
-        await settled()
+    ann, ann_ws, _ = await peers.member(stack, group)
+    bob, bob_ws, _ = await peers.member(stack, group)
+    for number, to in enumerate([ann_ws, ann_ws, None, bob_ws, None, bob_ws, bob_ws, ann_ws]):
+        await settle()
         await group.send(Said(text=str(number)), to=to)
-    await settled()
-    assert ann.words == ["0", "1", "2", "4", "7"]
-    assert bob.words == ["2", "3", "4", "5", "6"]
+    await settle()
+    assert ann.texts == ["0", "1", "2", "4", "7"]
+    assert bob.texts == ["2", "3", "4", "5", "6"]
 
 
 def tasks_alive() -> int:
@@ -195,17 +195,17 @@ def tasks_alive() -> int:
     return len(asyncio.all_tasks())
 
 
-async def test_a_group_at_rest_has_no_task(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_an_idle_group_has_no_task(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
     before = tasks_alive()
-    members = [await everybody.member(stack, group) for _ in range(300)]
+    members = [await peers.member(stack, group) for _ in range(300)]
     await group.send(Said(text="a"))
-    await settled()
+    await settle()
     assert tasks_alive() == before
     assert {len(peer.events) for peer, _, _ in members} == {1}
 
 
-async def test_where_every_send_waits_few_turns_are_enough_and_the_order_is_kept(stack: AsyncExitStack) -> None:
+async def test_servers_whose_send_always_waits_need_few_turns_and_the_order_is_kept(stack: AsyncExitStack) -> None:
     events: dict[int, list[str]] = {number: [] for number in range(100)}
 
     def server(number: int) -> AnyWebSocket:
@@ -224,25 +224,25 @@ async def test_where_every_send_waits_few_turns_are_enough_and_the_order_is_kept
         await (ws := server(number)).accept()
         await stack.enter_async_context(group.joined(ws))
     turns = 0
-    for word in "abc":
-        await group.send(Said(text=word))
-        while not all(heard[-1:] == [word] for heard in events.values()):
+    for letter in "abc":
+        await group.send(Said(text=letter))
+        while not all(received[-1:] == [letter] for received in events.values()):
             await anyio.lowlevel.checkpoint()
             turns += 1
-    assert all(heard == ["a", "b", "c"] for heard in events.values())
+    assert all(received == ["a", "b", "c"] for received in events.values())
     assert turns <= 3 * 12, "the tasks double in each turn"
 
 
-async def test_it_is_sent_in_the_context_of_who_says_it(stack: AsyncExitStack) -> None:
+async def test_a_message_is_sent_in_the_context_of_its_sender(stack: AsyncExitStack) -> None:
     request: ContextVar[str] = ContextVar("request", default="none")
-    found: list[str] = []
+    contexts: list[str] = []
 
     async def receive() -> Event:
         return CONNECT
 
     async def send(event: Event) -> None:
         if event["type"] == "websocket.send":
-            found.append(request.get())
+            contexts.append(request.get())
 
     ws = WebSocket[Any, Said](scope(), receive, send)
     await ws.accept()
@@ -251,11 +251,11 @@ async def test_it_is_sent_in_the_context_of_who_says_it(stack: AsyncExitStack) -
     for name in ("first", "second"):
         request.set(name)
         await group.send(Said(text="a"))
-        await settled()
-    assert found == ["first", "second"]
+        await settle()
+    assert contexts == ["first", "second"]
 
 
-async def test_a_send_that_does_not_heed_its_cancellation_is_cancelled_again(everybody: Everybody) -> None:
+async def test_a_send_that_swallows_its_cancellation_is_cancelled_again(peers: Peers) -> None:
     cancellations = 0
 
     async def receive() -> Event:
@@ -275,16 +275,16 @@ async def test_a_send_that_does_not_heed_its_cancellation_is_cancelled_again(eve
     with anyio.fail_after(5), pytest.raises(Failure):
         async with group.joined(ws):
             await group.send(Said(text="a"))
-            await settled()
+            await settle()
             raise Failure
     assert cancellations == 3
 
 
-async def test_a_group_tells_who_its_members_are(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_group_is_a_collection_of_its_members(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
     assert (len(group), list(group)) == (0, [])
-    _, ann, _ = await everybody.member(stack, group)
-    _, bob, _ = await everybody.member(stack, group)
+    _, ann, _ = await peers.member(stack, group)
+    _, bob, _ = await peers.member(stack, group)
     assert (len(group), list(group)) == (2, [ann, bob])
     assert ann in group
     assert "ann" not in group
@@ -293,7 +293,7 @@ async def test_a_group_tells_who_its_members_are(everybody: Everybody, stack: As
     assert ann not in group
 
 
-async def test_an_empty_group_hears_anything(everybody: Everybody) -> None:
+async def test_an_empty_group_accepts_any_message(peers: Peers) -> None:
     group: Group[Any] = Group()
     assert await group.send(object()) == 0
 
@@ -302,7 +302,7 @@ async def test_an_empty_group_hears_anything(everybody: Everybody) -> None:
 
 
 class Counting(TextJSON):
-    """A codec that counts what it encodes."""
+    """A codec that counts the messages that it encodes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -318,70 +318,70 @@ class Counting(TextJSON):
         return counted
 
 
-@pytest.mark.parametrize("says", [Said, object, Said | Price])
-async def test_a_message_is_encoded_once_for_each_mode(everybody: Everybody, stack: AsyncExitStack, says: Any) -> None:
+@pytest.mark.parametrize("declared", [Said, object, Said | Price])
+async def test_a_message_is_encoded_once_for_each_mode(peers: Peers, stack: AsyncExitStack, declared: Any) -> None:
     group: Group[Any] = Group()
     codecs = Counting(), Counting()
-    members = [await everybody.member(stack, group, says, mode=codecs[number % 2]) for number in range(10)]
+    members = [await peers.member(stack, group, declared, mode=codecs[number % 2]) for number in range(10)]
     await group.send(Said(text="a"))
-    await settled()
+    await settle()
     assert [codec.count for codec in codecs] == [1, 1]
-    assert [peer.words for peer, _, _ in members] == [["a"]] * 10
+    assert [peer.texts for peer, _, _ in members] == [["a"]] * 10
     assert len({id(peer.events[0]) for peer, _, _ in members}) == 2
 
 
-async def test_each_member_hears_it_in_its_own_mode(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_each_member_receives_a_message_in_its_own_mode(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    ann, _, _ = await everybody.member(stack, group)
-    bob, _, _ = await everybody.member(stack, group, mode="binary")
+    ann, _, _ = await peers.member(stack, group)
+    bob, _, _ = await peers.member(stack, group, mode="binary")
     await group.send(Said(text="a"))
-    await settled()
+    await settle()
     assert ann.events == [{"type": "websocket.send", "text": '{"text":"a"}'}]
     assert bob.events == [{"type": "websocket.send", "bytes": b'{"text":"a"}'}]
 
 
-async def test_it_goes_out_as_each_member_declares_it(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_message_is_serialized_as_each_member_declares_it(peers: Peers, stack: AsyncExitStack) -> None:
     class Aliased(BaseModel):
         text: str = Field(alias="t")
 
     group: Group[Any] = Group()
-    ann, anns, _ = await everybody.member(stack, group, Said)
-    bob, bobs, _ = await everybody.member(stack, group, object)
-    eve, eves, _ = await everybody.member(stack, group, Aliased | Said)
+    ann, ann_ws, _ = await peers.member(stack, group, Said)
+    bob, bob_ws, _ = await peers.member(stack, group, object)
+    eve, eve_ws, _ = await peers.member(stack, group, Aliased | Said)
     await group.send(Stored(text="a"))
-    await group.send(Aliased(t="b"), to=[bobs, eves])
-    await settled()
-    assert ann.heard == [{"text": "a"}]
-    assert bob.heard == [{"text": "a", "secret": "s"}, {"t": "b"}]
-    assert eve.heard == [{"text": "a"}, {"t": "b"}]
-    assert anns in group
+    await group.send(Aliased(t="b"), to=[bob_ws, eve_ws])
+    await settle()
+    assert ann.messages == [{"text": "a"}]
+    assert bob.messages == [{"text": "a", "secret": "s"}, {"t": "b"}]
+    assert eve.messages == [{"text": "a"}, {"t": "b"}]
+    assert ann_ws in group
 
 
-async def test_what_one_member_cannot_say_nobody_hears(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_message_that_one_member_cannot_send_is_sent_to_no_member(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Any] = Group(on_overflow="conflate", key=lambda message: message)
-    ann, _, _ = await everybody.member(stack, group, Said | Price)
-    bob, _, _ = await everybody.member(stack, group, Said)
+    ann, _, _ = await peers.member(stack, group, Said | Price)
+    bob, _, _ = await peers.member(stack, group, Said)
     with pytest.raises(UnsendableMessage):
         await group.send(Price(symbol="X", price=1))
     with pytest.raises(TypeError, match="unhashable"):
         await group.send(Said(text="a"))
-    await settled()
-    assert ann.begun == bob.begun == 0
+    await settle()
+    assert ann.started_sends == bob.started_sends == 0
     assert group.statistics == GroupStatistics(members=2, pending=0, sent=0, dropped=0, closed=0)
 
 
-# --- who reads slowly ---
+# --- slow members ---
 
 
-async def stuck(
-    everybody: Everybody, stack: AsyncExitStack, on_overflow: Overflow, count: int = 6, **options: Any
+async def send_to_stuck_member(
+    peers: Peers, stack: AsyncExitStack, on_overflow: Overflow, count: int = 6, **options: Any
 ) -> tuple[Peer, Member, Group[Said]]:
-    """Say "0", "1", ... to a member that reads nothing."""
+    """Send "0", "1", ... to a member that reads nothing."""
     group: Group[Said] = Group(max_pending=2, on_overflow=on_overflow, **options)
-    peer, _, member = await everybody.member(stack, group, reads=False)
+    peer, _, member = await peers.member(stack, group, reads=False)
     for number in range(count):
         assert await group.send(Said(text=str(number))) == (on_overflow != "drop_newest" or number < 3)
-        await settled()
+        await settle()
     return peer, member, group
 
 
@@ -389,60 +389,62 @@ def counts(member: Member) -> tuple[int, int, int]:
     return member.sent, member.dropped, member.pending
 
 
-async def test_the_oldest_is_dropped(everybody: Everybody, stack: AsyncExitStack) -> None:
-    peer, member, group = await stuck(everybody, stack, "drop_oldest")
+async def test_drop_oldest_drops_the_oldest_waiting_message(peers: Peers, stack: AsyncExitStack) -> None:
+    peer, member, group = await send_to_stuck_member(peers, stack, "drop_oldest")
     assert counts(member) == (0, 3, 3)
-    peer.reads()
-    await settled()
-    assert peer.words == ["0", "4", "5"]
+    peer.resume()
+    await settle()
+    assert peer.texts == ["0", "4", "5"]
     assert counts(member) == (3, 3, 0)
     assert group.statistics == GroupStatistics(members=1, pending=0, sent=3, dropped=3, closed=0)
 
 
-async def test_the_newest_is_dropped(everybody: Everybody, stack: AsyncExitStack) -> None:
-    peer, member, _ = await stuck(everybody, stack, "drop_newest")
+async def test_drop_newest_drops_the_new_message(peers: Peers, stack: AsyncExitStack) -> None:
+    peer, member, _ = await send_to_stuck_member(peers, stack, "drop_newest")
     assert counts(member) == (0, 3, 3)
-    peer.reads()
-    await settled()
-    assert peer.words == ["0", "1", "2"]
+    peer.resume()
+    await settle()
+    assert peer.texts == ["0", "1", "2"]
 
 
-async def test_the_newest_of_each_key_stands_at_the_place_of_the_old_one(
-    everybody: Everybody, stack: AsyncExitStack
+async def test_conflate_puts_a_message_in_the_place_of_the_old_one_of_its_key(
+    peers: Peers, stack: AsyncExitStack
 ) -> None:
     group: Group[Price] = Group(max_pending=2, on_overflow="conflate", key=lambda price: price.symbol)
-    peer, _, member = await everybody.member(stack, group, Price, reads=False)
+    peer, _, member = await peers.member(stack, group, Price, reads=False)
     for symbol, price in [("A", 1), ("A", 2), ("B", 3), ("A", 4), ("A", 5), ("B", 6)]:
         assert await group.send(Price(symbol=symbol, price=price)) == 1
-        await settled()
+        await settle()
     assert counts(member) == (0, 3, 3)
-    peer.reads()
-    await settled()
-    assert [(said["symbol"], said["price"]) for said in peer.heard] == [("A", 1), ("A", 5), ("B", 6)]
+    peer.resume()
+    await settle()
+    assert [(price["symbol"], price["price"]) for price in peer.messages] == [("A", 1), ("A", 5), ("B", 6)]
 
 
-def word(message: Said) -> str:
+def text_of(message: Said) -> str:
     return message.text
 
 
-async def test_in_a_burst_the_newest_of_each_key_is_heard_once(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_conflate_sends_the_newest_message_of_each_key_of_a_burst_once(
+    peers: Peers, stack: AsyncExitStack
+) -> None:
     group: Group[Price] = Group(on_overflow="conflate", key=lambda price: price.symbol)
-    peer, _, member = await everybody.member(stack, group, Price)
+    peer, _, member = await peers.member(stack, group, Price)
     async with anyio.create_task_group() as tasks:
         for symbol, price in [("A", 1), ("A", 2), ("B", 3), ("A", 4), ("B", 5)]:
             tasks.start_soon(group.send, Price(symbol=symbol, price=price))
-    await settled()
-    heard = {message["symbol"]: message["price"] for message in peer.heard}
-    assert len(peer.heard) == len(heard) == 2
+    await settle()
+    newest = {message["symbol"]: message["price"] for message in peer.messages}
+    assert len(peer.messages) == len(newest) == 2
     assert counts(member) == (2, 3, 0)
 
 
 @pytest.mark.parametrize("on_overflow", ["close", "conflate"])
-async def test_who_reads_too_slowly_is_closed_with_1008_and_its_block_ends(
-    everybody: Everybody, on_overflow: Overflow
-) -> None:
-    group: Group[Said] = Group(max_pending=2, on_overflow=on_overflow, key=word if on_overflow == "conflate" else None)
-    peer, other = everybody.peer(reads=False), everybody.peer()
+async def test_a_slow_member_is_closed_with_1008_and_its_block_ends(peers: Peers, on_overflow: Overflow) -> None:
+    group: Group[Said] = Group(
+        max_pending=2, on_overflow=on_overflow, key=text_of if on_overflow == "conflate" else None
+    )
+    peer, other = peers.peer(reads=False), peers.peer()
     ws = await peer.accepted()
     ends: list[WebSocketDisconnect] = []
     members: list[Member] = []
@@ -460,11 +462,11 @@ async def test_who_reads_too_slowly_is_closed_with_1008_and_its_block_ends(
     with anyio.fail_after(5):
         async with group.joined(await other.accepted()), anyio.create_task_group() as tasks:
             tasks.start_soon(handle)
-            await settled()
+            await settle()
             for number in range(5):
                 assert await group.send(Said(text=str(number))) == (2 if number < 3 else 1)
-                await settled()
-    assert other.words == ["0", "1", "2", "3", "4"]
+                await settle()
+    assert other.texts == ["0", "1", "2", "3", "4"]
     assert peer.closed_with == (1008, "reads too slowly")
     [end] = ends
     assert type(end) is WebSocketDisconnect
@@ -474,12 +476,12 @@ async def test_who_reads_too_slowly_is_closed_with_1008_and_its_block_ends(
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=5, dropped=4, closed=1)
 
 
-async def test_who_is_given_up_is_no_member_from_then_on(everybody: Everybody) -> None:
+async def test_a_slow_member_leaves_the_group_before_its_close(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    ws = await everybody.peer(reads=False).accepted()
+    ws = await peers.peer(reads=False).accepted()
     queued: list[int] = []
 
-    async def say() -> None:
+    async def send_text() -> None:
         queued.append(await group.send(Said(text="a")))
 
     with anyio.fail_after(5):
@@ -489,14 +491,14 @@ async def test_who_is_given_up_is_no_member_from_then_on(everybody: Everybody) -
                 with anyio.CancelScope(shield=True):
                     async with anyio.create_task_group() as tasks:
                         for _ in range(5):
-                            tasks.start_soon(say)
+                            tasks.start_soon(send_text)
     assert queued == [0] * 5
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=3, closed=1)
 
 
-async def test_the_close_has_its_turn_even_where_the_handler_itself_is_stuck_in_a_send(everybody: Everybody) -> None:
+async def test_a_slow_member_is_closed_even_if_its_handler_is_stuck_in_a_send(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
 
     async def handle() -> None:
@@ -507,16 +509,16 @@ async def test_the_close_has_its_turn_even_where_the_handler_itself_is_stuck_in_
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(handle)
-            await settled()
+            await settle()
             for number in range(3):
                 await group.send(Said(text=str(number)))
-                await settled()
+                await settle()
     assert peer.closed_with == (1008, "reads too slowly")
 
 
-async def test_a_block_that_ends_as_its_member_is_given_up_tells_it(everybody: Everybody) -> None:
+async def test_a_block_that_ends_while_its_member_is_closed_raises_the_disconnect(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(WebSocketDisconnect) as caught:
         async with group.joined(ws):
@@ -526,14 +528,14 @@ async def test_a_block_that_ends_as_its_member_is_given_up_tells_it(everybody: E
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
-async def test_a_close_that_is_stuck_delays_nobody_and_is_given_up(
-    everybody: Everybody, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
+async def test_a_stuck_close_delays_no_other_member_and_is_abandoned(
+    peers: Peers, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool
 ) -> None:
     monkeypatch.setattr(session_module, "CLOSE_TIMEOUT", 0.05)
     group: Group[Said] = Group(max_pending=1)
-    other, _, _ = await everybody.member(stack, group)
-    peer = everybody.peer(reads=False)
-    peer.is_deaf = True
+    other, _, _ = await peers.member(stack, group)
+    peer = peers.peer(reads=False)
+    peer.ignores_close = True
     ws = await peer.accepted()
     ends: list[int] = []
     outside = anyio.CancelScope()
@@ -546,13 +548,13 @@ async def test_a_close_that_is_stuck_delays_nobody_and_is_given_up(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(handle)
-        await settled()
+        await settle()
         for number in range(5):
             await group.send(Said(text=str(number)))
         if is_cancelled:
             outside.cancel()
         await group.send(Said(text="last"))
-        assert other.words[:5] == ["0", "1", "2", "3", "4"]
+        assert other.texts[:5] == ["0", "1", "2", "3", "4"]
         assert ends == []
     assert ends == [1000 if is_cancelled else 1008]
     assert (await ws.close()).code == 1008
@@ -564,9 +566,9 @@ class Failure(Exception):
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_a_block_with_a_nursery_of_its_own_is_cancelled_whole(everybody: Everybody) -> None:
+async def test_a_block_with_a_nursery_of_its_own_is_cancelled_as_a_whole(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    ws = await everybody.peer(reads=False).accepted()
+    ws = await peers.peer(reads=False).accepted()
 
     async def handle() -> None:
         with pytest.raises(WebSocketDisconnect):
@@ -577,14 +579,14 @@ async def test_a_block_with_a_nursery_of_its_own_is_cancelled_whole(everybody: E
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(handle)
-            await settled()
+            await settle()
             await fill(group, 3)
     assert group.statistics.closed == 1
 
 
-async def test_a_block_that_fails_as_its_member_is_given_up_fails_as_it_did(everybody: Everybody) -> None:
+async def test_a_block_that_fails_while_its_member_is_closed_raises_its_own_exception(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5), pytest.raises(Failure):
         async with group.joined(ws):
@@ -599,129 +601,129 @@ async def fill(group: Group[Said], count: int) -> None:
     for number in range(count):
         await group.send(Said(text=str(number)))
         with anyio.CancelScope(shield=True):
-            await settled()
+            await settle()
 
 
-async def test_who_was_gone_already_is_not_closed_for_being_slow(everybody: Everybody) -> None:
+async def test_a_disconnected_member_is_not_closed_for_being_slow(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with group.joined(ws) as member:
             await group.send(Said(text="a"))
-            peer.does(disconnect(4001))
+            peer.deliver(disconnect(4001))
             with pytest.raises(WebSocketDisconnect):
                 await ws.receive_text()
             for _ in range(3):
                 await group.send(Said(text="a"))
-                await settled()
+                await settle()
             assert ws not in group
             assert counts(member) == (0, 3, 0)
     assert peer.closed_with is None
     assert group.statistics.closed == 0
 
 
-async def test_a_burst_before_a_member_had_its_turn_is_no_fault_of_it(everybody: Everybody) -> None:
+async def test_a_burst_before_the_first_write_may_exceed_the_limit(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=2, on_overflow="drop_oldest")
-    peer = everybody.peer()
+    peer = peers.peer()
     with anyio.fail_after(5):
         async with group.joined(await peer.accepted()) as member:
             async with anyio.create_task_group() as tasks:
                 for number in range(50):
                     tasks.start_soon(group.send, Said(text=str(number)))
-            await settled()
-            assert sorted(peer.words, key=int) == [str(number) for number in range(50)]
-            peer.stops()
+            await settle()
+            assert sorted(peer.texts, key=int) == [str(number) for number in range(50)]
+            peer.pause()
             async with anyio.create_task_group() as tasks:
                 for _ in range(10):
                     tasks.start_soon(group.send, Said(text="burst"))
-            await settled()
+            await settle()
             await group.send(Said(text="one more"))
             assert member.pending == 3
-            peer.reads()
-            await settled()
-            assert peer.words[50:] == ["burst", "burst", "one more"]
+            peer.resume()
+            await settle()
+            assert peer.texts[50:] == ["burst", "burst", "one more"]
             assert counts(member) == (53, 8, 0)
 
 
 # --- waiting for room ---
 
 
-async def test_a_sender_waits_for_room_and_nobody_else_does(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_only_the_sender_waits_for_room(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group(max_pending=1, on_overflow="block")
-    slow, slows, member = await everybody.member(stack, group, reads=False)
-    fast, fasts, _ = await everybody.member(stack, group)
+    slow, slow_ws, member = await peers.member(stack, group, reads=False)
+    fast, fast_ws, _ = await peers.member(stack, group)
     returned: list[str] = []
 
-    async def say(word: str) -> None:
-        assert await group.send(Said(text=word)) == 2
-        returned.append(word)
+    async def send_text(letter: str) -> None:
+        assert await group.send(Said(text=letter)) == 2
+        returned.append(letter)
 
     async with anyio.create_task_group() as tasks:
-        for word in "abcd":
-            tasks.start_soon(say, word)
-            await settled()
+        for letter in "abcd":
+            tasks.start_soon(send_text, letter)
+            await settle()
         assert returned == ["a", "b"]
-        assert fast.words == ["a", "b", "c", "d"]
+        assert fast.texts == ["a", "b", "c", "d"]
         assert counts(member) == (0, 0, 2)
-        await group.send(Said(text="to fast"), to=fasts)
-        slow.reads()
-    await settled()
+        await group.send(Said(text="to fast"), to=fast_ws)
+        slow.resume()
+    await settle()
     assert sorted(returned) == ["a", "b", "c", "d"]
-    assert slow.words == ["a", "b", "c", "d"]
-    assert slows in group
+    assert slow.texts == ["a", "b", "c", "d"]
+    assert slow_ws in group
 
 
-async def test_a_sender_waits_for_several_and_none_overtakes_it(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_sender_waits_for_several_members_and_is_not_overtaken(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group(max_pending=1, on_overflow="block")
-    slow = [await everybody.member(stack, group, reads=False) for _ in range(2)]
+    slow = [await peers.member(stack, group, reads=False) for _ in range(2)]
     async with anyio.create_task_group() as tasks:
-        for word in "abcd":
-            tasks.start_soon(group.send, Said(text=word))
-            await settled()
-        slow[1][0].reads()
-        await settled()
-        assert slow[1][0].words == ["a", "b", "c", "d"]
+        for letter in "abcd":
+            tasks.start_soon(group.send, Said(text=letter))
+            await settle()
+        slow[1][0].resume()
+        await settle()
+        assert slow[1][0].texts == ["a", "b", "c", "d"]
         await group.send(Said(text="e"), to=slow[1][1])
-        slow[0][0].reads()
-    await settled()
-    assert slow[0][0].words == ["a", "b", "c", "d"]
-    assert slow[1][0].words == ["a", "b", "c", "d", "e"]
+        slow[0][0].resume()
+    await settle()
+    assert slow[0][0].texts == ["a", "b", "c", "d"]
+    assert slow[1][0].texts == ["a", "b", "c", "d", "e"]
 
 
-async def test_a_sender_that_waits_no_more_leaves_no_trace(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_sender_cancelled_while_it_waits_leaves_nothing_behind(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group(max_pending=1, on_overflow="block")
-    slow = [await everybody.member(stack, group, reads=False) for _ in range(2)]
-    fast, _, _ = await everybody.member(stack, group)
+    slow = [await peers.member(stack, group, reads=False) for _ in range(2)]
+    fast, _, _ = await peers.member(stack, group)
     await group.send(Said(text="a"))
     await group.send(Said(text="b"))
     async with anyio.create_task_group() as tasks:
         cancel = anyio.CancelScope()
 
-        async def say(word: str) -> None:
+        async def send_text(letter: str) -> None:
             with cancel:
-                await group.send(Said(text=word))
+                await group.send(Said(text=letter))
 
-        tasks.start_soon(say, "cancelled")
-        await settled()
+        tasks.start_soon(send_text, "cancelled")
+        await settle()
         tasks.start_soon(group.send, Said(text="c"))
-        await settled()
+        await settle()
         cancel.cancel()
-        await settled()
+        await settle()
         for peer, _, _ in slow:
-            peer.reads()
-    await settled()
-    assert fast.words == ["a", "b", "cancelled", "c"]
-    assert [peer.words for peer, _, _ in slow] == [["a", "b", "c"]] * 2
+            peer.resume()
+    await settle()
+    assert fast.texts == ["a", "b", "cancelled", "c"]
+    assert [peer.texts for peer, _, _ in slow] == [["a", "b", "c"]] * 2
     assert [counts(member) for _, _, member in slow] == [(3, 0, 0)] * 2
 
 
 @pytest.mark.parametrize("how", ["leaves", "goes"])
-async def test_a_sender_does_not_wait_for_who_is_no_member_any_more(
-    everybody: Everybody, stack: AsyncExitStack, how: str
+async def test_a_sender_does_not_wait_for_a_member_that_left_or_was_lost(
+    peers: Peers, stack: AsyncExitStack, how: str
 ) -> None:
     group: Group[Said] = Group(max_pending=1, on_overflow="block")
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     end = anyio.Event()
     returned: list[int] = []
@@ -732,22 +734,22 @@ async def test_a_sender_does_not_wait_for_who_is_no_member_any_more(
                 await end.wait()
                 raise Failure
 
-    async def say() -> None:
+    async def send_text() -> None:
         returned.append(await group.send(Said(text="too much")))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(handle)
-        await settled()
+        await settle()
         await fill(group, 2)
-        tasks.start_soon(say)
-        tasks.start_soon(say)
-        await settled()
+        tasks.start_soon(send_text)
+        tasks.start_soon(send_text)
+        await settle()
         assert returned == []
         if how == "leaves":
             end.set()
         else:
-            peer.goes()
-        await settled()
+            peer.vanish()
+        await settle()
         assert returned == [0, 0]
         assert group.statistics.dropped == 4
         assert len(group) == 0
@@ -758,7 +760,7 @@ async def test_a_sender_does_not_wait_for_who_is_no_member_any_more(
 
 
 @pytest.mark.parametrize("state", ["connecting", "closed", "denied"])
-async def test_only_an_accepted_connection_joins(state: str) -> None:
+async def test_only_an_accepted_connection_can_join(state: str) -> None:
     ws, _ = connecting(WebSocket)
     if state == "closed":
         await ws.accept()
@@ -772,11 +774,11 @@ async def test_only_an_accepted_connection_joins(state: str) -> None:
     assert len(group) == 0
 
 
-async def test_who_has_gone_does_not_join(everybody: Everybody) -> None:
+async def test_a_disconnected_connection_cannot_join(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer()
+    peer = peers.peer()
     ws = await peer.accepted()
-    peer.does(disconnect(4001))
+    peer.deliver(disconnect(4001))
     with pytest.raises(WebSocketDisconnect):
         await ws.receive_text()
     with pytest.raises(WebSocketDisconnected) as caught:
@@ -784,85 +786,85 @@ async def test_who_has_gone_does_not_join(everybody: Everybody) -> None:
     assert caught.value.code == 4001
 
 
-async def test_who_is_a_member_does_not_join_again(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_member_cannot_join_again(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    peer, ws, _ = await everybody.member(stack, group)
-    with pytest.raises(InvalidState, match="expected a connection that is no member, found one that is"):
+    peer, ws, _ = await peers.member(stack, group)
+    with pytest.raises(InvalidState, match="this connection is already a member of the group"):
         async with group.joined(ws):
             pass
     assert ws in group
     await group.send(Said(text="a"))
-    await settled()
-    assert peer.words == ["a"]
+    await settle()
+    assert peer.texts == ["a"]
 
 
-async def test_who_left_may_join_again_and_be_in_other_groups(everybody: Everybody) -> None:
+async def test_a_connection_may_join_again_and_join_several_groups(peers: Peers) -> None:
     one: Group[Said] = Group()
     two: Group[Said] = Group()
-    peer = everybody.peer()
+    peer = peers.peer()
     ws = await peer.accepted()
     joined = one.joined(ws)
     with anyio.fail_after(5):
-        for word in "ab":
+        for letter in "ab":
             async with joined, two.joined(ws):
-                await one.send(Said(text=word))
-                await two.send(Said(text=word.upper()))
+                await one.send(Said(text=letter))
+                await two.send(Said(text=letter.upper()))
             await one.send(Said(text="unheard"))
-    assert sorted(peer.words) == ["A", "B", "a", "b"]
+    assert sorted(peer.texts) == ["A", "B", "a", "b"]
 
 
-async def test_what_is_pending_when_a_block_ends_is_still_sent(everybody: Everybody) -> None:
+async def test_pending_messages_are_still_sent_when_a_block_ends(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks, group.joined(ws):
             await group.send(Said(text="a"))
             await group.send(Said(text="b"))
             tasks.start_soon(read_when_settled, peer, group)
-    assert peer.words == ["a", "b"]
+    assert peer.texts == ["a", "b"]
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=2, dropped=0, closed=0)
 
 
 async def read_when_settled(peer: Peer, group: Group[Said]) -> None:
-    await settled()
+    await settle()
     assert len(group) == 0
-    peer.reads()
+    peer.resume()
 
 
-async def test_what_a_peer_does_not_read_holds_a_leaving_member_for_a_limited_time(
-    everybody: Everybody, monkeypatch: pytest.MonkeyPatch
+async def test_a_leaving_member_waits_a_limited_time_for_a_peer_that_does_not_read(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_module, "LEAVE_TIMEOUT", 0.01)
     group: Group[Said] = Group()
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with group.joined(ws) as member:
             await fill(group, 3)
         assert counts(member) == (0, 3, 0)
-        peer.reads()
+        peer.resume()
         await ws.send_model(Said(text="as usable as before"))
-    assert peer.words == ["as usable as before"]
+    assert peer.texts == ["as usable as before"]
 
 
-async def test_who_closed_inside_the_block_leaves_at_once(everybody: Everybody) -> None:
+async def test_a_member_that_closed_inside_its_block_leaves_at_once(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer()
+    peer = peers.peer()
     ws = await peer.accepted()
     with anyio.fail_after(5):
         async with group.joined(ws) as member:
             await ws.close(4000)
             await group.send(Said(text="a"))
-            await settled()
+            await settle()
             assert ws not in group
     assert (peer.events, peer.closed_with) == ([], (4000, ""))
     assert counts(member) == (0, 1, 0)
 
 
-async def test_an_exception_of_the_block_passes_as_it_is(everybody: Everybody) -> None:
+async def test_an_exception_of_the_block_passes_unchanged(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     failure = Failure()
     with anyio.fail_after(5), pytest.raises(Failure) as caught:
@@ -875,9 +877,9 @@ async def test_an_exception_of_the_block_passes_as_it_is(everybody: Everybody) -
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=2, closed=0)
 
 
-async def test_a_cancellation_from_outside_passes(everybody: Everybody) -> None:
+async def test_a_cancellation_from_outside_passes(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     with anyio.fail_after(5):
         with anyio.CancelScope() as outside:
@@ -887,19 +889,19 @@ async def test_a_cancellation_from_outside_passes(everybody: Everybody) -> None:
                 await anyio.sleep_forever()
         assert outside.cancelled_caught
         assert (len(group), group.statistics.dropped) == (0, 2)
-        peer.reads()
+        peer.resume()
         await ws.send_model(Said(text="as usable as before"))
 
 
-async def test_a_cancellation_while_it_leaves_passes(everybody: Everybody) -> None:
+async def test_a_cancellation_during_leaving_passes(peers: Peers) -> None:
     group: Group[Said] = Group()
-    peer = everybody.peer(reads=False)
+    peer = peers.peer(reads=False)
     ws = await peer.accepted()
     async with anyio.create_task_group() as tasks:
         with anyio.fail_after(5), anyio.CancelScope() as outside:
 
             async def cancel() -> None:
-                await settled()
+                await settle()
                 outside.cancel()
 
             async with group.joined(ws):
@@ -911,11 +913,9 @@ async def test_a_cancellation_while_it_leaves_passes(everybody: Everybody) -> No
 
 @pytest.mark.parametrize("is_outside", [False, True])
 @pytest.mark.parametrize("reads", [False, True])
-async def test_it_goes_together_with_cancelled_on_disconnect(
-    everybody: Everybody, is_outside: bool, reads: bool
-) -> None:
+async def test_joined_can_be_combined_with_cancelled_on_disconnect(peers: Peers, is_outside: bool, reads: bool) -> None:
     group: Group[Said] = Group(max_pending=1)
-    peer = everybody.peer(reads=reads)
+    peer = peers.peer(reads=reads)
     ws = await peer.accepted()
     blocks: list[AbstractAsyncContextManager[Any, None]] = [group.joined(ws), ws.cancelled_on_disconnect()]
     outer, inner = blocks[::-1] if is_outside else blocks
@@ -930,9 +930,9 @@ async def test_it_goes_together_with_cancelled_on_disconnect(
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(handle)
-            await settled()
+            await settle()
             await fill(group, 3)
-            peer.does(disconnect(4001))
+            peer.deliver(disconnect(4001))
     assert ends == [4001 if reads else 1008]
     assert len(group) == 0
 
@@ -940,33 +940,33 @@ async def test_it_goes_together_with_cancelled_on_disconnect(
 # --- members that fail ---
 
 
-async def test_a_member_that_is_gone_disturbs_nobody_and_reads_what_the_peer_said_before(
-    everybody: Everybody, stack: AsyncExitStack
+async def test_a_lost_member_affects_no_other_and_can_receive_earlier_messages(
+    peers: Peers, stack: AsyncExitStack
 ) -> None:
     group: Group[Said] = Group()
-    dead, deads, member = await everybody.member(stack, group)
-    ann, anns, _ = await everybody.member(stack, group)
-    dead.does(text("last words"), disconnect(4001))
-    dead.goes()
+    dead, dead_ws, member = await peers.member(stack, group)
+    ann, ann_ws, _ = await peers.member(stack, group)
+    dead.deliver(text("last words"), disconnect(4001))
+    dead.vanish()
     assert await group.send(Said(text="a")) == 2
-    await settled()
-    assert list(group) == [anns]
+    await settle()
+    assert list(group) == [ann_ws]
     assert await group.send(Said(text="b")) == 1
-    await settled()
-    assert ann.words == ["a", "b"]
+    await settle()
+    assert ann.texts == ["a", "b"]
     assert counts(member) == (0, 1, 0)
-    assert [word async for word in deads.iter_text()] == ["last words"]
+    assert [message async for message in dead_ws.iter_text()] == ["last words"]
 
 
-async def test_a_server_that_breaks_ends_the_block_with_its_error(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_an_exception_of_the_server_ends_the_block(peers: Peers, stack: AsyncExitStack) -> None:
     async def broken(event: Event) -> None:
         if event["type"] == "websocket.send":
             raise Failure
 
     group: Group[Said] = Group()
-    ann, _, _ = await everybody.member(stack, group)
-    peer = everybody.peer()
-    peer.does(CONNECT)
+    ann, _, _ = await peers.member(stack, group)
+    peer = peers.peer()
+    peer.deliver(CONNECT)
     ws = WebSocket[Any, Said](scope(), peer.receive, broken)
     await ws.accept()
     with pytest.raises(Failure):
@@ -974,30 +974,30 @@ async def test_a_server_that_breaks_ends_the_block_with_its_error(everybody: Eve
             await group.send(Said(text="a"))
             await anyio.sleep_forever()
     assert ws not in group
-    assert ann.words == ["a"]
+    assert ann.texts == ["a"]
 
 
-async def test_members_come_and_go_during_a_send(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_members_may_join_and_leave_during_a_send(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group(max_pending=1, on_overflow="block")
-    slow, _, _ = await everybody.member(stack, group, reads=False)
-    leaver, newcomer = everybody.peer(), everybody.peer()
+    slow, _, _ = await peers.member(stack, group, reads=False)
+    leaver, newcomer = peers.peer(), peers.peer()
     async with anyio.create_task_group() as tasks:
         leaves, stays = anyio.Event(), anyio.Event()
         tasks.start_soon(attend, group, await leaver.accepted(), leaves)
-        await settled()
+        await settle()
         await fill(group, 2)
         tasks.start_soon(group.send, Said(text="2"))
-        await settled()
+        await settle()
         leaves.set()
         tasks.start_soon(attend, group, await newcomer.accepted(), stays)
-        await settled()
-        slow.reads()
+        await settle()
+        slow.resume()
         await group.send(Said(text="3"))
-        await settled()
+        await settle()
         stays.set()
-    assert slow.words == ["0", "1", "2", "3"]
-    assert leaver.words == ["0", "1", "2"]
-    assert newcomer.words == ["3"]
+    assert slow.texts == ["0", "1", "2", "3"]
+    assert leaver.texts == ["0", "1", "2"]
+    assert newcomer.texts == ["3"]
 
 
 async def attend(group: Group[Said], ws: AnyWebSocket, until: anyio.Event) -> None:
@@ -1005,74 +1005,76 @@ async def attend(group: Group[Said], ws: AnyWebSocket, until: anyio.Event) -> No
         await until.wait()
 
 
-async def test_several_tasks_send_in_the_order_of_their_calls(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_messages_of_several_tasks_are_sent_in_the_order_of_the_calls(
+    peers: Peers, stack: AsyncExitStack
+) -> None:
     group: Group[Said] = Group(max_pending=1000)
-    peers = [(await everybody.member(stack, group))[0] for _ in range(3)]
-    said: list[str] = []
+    receivers = [(await peers.member(stack, group))[0] for _ in range(3)]
+    sent: list[str] = []
 
-    async def say(name: str) -> None:
+    async def send(name: str) -> None:
         for number in range(20):
-            said.append(f"{name}{number}")
-            await group.send(Said(text=said[-1]))
+            sent.append(f"{name}{number}")
+            await group.send(Said(text=sent[-1]))
 
     async with anyio.create_task_group() as tasks:
         for name in "abc":
-            tasks.start_soon(say, name)
-    await settled()
-    assert [peer.words for peer in peers] == [said] * 3
+            tasks.start_soon(send, name)
+    await settle()
+    assert [peer.texts for peer in receivers] == [sent] * 3
 
 
-async def test_direct_sends_go_out_beside_those_of_the_group(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_direct_sends_and_messages_of_the_group_are_all_sent(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    peer, ws, _ = await everybody.member(stack, group, reads=False)
+    peer, ws, _ = await peers.member(stack, group, reads=False)
     async with anyio.create_task_group() as tasks:
         await fill(group, 1)
         tasks.start_soon(ws.send_model, Said(text="direct"))
-        await settled()
+        await settle()
         await fill(group, 2)
-        peer.reads()
-    await settled()
-    assert sorted(peer.words) == ["0", "0", "1", "direct"]
+        peer.resume()
+    await settle()
+    assert sorted(peer.texts) == ["0", "0", "1", "direct"]
 
 
-async def test_a_cancelled_sender_has_told_everybody(everybody: Everybody, stack: AsyncExitStack) -> None:
+async def test_a_cancelled_send_still_reaches_all_members(peers: Peers, stack: AsyncExitStack) -> None:
     group: Group[Said] = Group()
-    peer, _, _ = await everybody.member(stack, group)
+    peer, _, _ = await peers.member(stack, group)
     with anyio.CancelScope() as cancel:
         cancel.cancel()
         await group.send(Said(text="farewell"))
-    await settled()
-    assert peer.words == ["farewell"]
+    await settle()
+    assert peer.texts == ["farewell"]
 
 
-def test_one_group_serves_several_event_loops_one_after_another(everybody: Everybody) -> None:
+def test_a_group_works_on_successive_event_loops(peers: Peers) -> None:
     group: Group[Said] = Group()
 
     async def serve() -> list[str]:
-        peer = everybody.peer()
+        peer = peers.peer()
         async with group.joined(await peer.accepted()):
-            await settled()
+            await settle()
             await group.send(Said(text="a"))
-            await settled()
-        return peer.words
+            await settle()
+        return peer.texts
 
     assert [anyio.run(serve, backend=backend) for backend in ("asyncio", "trio", "asyncio")] == [["a"]] * 3
 
 
-def test_an_event_loop_ends_though_a_member_does_not_read(everybody: Everybody) -> None:
+def test_an_event_loop_can_end_while_a_member_does_not_read(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
     statistics: list[GroupStatistics] = []
 
-    async def handle(*, is_deaf: bool) -> None:
-        peer = everybody.peer(reads=False)
-        peer.is_deaf = is_deaf
+    async def handle(*, ignores_close: bool) -> None:
+        peer = peers.peer(reads=False)
+        peer.ignores_close = ignores_close
         async with group.joined(await peer.accepted()):
             await anyio.sleep_forever()
 
     async def main() -> list[asyncio.Task[None]]:
-        tasks = [asyncio.create_task(handle(is_deaf=is_deaf)) for is_deaf in (False, True)]
-        await settled()
-        for _ in range(3):  # the last one is too much: both connections are being closed, one for ever
+        tasks = [asyncio.create_task(handle(ignores_close=ignores_close)) for ignores_close in (False, True)]
+        await settle()
+        for _ in range(3):  # The last one exceeds the limit: both connections are being closed, one for ever.
             statistics.append(group.statistics)
             await group.send(Said(text="a"))
         return tasks
@@ -1083,16 +1085,16 @@ def test_an_event_loop_ends_though_a_member_does_not_read(everybody: Everybody) 
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=6, closed=1)
 
 
-def test_an_event_loop_ends_though_members_wait_for_their_turn(everybody: Everybody) -> None:
+def test_an_event_loop_can_end_while_members_wait_for_their_turn(peers: Peers) -> None:
     group: Group[Said] = Group()
 
     async def handle() -> None:
-        async with group.joined(await everybody.peer(reads=False).accepted()):
+        async with group.joined(await peers.peer(reads=False).accepted()):
             await anyio.sleep_forever()
 
     async def main() -> None:
         tasks.extend(asyncio.create_task(handle()) for _ in range(5))
-        await settled()
+        await settle()
         await group.send(Said(text="a"))
 
     tasks: list[asyncio.Task[None]] = []
@@ -1101,31 +1103,31 @@ def test_an_event_loop_ends_though_members_wait_for_their_turn(everybody: Everyb
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=0, dropped=5, closed=0)
 
 
-async def test_nothing_is_left_of_who_left(everybody: Everybody) -> None:
+async def test_a_connection_that_left_is_freed(peers: Peers) -> None:
     group: Group[Said] = Group(max_pending=1)
 
     async def visit(*, reads: bool) -> "weakref.ref[AnyWebSocket]":
-        ws = await everybody.peer(reads=reads).accepted()
+        ws = await peers.peer(reads=reads).accepted()
         with suppress(WebSocketDisconnect):
             async with group.joined(ws):
                 await fill(group, 3)
-        everybody.peers.pop().close()
+        peers.all.pop().close()
         return weakref.ref(ws)
 
     with anyio.fail_after(5):
         for reads in (True, False):
             left = await visit(reads=reads)
-            await settled()  # asyncio keeps what a task raised for one more turn
+            await settle()  # asyncio keeps what a task raised for one more turn
             gc.collect()
             assert left() is None
     assert group.statistics == GroupStatistics(members=0, pending=0, sent=3, dropped=3, closed=1)
 
 
-# --- making one ---
+# --- the options ---
 
 
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("options", "error"),
     [
         ({"max_pending": 0}, "expected a max_pending of at least 1, found 0"),
         ({"on_overflow": "drop"}, "found 'drop': choose one of them"),
@@ -1133,16 +1135,16 @@ async def test_nothing_is_left_of_who_left(everybody: Everybody) -> None:
         ({"on_overflow": "close", "key": str}, 'expected no key with on_overflow="close"'),
     ],
 )
-def test_options_that_make_no_sense_are_refused_at_once(options: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
+def test_invalid_options_raise_at_once(options: dict[str, Any], error: str) -> None:
+    with pytest.raises(ValueError, match=error):
         Group[Any](**options)
 
 
-# --- many ---
+# --- many members ---
 
 
-class Receivers:
-    """A thousand servers whose clients read, but for the first ones; each keeps only how much it has written."""
+class Servers:
+    """A thousand servers whose clients read, except for the first ones. Each counts the messages it has written."""
 
     def __init__(self, stuck: int) -> None:
         self.written = [0] * 1000
@@ -1150,7 +1152,7 @@ class Receivers:
         self.resumed = anyio.Event()
 
     def fewest(self) -> int:
-        """How many messages each of those that read has been given at least."""
+        """The number of messages that every reading client has received at least."""
         return min(self.written[self.stuck :])
 
     async def socket(self, number: int) -> AnyWebSocket:
@@ -1168,20 +1170,20 @@ class Receivers:
         return ws
 
 
-async def turns_until(receivers: Receivers, count: int) -> int:
-    """Let the event loop turn until all who read have been given so many messages, and say how often."""
+async def turns_until(servers: Servers, count: int) -> int:
+    """Yield until all reading clients have received so many messages, and return how many turns that took."""
     turns = 0
-    while receivers.fewest() < count:
+    while servers.fewest() < count:
         await anyio.lowlevel.checkpoint()
         turns += 1
     return turns
 
 
 @pytest.mark.parametrize("on_overflow", ["close", "drop_oldest"])
-async def test_ten_of_a_thousand_that_do_not_read_cost_the_others_neither_time_nor_memory(
+async def test_ten_slow_members_of_a_thousand_cost_the_others_no_time_and_no_memory(
     on_overflow: Overflow,
 ) -> None:
-    receivers = Receivers(stuck=10)
+    servers = Servers(stuck=10)
     group: Group[Said] = Group(max_pending=8, on_overflow=on_overflow)
     size = 10_000
     turns: list[int] = []
@@ -1195,13 +1197,13 @@ async def test_ten_of_a_thousand_that_do_not_read_cost_the_others_neither_time_n
     with anyio.fail_after(50):
         async with anyio.create_task_group() as tasks:
             for number in range(1000):
-                tasks.start_soon(handle, await receivers.socket(number))
-            await settled()
+                tasks.start_soon(handle, await servers.socket(number))
+            await settle()
             tracemalloc.start()
             try:
                 for number in range(24):
                     await group.send(Said(text="x" * size))
-                    turns.append(await turns_until(receivers, number + 1))
+                    turns.append(await turns_until(servers, number + 1))
                     kept.append(tracemalloc.get_traced_memory()[0])
             finally:
                 tracemalloc.stop()
@@ -1215,6 +1217,6 @@ async def test_ten_of_a_thousand_that_do_not_read_cost_the_others_neither_time_n
                 dropped=10 * (8 + 2) if on_overflow == "close" else 10 * (24 - 8 - 1),
                 closed=10 if on_overflow == "close" else 0,
             )
-            assert receivers.written == [0] * 10 + [24] * 990
+            assert servers.written == [0] * 10 + [24] * 990
             tasks.cancel_scope.cancel()
     assert len(group) == 0

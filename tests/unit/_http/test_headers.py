@@ -1,4 +1,4 @@
-"""What `typedws._http.headers` promises; the classic class is the oracle where both agree."""
+"""`typedws._http.headers`: headers and cookies. The classic class is the oracle for all that both have in common."""
 
 import pytest
 from hypothesis import example, given
@@ -15,7 +15,7 @@ raw_headers = st.lists(st.tuples(names, st.binary(max_size=20)), max_size=10)
 
 
 @given(raw_headers)
-def test_it_reads_as_the_classic_class_does(raw: list[tuple[bytes, bytes]]) -> None:
+def test_headers_read_like_those_of_the_classic_class(raw: list[tuple[bytes, bytes]]) -> None:
     ours, classic = Headers(raw=raw), ClassicHeaders(raw=raw)
     assert (len(ours), list(ours), ours.raw) == (len(classic), list(classic), classic.raw)
     assert list(ours.keys()) == classic.keys()
@@ -28,7 +28,7 @@ def test_it_reads_as_the_classic_class_does(raw: list[tuple[bytes, bytes]]) -> N
 
 
 @given(raw_headers, raw_headers)
-def test_equality_is_that_of_the_classic_class(
+def test_headers_are_equal_when_those_of_the_classic_class_are(
     one: list[tuple[bytes, bytes]], other: list[tuple[bytes, bytes]]
 ) -> None:
     assert (Headers(raw=one) == Headers(raw=other)) == (ClassicHeaders(raw=one) == ClassicHeaders(raw=other))
@@ -36,7 +36,7 @@ def test_equality_is_that_of_the_classic_class(
 
 
 @given(raw_headers)
-def test_every_view_agrees_with_itself(raw: list[tuple[bytes, bytes]]) -> None:
+def test_every_view_has_one_length_and_contains_its_own_members(raw: list[tuple[bytes, bytes]]) -> None:
     headers = Headers(raw=raw)
     assert len(headers.keys()) == len(headers.values()) == len(headers.items()) == len(raw)
     assert all(item in headers.items() for item in headers.items())
@@ -59,20 +59,20 @@ def test_the_case_of_a_name_does_not_matter(name: str) -> None:
     assert name in Headers({"HoSt": "example.org"})
 
 
-def test_names_are_lower_case_and_raw_ones_as_they_arrived() -> None:
+def test_names_are_in_lower_case_and_raw_names_are_unchanged() -> None:
     headers = Headers(raw=[(b"X-Tag", b"one")])
     assert list(headers) == ["x-tag"]
     assert headers.raw == [(b"X-Tag", b"one")]
     assert headers == Headers({"x-tag": "one"})
 
 
-def test_the_first_value_of_a_name_counts() -> None:
+def test_an_item_is_the_first_value_of_its_name() -> None:
     assert Headers(raw=RAW)["x-tag"] == "one"
     assert Headers(raw=RAW).getlist("x-tag") == ["one", "two"]
 
 
 @pytest.mark.parametrize("name", ["absent", "\u20ac", ""])
-def test_a_missing_name_is_a_key_error(name: str) -> None:
+def test_a_missing_name_raises_a_key_error(name: str) -> None:
     with pytest.raises(KeyError):
         Headers(raw=RAW)[name]
     assert Headers(raw=RAW).getlist(name) == []
@@ -83,7 +83,7 @@ def test_only_text_can_be_a_name() -> None:
     assert not any(name in Headers(raw=RAW) for name in names)
 
 
-def test_headers_are_built_from_headers_with_all_their_values() -> None:
+def test_headers_built_from_headers_keep_all_values() -> None:
     assert Headers(Headers(raw=RAW)) == Headers(raw=RAW)
 
 
@@ -93,16 +93,16 @@ def test_raw_pairs_may_be_any_iterable() -> None:
 
 
 def test_a_mapping_and_raw_pairs_together_are_refused() -> None:
-    with pytest.raises(TypeError, match="give one of them"):
+    with pytest.raises(TypeError, match="pass one of them"):
         Headers({}, raw=[])
 
 
-def test_text_beyond_latin_1_is_refused_where_we_say_it() -> None:
+def test_a_mapping_with_text_outside_latin_1_is_refused() -> None:
     with pytest.raises(UnicodeEncodeError):
         Headers({"x-name": "\u20ac"})
 
 
-def test_headers_differ_from_what_is_no_headers() -> None:
+def test_headers_are_not_equal_to_a_dictionary() -> None:
     assert Headers({"a": "b"}) != {"a": "b"}
 
 
@@ -118,7 +118,7 @@ def test_repr_masks_credentials(name: str) -> None:
 @given(st.text(alphabet=st.sampled_from('ab=; "\\0173\t'), max_size=30) | st.text())
 @example('a="b"; =c; d; ;a=e')
 @example('a="\\"\\101\\400\\"')
-def test_cookies_are_read_as_the_classic_class_does(header: str) -> None:
+def test_cookies_read_like_those_of_the_classic_class(header: str) -> None:
     assert parse_cookies(header) == cookie_parser(header)
 
 
@@ -134,5 +134,5 @@ def test_cookies_are_read_as_the_classic_class_does(header: str) -> None:
         ('half="', {"half": '"'}),
     ],
 )
-def test_cookies_are_read_tolerantly(header: str, cookies: dict[str, str]) -> None:
+def test_malformed_cookies_are_read_tolerantly(header: str, cookies: dict[str, str]) -> None:
     assert parse_cookies(header) == cookies

@@ -1,4 +1,4 @@
-"""How `typedws._http.path_templates` reads templates, matches paths and renders them."""
+"""`typedws._http.path_templates`: parsing templates, matching paths and rendering them."""
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
@@ -23,16 +23,16 @@ MATCHES: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "an empty path": ("/", "", None),
     "upper case": ("/chat", "/Chat", None),
     "static parts are literal": ("/a.b+c", "/a.b+c", {}),
-    "static parts are no pattern": ("/a.b", "/axb", None),
+    "static parts are not patterns": ("/a.b", "/axb", None),
     "static parts are decoded": ("/über uns", "/über uns", {}),
     "a segment": ("/chat/{room}", "/chat/lobby", {"room": "lobby"}),
-    "a segment, named": ("/chat/{room:str}", "/chat/lobby", {"room": "lobby"}),
+    "a segment, with its converter": ("/chat/{room:str}", "/chat/lobby", {"room": "lobby"}),
     "an empty segment": ("/chat/{room}", "/chat/", None),
     "two segments": ("/chat/{room}", "/chat/a/b", None),
     "any character but a slash": ("/chat/{room}", "/chat/a\0\n%2F ü\ud800", {"room": "a\0\n%2F ü\ud800"}),
     "a part of a segment": ("/{name}.csv", "/a.b.csv", {"name": "a.b"}),
     "an integer": ("/{id:int}", "/42", {"id": 42}),
-    "zeros before it": ("/{id:int}", "/007", {"id": 7}),
+    "leading zeros": ("/{id:int}", "/007", {"id": 7}),
     "zero": ("/{id:int}", "/0", {"id": 0}),
     "640 digits": ("/{id:int}", "/" + "9" * 640, {"id": 10**640 - 1}),
     "641 digits": ("/{id:int}", "/" + "9" * 641, None),
@@ -42,16 +42,16 @@ MATCHES: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "a separator": ("/{id:int}", "/1_000", None),
     "digits of another script": ("/{id:int}", "/٤٢", None),
     "an integer and a line break": ("/{id:int}", "/42\n", None),
-    "no integer": ("/{id:int}", "/4.2", None),
+    "not an integer": ("/{id:int}", "/4.2", None),
     "a number": ("/{at:float}", "/4.25", {"at": 4.25}),
     "a number without a point": ("/{at:float}", "/4", {"at": 4.0}),
     "a number of 308 digits": ("/{at:float}", "/" + "9" * 308, {"at": float("9" * 308)}),
-    "a number without end": ("/{at:float}", "/" + "9" * 309, None),
+    "a number of 309 digits": ("/{at:float}", "/" + "9" * 309, None),
     "a point at the end": ("/{at:float}", "/4.", None),
     "a point at the start": ("/{at:float}", "/.5", None),
     "an exponent": ("/{at:float}", "/1e5", None),
     "infinity": ("/{at:float}", "/inf", None),
-    "no number": ("/{at:float}", "/nan", None),
+    "not a number": ("/{at:float}", "/nan", None),
     "a UUID": ("/{id:uuid}", f"/{ID}", {"id": ID}),
     "a UUID in upper case": ("/{id:uuid}", f"/{ID}".upper(), {"id": ID}),
     "a UUID without dashes": ("/{id:uuid}", f"/{ID.hex}", {"id": ID}),
@@ -63,12 +63,12 @@ MATCHES: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
     "a line break in the rest": ("/files/{rest:path}", "/files/a\nb", {"rest": "a\nb"}),
     "slashes at both ends of the rest": ("/files/{rest:path}", "/files//a/", {"rest": "/a/"}),
     "everything": ("/{rest:path}", "/", {"rest": ""}),
-    "a rest that ends": ("/files/{rest:path}/edit", "/files/a/edit/edit", {"rest": "a/edit"}),
+    "static text after the rest": ("/files/{rest:path}/edit", "/files/a/edit/edit", {"rest": "a/edit"}),
     "a rest and a segment": ("/{rest:path}/{name}", "/a/b/c", {"rest": "a/b", "name": "c"}),
-    "several": ("/{org}/{id:int}/{at:float}", "/o/1/2.5", {"org": "o", "id": 1, "at": 2.5}),
+    "several parameters": ("/{org}/{id:int}/{at:float}", "/o/1/2.5", {"org": "o", "id": 1, "at": 2.5}),
     "an integer before text": ("/{id:int}-{slug}", "/7-a-1", {"id": 7, "slug": "a-1"}),
-    "an integer behind text": ("/{slug}-{id:int}", "/a-1-7", {"slug": "a-1", "id": 7}),
-    "a UUID behind text": ("/{slug}-{id:uuid}", f"/a-1-{ID}", {"slug": "a-1", "id": ID}),
+    "an integer after text": ("/{slug}-{id:int}", "/a-1-7", {"slug": "a-1", "id": 7}),
+    "a UUID after text": ("/{slug}-{id:uuid}", f"/a-1-{ID}", {"slug": "a-1", "id": ID}),
     "two integers": ("/{width:int}x{height:int}", "/640x480", {"width": 640, "height": 480}),
     "two numbers": ("/{lat:float},{lon:float}", "/48.1,11.5", {"lat": 48.1, "lon": 11.5}),
     "names of Python's own": ("/{self}/{class}", "/a/b", {"self": "a", "class": "b"}),
@@ -77,9 +77,9 @@ MATCHES: dict[str, tuple[str, str, Mapping[str, Any] | None]] = {
 
 @pytest.mark.parametrize(("template", "path", "values"), MATCHES.values(), ids=MATCHES)
 def test_a_path_is_matched_in_full_and_converted(template: str, path: str, values: Mapping[str, Any] | None) -> None:
-    found = PathTemplate(template).match(path)
-    assert found == values
-    assert found is None or values is None or [*map(type, found.values())] == [*map(type, values.values())]
+    match = PathTemplate(template).match(path)
+    assert match == values
+    assert match is None or values is None or [*map(type, match.values())] == [*map(type, values.values())]
 
 
 class Level(IntEnum):
@@ -115,12 +115,12 @@ RENDERED: dict[str, tuple[str, dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize(("template", "values", "path"), RENDERED.values(), ids=RENDERED)
-def test_a_path_is_rendered(template: str, values: dict[str, object], path: str) -> None:
+def test_a_path_is_rendered_from_values(template: str, values: dict[str, object], path: str) -> None:
     assert PathTemplate(template).render(**values) == path
 
 
 class Unequal(str):
-    """A text that is not equal to what it is written as."""
+    """A text that does not equal the text that it is rendered as."""
 
     __slots__ = ()
     __hash__ = str.__hash__
@@ -138,7 +138,7 @@ NOT_RENDERED: dict[str, tuple[str, dict[str, object]]] = {
     "a lone surrogate": ("/{it}", {"it": "\ud800"}),
     "an integer as text": ("/{it}", {"it": 7}),
     "bytes as text": ("/{it}", {"it": b"a"}),
-    "text that equals nothing": ("/{it}", {"it": Unequal("a")}),
+    "text that equals no other": ("/{it}", {"it": Unequal("a")}),
     "a dot": ("/{it}", {"it": "."}),
     "two dots": ("/a/{it}", {"it": ".."}),
     "two dots in a path": ("/files/{it:path}", {"it": "a/../b"}),
@@ -152,19 +152,19 @@ NOT_RENDERED: dict[str, tuple[str, dict[str, object]]] = {
     "an integer too big for text": ("/{it:int}", {"it": 10**5000}),
     "a negative number": ("/{it:float}", {"it": -0.5}),
     "infinity": ("/{it:float}", {"it": float("inf")}),
-    "no number": ("/{it:float}", {"it": float("nan")}),
+    "not a number": ("/{it:float}", {"it": float("nan")}),
     "a number too big": ("/{it:float}", {"it": 1e308}),
     "an integer too big for a number": ("/{it:float}", {"it": 10**400}),
     "an integer that no number equals": ("/{it:float}", {"it": 2**53 + 1}),
     "text as a number": ("/{it:float}", {"it": "0.5"}),
-    "no text for a number": ("/{it:float}", {"it": "a"}),
+    "text that is not a number": ("/{it:float}", {"it": "a"}),
     "text as a UUID": ("/{it:uuid}", {"it": str(ID)}),
     "an integer as a path": ("/{it:path}", {"it": 7}),
 }
 
 
 @pytest.mark.parametrize(("template", "values"), NOT_RENDERED.values(), ids=NOT_RENDERED)
-def test_a_value_that_would_not_come_back_is_refused(template: str, values: dict[str, object]) -> None:
+def test_a_value_that_would_not_match_again_is_refused(template: str, values: dict[str, object]) -> None:
     with pytest.raises(InvalidPath) as caught:
         PathTemplate(template).render(**values)
     assert caught.value.expected.startswith("that" if "that" in values else "it")
@@ -172,7 +172,7 @@ def test_a_value_that_would_not_come_back_is_refused(template: str, values: dict
 
 
 @pytest.mark.parametrize(
-    ("template", "values", "sentence"),
+    ("template", "values", "error"),
     [
         ("/{it}", {}, "expected it in the path '/{it}' to be text without a slash, not empty, found none"),
         ("/{it}", {"it": "a/b"}, "expected it in the path '/{it}' to be text without a slash, not empty, found 'a/b'"),
@@ -185,28 +185,28 @@ def test_a_value_that_would_not_come_back_is_refused(template: str, values: dict
         (
             "/{it:int}",
             {"it": -(10**60)},
-            "expected it in the path '/{it:int}' to be an integer from 0, of at most 640 digits, found -1"
+            "expected it in the path '/{it:int}' to be a non-negative integer of at most 640 digits, found -1"
             + "0" * 45
             + "...",
         ),
         (
             "/{it:int}",
             {"it": 10**5000},
-            "expected it in the path '/{it:int}' to be an integer from 0, of at most 640 digits, found int",
+            "expected it in the path '/{it:int}' to be a non-negative integer of at most 640 digits, found int",
         ),
         ("/{it:uuid}", {"it": "ü"}, "expected it in the path '/{it:uuid}' to be a UUID, found '\\xfc'"),
     ],
 )
-def test_an_invalid_value_is_told_in_a_sentence(template: str, values: dict[str, object], sentence: str) -> None:
+def test_the_error_describes_an_invalid_value(template: str, values: dict[str, object], error: str) -> None:
     with pytest.raises(InvalidPath) as caught:
         PathTemplate(template).render(**values)
-    assert str(caught.value) == sentence
+    assert str(caught.value) == error
 
 
 INVALID_TEMPLATES = {
-    "empty": ("", "expected a slash at its start, found '': write '/'"),
-    "no slash": ("chat/{room}", "expected a slash at its start, found 'c': write '/chat/{room}'"),
-    "a parameter at the start": ("{room}", "expected a slash at its start, found '{': write '/{room}'"),
+    "empty": ("", "expected a slash at the start, found '': write '/'"),
+    "no slash": ("chat/{room}", "expected a slash at the start, found 'c': write '/chat/{room}'"),
+    "a parameter at the start": ("{room}", "expected a slash at the start, found '{': write '/{room}'"),
     "an unknown converter": (
         "/{id:integer}",
         "expected one of the converters str, int, float, uuid, path, found 'integer': write {id:int}",
@@ -219,70 +219,70 @@ INVALID_TEMPLATES = {
         "/{id: int}",
         "expected one of the converters str, int, float, uuid, path, found ' int': write {id:int}",
     ),
-    "a name twice": ("/{a}/{b}/{a}", "expected every parameter once, found 'a' twice: give one another name"),
-    "no name": ("/{}", "expected a parameter called as in Python, found '': write {room} or {id:int}"),
-    "a name with a dash": ("/{a-b}", "expected a parameter called as in Python, found 'a-b': write {room} or {id:int}"),
+    "a name twice": ("/{a}/{b}/{a}", "expected different parameter names, found 'a' twice: rename one of them"),
+    "no name": ("/{}", "expected a parameter name that is a Python identifier, found '': write {room} or {id:int}"),
+    "a name with a dash": ("/{a-b}", "expected a parameter name that is a Python identifier, found 'a-b': write {room} or {id:int}"),
     "a name that is a number": (
         "/{1}",
-        "expected a parameter called as in Python, found '1': write {room} or {id:int}",
+        "expected a parameter name that is a Python identifier, found '1': write {room} or {id:int}",
     ),
-    "a name with blanks": ("/{ a }", "expected a parameter called as in Python, found ' a ': write {room} or {id:int}"),
+    "a name with blanks": ("/{ a }", "expected a parameter name that is a Python identifier, found ' a ': write {room} or {id:int}"),
     "a name that is not ASCII": (
         "/{größe}",
-        "expected a parameter called as in Python, found 'größe': write {room} or {id:int}",
+        "expected a parameter name that is a Python identifier, found 'größe': write {room} or {id:int}",
     ),
-    "a brace not closed": ("/chat/{room", "expected every brace in a pair, found a lone '{': write {room} or {id:int}"),
-    "a brace not opened": ("/chat/room}", "expected every brace in a pair, found a lone '}': write {room} or {id:int}"),
-    "braces in braces": ("/{{room}}", "expected every brace in a pair, found a lone '{': write {room} or {id:int}"),
-    "a query": ("/chat?room={room}", "expected a path alone, found '?': a query is no part of it"),
-    "a fragment": ("/chat#{room}", "expected a path alone, found '#': a query is no part of it"),
+    "a brace not closed": ("/chat/{room", "expected matching braces, found a lone '{': write {room} or {id:int}"),
+    "a brace not opened": ("/chat/room}", "expected matching braces, found a lone '}': write {room} or {id:int}"),
+    "braces in braces": ("/{{room}}", "expected matching braces, found a lone '{': write {room} or {id:int}"),
+    "a query": ("/chat?room={room}", "expected a path without query and fragment, found '?': leave them out"),
+    "a fragment": ("/chat#{room}", "expected a path without query and fragment, found '#': leave them out"),
     "a dot": ("/a/./b", 'expected no segment "." or "..", found one: clients resolve it before they send a path'),
     "two dots": ("/a/..", 'expected no segment "." or "..", found one: clients resolve it before they send a path'),
     "a lone surrogate": (
         "/\ud800",
         "expected text that UTF-8 can encode, found a lone surrogate: write the character itself",
     ),
-    "nothing between": (
+    "nothing between two parameters": (
         "/{a}{b:int}",
-        "expected between {a} and {b} what ends the one or the other, found nothing: put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found nothing: put a slash there",
     ),
     "two texts in a segment": (
         "/{name}.{ending}",
-        "expected between {name} and {ending} what ends the one or the other, found '.': put a slash there",
+        "expected a character between {name} and {ending} that one of them cannot contain, found '.': put a slash there",
     ),
     "a digit between integers": (
         "/{a:int}0{b:int}",
-        "expected between {a} and {b} what ends the one or the other, found '0': put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found '0': put a slash there",
     ),
     "a point before a number": (
         "/{name}.{at:float}",
-        "expected between {name} and {at} what ends the one or the other, found '.': put a slash there",
+        "expected a character between {name} and {at} that one of them cannot contain, found '.': put a slash there",
     ),
-    "two texts about an integer": (
+    "two texts around an integer": (
         "/{a}-{id:int}-{b}",
-        "expected between {a} and {b} what ends the one or the other, found '--': put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found '--': put a slash there",
     ),
     "text and the rest in a segment": (
         "/{a}-{rest:path}",
-        "expected between {a} and {rest} what ends the one or the other, found '-': put a slash there",
+        "expected a character between {a} and {rest} that one of them cannot contain, found '-': put a slash there",
     ),
 }
 
 
 @pytest.mark.parametrize(("template", "problem"), INVALID_TEMPLATES.values(), ids=INVALID_TEMPLATES)
-def test_an_invalid_template_is_told_in_a_sentence(template: str, problem: str) -> None:
+def test_the_error_describes_an_invalid_template(template: str, problem: str) -> None:
     with pytest.raises(InvalidPath) as caught:
         PathTemplate(template)
     expected, colon, hint = problem.partition(": ")
     assert str(caught.value) == f"{expected} in the path {template!r}{colon}{hint}"
 
 
-def test_two_rests_cannot_be_told_apart_whatever_is_between() -> None:
-    with pytest.raises(InvalidPath, match=r"found '/x/' in the path .*: keep one of them$"):
+def test_two_rests_are_refused_whatever_is_between_them() -> None:
+    with pytest.raises(InvalidPath, match=r"found '/x/' in the path .*: remove one of them$"):
         PathTemplate("/{a:path}/x/{b:path}")
 
 
-def test_a_template_tells_its_parts() -> None:
+def test_a_template_has_names_converters_and_an_address() -> None:
     template = PathTemplate("/rooms/{id:int}/{name}/{rest:path}")
     assert template.template == "/rooms/{id:int}/{name}/{rest:path}"
     assert template.names == ("id", "name", "rest")
@@ -291,7 +291,7 @@ def test_a_template_tells_its_parts() -> None:
     assert template.converters["rest"] is CONVERTERS["path"]
 
 
-def test_a_template_is_a_value() -> None:
+def test_a_template_is_an_immutable_value() -> None:
     template = PathTemplate("/chat/{room}")
     assert template == PathTemplate("/chat/{room}") != PathTemplate("/chat/{name}")
     assert {template, PathTemplate("/chat/{room}")} == {template}
@@ -313,5 +313,5 @@ SLOW = {
 
 @pytest.mark.parametrize("template", SLOW)
 def test_a_long_path_does_not_take_quadratic_time(template: str) -> None:
-    # If it did, these would take minutes, and the time limit of every test would end them.
+    # In quadratic time, these would take minutes and exceed the time limit of a test.
     assert PathTemplate(template).match("/" + SLOW[template] * 300_000) is None

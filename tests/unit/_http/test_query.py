@@ -1,4 +1,4 @@
-"""What `typedws._http.query` promises; the classic class is the oracle where both agree."""
+"""`typedws._http.query`: query parameters. The classic class is the oracle for all that both have in common."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ pairs = st.lists(st.tuples(st.sampled_from(["a", "b", ""]), st.text(st.character
 
 
 @given(queries)
-def test_it_reads_as_the_classic_class_does(query: str) -> None:
+def test_parameters_read_like_those_of_the_classic_class(query: str) -> None:
     ours, classic = QueryParams(query), ClassicQueryParams(query)
     assert (len(ours), list(ours), str(ours)) == (len(classic), list(classic), str(classic))
     assert ours.keys() == classic.keys()
@@ -28,12 +28,14 @@ def test_it_reads_as_the_classic_class_does(query: str) -> None:
 
 
 @given(pairs, pairs)
-def test_equality_is_that_of_the_classic_class(one: list[tuple[str, str]], other: list[tuple[str, str]]) -> None:
+def test_parameters_are_equal_when_those_of_the_classic_class_are(
+    one: list[tuple[str, str]], other: list[tuple[str, str]]
+) -> None:
     assert (QueryParams(one) == QueryParams(other)) == (ClassicQueryParams(one) == ClassicQueryParams(other))
 
 
 @given(pairs)
-def test_text_parses_back_to_the_same_parameters(given_pairs: list[tuple[str, str]]) -> None:
+def test_the_text_of_parameters_parses_to_the_same_parameters(given_pairs: list[tuple[str, str]]) -> None:
     params = QueryParams(given_pairs)
     assert QueryParams(str(params)) == params
     assert QueryParams(str(params).encode()) == params
@@ -41,7 +43,7 @@ def test_text_parses_back_to_the_same_parameters(given_pairs: list[tuple[str, st
 
 
 @given(st.binary() | st.text(st.characters()))
-def test_no_query_string_raises(query: bytes | str) -> None:
+def test_no_query_string_makes_parsing_raise(query: bytes | str) -> None:
     params = QueryParams(query)
     assert len(params) <= len(params.multi_items())
     assert repr(params).startswith("QueryParams('")
@@ -62,30 +64,30 @@ def test_no_query_string_raises(query: bytes | str) -> None:
         (QueryParams("a=1&a=2"), [("a", "1"), ("a", "2")]),
     ],
 )
-def test_it_is_built_from(source: QuerySource, expected: list[tuple[str, str]]) -> None:
+def test_parameters_are_built_from_every_kind_of_source(source: QuerySource, expected: list[tuple[str, str]]) -> None:
     assert QueryParams(source).multi_items() == expected
 
 
-def test_the_last_value_of_a_name_counts() -> None:
+def test_an_item_is_the_last_value_of_its_name() -> None:
     assert QueryParams("a=1&a=2")["a"] == "2"
     assert QueryParams("a=1&a=2").getlist("a") == ["1", "2"]
 
 
-def test_a_missing_name_is_a_key_error() -> None:
+def test_a_missing_name_raises_a_key_error() -> None:
     with pytest.raises(KeyError):
         QueryParams("a=1")["b"]
     assert QueryParams("a=1").getlist("b") == []
 
 
-def test_any_number_of_fields_is_read() -> None:
+def test_the_number_of_fields_is_not_limited() -> None:
     assert len(QueryParams(b"&".join(b"f%d=%d" % (n, n) for n in range(20_000)))) == 20_000
 
 
-def test_parameters_differ_from_what_is_none() -> None:
+def test_parameters_are_not_equal_to_a_dictionary() -> None:
     assert QueryParams("a=1") != {"a": "1"}
 
 
-def test_a_change_to_the_list_given_out_changes_nothing() -> None:
+def test_changing_the_returned_list_does_not_change_the_parameters() -> None:
     params = QueryParams("a=1")
     params.multi_items().clear()
     assert params.multi_items() == [("a", "1")]

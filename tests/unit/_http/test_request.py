@@ -1,4 +1,4 @@
-"""What `typedws._http.request` promises; the classic class is the oracle where both agree."""
+"""`typedws._http.request`: requests and state. The classic class is the oracle for all that both have in common."""
 
 import copy
 import weakref
@@ -35,7 +35,7 @@ def scope_of(**parts: object) -> dict[str, Any]:
     return {**SCOPE, **parts}
 
 
-def test_it_says_what_the_classic_class_says() -> None:
+def test_a_request_has_the_values_of_the_classic_class() -> None:
     ours, classic = HandshakeRequest(SCOPE), HTTPConnection(SCOPE)
     assert dict(ours) == dict(classic)
     assert ours.url == str(classic.url)
@@ -50,14 +50,14 @@ def test_it_says_what_the_classic_class_says() -> None:
     assert ours.subprotocols == ("chat.v2", "chat.v1")
 
 
-def test_it_is_the_scope_as_a_mapping() -> None:
+def test_a_request_is_the_scope_as_a_mapping() -> None:
     request = HandshakeRequest(SCOPE)
     assert request["path"] == "/app/chat/lobby"
     assert (len(request), list(request), "path" in request) == (len(SCOPE), list(SCOPE), True)
     assert request.get("absent") is None
 
 
-def test_it_equals_only_itself() -> None:
+def test_a_request_equals_only_itself() -> None:
     one, other = HandshakeRequest(SCOPE), HandshakeRequest(SCOPE)
     assert one != other
     assert [one, other].index(other) == 1
@@ -70,7 +70,7 @@ def test_a_value_is_built_once(name: str) -> None:
     assert getattr(request, name) is getattr(request, name)
 
 
-def test_what_a_scope_may_leave_out_is_empty() -> None:
+def test_optional_keys_that_a_scope_omits_read_as_empty() -> None:
     request = HandshakeRequest(dict(MISSING))
     assert (request.url, request.base_url, request.client) == ("/", "/", None)
     assert (dict(request.headers), dict(request.query_params)) == ({}, {})
@@ -80,7 +80,7 @@ def test_what_a_scope_may_leave_out_is_empty() -> None:
 
 
 @pytest.mark.parametrize("name", ["query_string", "client", "subprotocols"])
-def test_none_counts_as_missing(name: str) -> None:
+def test_a_key_that_is_none_reads_as_missing(name: str) -> None:
     empty = HandshakeRequest({**MISSING, name: None})
     assert (empty.query_params.multi_items(), empty.client, empty.subprotocols) == ([], None, ())
 
@@ -100,7 +100,7 @@ def test_the_base_url_is_where_the_outermost_application_is_mounted(parts: dict[
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"host", b"cookie", b"origin"]), st.binary())), st.binary())
-def test_nothing_that_a_client_sends_raises(headers: list[tuple[bytes, bytes]], query: bytes) -> None:
+def test_nothing_that_a_client_sends_makes_a_property_raise(headers: list[tuple[bytes, bytes]], query: bytes) -> None:
     request = HandshakeRequest(scope_of(headers=headers, query_string=query))
     assert (request.url.scheme, request.base_url.scheme) == ("wss", "wss")
     assert len(request.headers) == len(headers)
@@ -151,7 +151,7 @@ def test_state_has_attributes_and_items() -> None:
     assert "c" in state
 
 
-def test_state_tells_what_is_missing() -> None:
+def test_a_missing_attribute_or_item_of_state_raises() -> None:
     state = State({})
     with pytest.raises(AttributeError, match="'State' object has no attribute 'user'"):
         _ = state.user
@@ -163,7 +163,7 @@ def test_state_tells_what_is_missing() -> None:
         del state["user"]
 
 
-def test_a_state_that_is_not_initialised_yet_has_no_attributes() -> None:
+def test_a_state_that_is_not_initialised_has_no_attributes() -> None:
     with pytest.raises(AttributeError):
         _ = State.__new__(State).user
     with pytest.raises(AttributeError):

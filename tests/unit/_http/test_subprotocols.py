@@ -1,4 +1,4 @@
-"""Which subprotocol answers an offer, for which mode; and that a token is never taken for one, nor told."""
+"""Which subprotocol and which mode are chosen for an offer; a token is never chosen and never shown in an error."""
 
 from typing import Final
 
@@ -35,32 +35,32 @@ OFFERS: Final[list[tuple[tuple[str, ...], Offer]]] = [
 
 
 @pytest.mark.parametrize(("offered", "offer"), OFFERS, ids=stable_id)
-def test_a_token_is_taken_out_of_an_offer(offered: tuple[str, ...], offer: Offer) -> None:
+def test_the_first_token_is_taken_out_of_an_offer(offered: tuple[str, ...], offer: Offer) -> None:
     assert read_offer(offered) == offer
 
 
-BAD: Final = None
-CODEC: Final = TextJSON("mine")
+UNKNOWN: Final = None
+OWN_CODEC: Final = TextJSON("mine")
 
 CHOICES: Final[list[tuple[tuple[str, ...], dict[str, Mode], Choice[Mode] | None]]] = [
-    # no offer: the first mode, and no answer
+    # no offer: no answer, and no mode
     ((), MODES, Choice(None, None)),
     ((), {}, Choice(None, None)),
-    # the client's order of preference counts, not ours
+    # the client's order of preference counts, not the application's
     ((JSON,), MODES, Choice(JSON, "text")),
     ((PACK, JSON), MODES, Choice(PACK, "msgpack")),
     ((JSON, PACK), MODES, Choice(JSON, "text")),
     ((PACK, PACK), MODES, Choice(PACK, "msgpack")),
     (("other", PACK), MODES, Choice(PACK, "msgpack")),
-    (("mine",), {"mine": CODEC}, Choice("mine", CODEC)),
+    (("mine",), {"mine": OWN_CODEC}, Choice("mine", OWN_CODEC)),
     (("b",), {"a": "text", "b": "text"}, Choice("b", "text")),
-    # names are compared as they are (RFC 6455 section 4.1)
-    ((JSON.upper(),), MODES, BAD),
-    # only unknown ones
-    (("other",), MODES, BAD),
-    (("other",), {}, BAD),
-    (("chat.v2.json", "other"), MODES, BAD),
-    (("",), MODES, BAD),
+    # the case of names matters (RFC 6455 section 4.1)
+    ((JSON.upper(),), MODES, UNKNOWN),
+    # only unknown subprotocols
+    (("other",), MODES, UNKNOWN),
+    (("other",), {}, UNKNOWN),
+    (("chat.v2.json", "other"), MODES, UNKNOWN),
+    (("",), MODES, UNKNOWN),
     # with a token
     (("bearer", TOKEN), MODES, Choice("bearer", None)),
     (("BeArEr", TOKEN), MODES, Choice("BeArEr", None)),
@@ -68,11 +68,11 @@ CHOICES: Final[list[tuple[tuple[str, ...], dict[str, Mode], Choice[Mode] | None]
     (("bearer", TOKEN, PACK, JSON), MODES, Choice(PACK, "msgpack")),
     ((PACK, "bearer", TOKEN, JSON), MODES, Choice(PACK, "msgpack")),
     ((JSON, PACK, "BEARER", TOKEN), MODES, Choice(JSON, "text")),
-    (("bearer", TOKEN, "other"), MODES, BAD),
-    (("bearer", TOKEN, "other"), {}, BAD),
-    (("bearer",), MODES, BAD),
+    (("bearer", TOKEN, "other"), MODES, UNKNOWN),
+    (("bearer", TOKEN, "other"), {}, UNKNOWN),
+    (("bearer",), MODES, UNKNOWN),
     ((JSON, "bearer"), MODES, Choice(JSON, "text")),
-    # a token that is called like a subprotocol
+    # a token with the name of a subprotocol
     (("bearer", JSON), MODES, Choice("bearer", None)),
     (("bearer", JSON, PACK), MODES, Choice(PACK, "msgpack")),
     (("bearer", JSON, JSON), MODES, Choice(JSON, "text")),
@@ -81,7 +81,7 @@ CHOICES: Final[list[tuple[tuple[str, ...], dict[str, Mode], Choice[Mode] | None]
 
 
 @pytest.mark.parametrize(("offered", "modes", "choice"), CHOICES, ids=stable_id)
-def test_the_first_offered_subprotocol_that_stands_for_a_mode_is_chosen(
+def test_the_first_offered_subprotocol_with_a_mode_is_chosen(
     offered: tuple[str, ...], modes: dict[str, Mode], choice: Choice[Mode] | None
 ) -> None:
     if choice is not None:
@@ -97,7 +97,7 @@ names = st.sampled_from([JSON, PACK, "bearer", "Bearer", "other", TOKEN])
 
 
 @given(st.lists(names, max_size=6), st.sampled_from([MODES, {}, {"other": "text"}]))
-def test_what_answers_an_offer_is_in_it_and_no_token(offered: list[str], modes: dict[str, Mode]) -> None:
+def test_the_answer_to_an_offer_is_part_of_it_and_never_the_token(offered: list[str], modes: dict[str, Mode]) -> None:
     try:
         choice = choose(offered, modes)
     except UnknownSubprotocol as error:

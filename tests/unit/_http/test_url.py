@@ -1,4 +1,4 @@
-"""What `typedws._http.url` promises; the classic class is the oracle where both agree."""
+"""`typedws._http.url`: URLs and addresses. The classic class is the oracle for all that both have in common."""
 
 import copy
 import pickle
@@ -79,7 +79,7 @@ def scope_of(**parts: object) -> dict[str, Any]:
 
 
 @given(urls)
-def test_it_has_the_components_of_the_classic_class(text: str) -> None:
+def test_a_url_has_the_components_of_the_classic_class(text: str) -> None:
     ours, classic = URL(text), datastructures.URL(text)
     assert [getattr(ours, name) for name in COMPONENTS] == [getattr(classic, name) for name in COMPONENTS]
     assert ours.components == classic.components
@@ -88,14 +88,14 @@ def test_it_has_the_components_of_the_classic_class(text: str) -> None:
 
 
 @given(urls, changes)
-def test_replace_does_as_the_classic_class(text: str, changed: URLComponents) -> None:
+def test_replace_returns_the_url_of_the_classic_class(text: str, changed: URLComponents) -> None:
     replaced = URL(text).replace(**changed)
     assert replaced == str(datastructures.URL(text).replace(**changed))
     assert isinstance(replaced, URL)
 
 
 @given(urls)
-def test_query_parameters_change_as_in_the_classic_class(text: str) -> None:
+def test_query_parameters_are_changed_as_in_the_classic_class(text: str) -> None:
     ours, classic = URL(text), datastructures.URL(text)
     assert ours.include_query_params(a="x y", n=1) == str(classic.include_query_params(a="x y", n=1))
     assert ours.replace_query_params(a="x y", n=1) == str(classic.replace_query_params(a="x y", n=1))
@@ -104,7 +104,7 @@ def test_query_parameters_change_as_in_the_classic_class(text: str) -> None:
 
 
 @given(scopes)
-def test_a_scope_gives_the_url_of_the_classic_class(scope: Mapping[str, Any]) -> None:
+def test_a_scope_has_the_url_of_the_classic_class(scope: Mapping[str, Any]) -> None:
     assert URL.from_scope(scope) == str(datastructures.URL(scope=dict(scope)))
 
 
@@ -118,7 +118,7 @@ def test_no_text_fails_to_parse(text: str) -> None:
 
 
 @given(st.binary(), st.binary(), st.text())
-def test_nothing_in_a_request_fails_to_be_a_url(host: bytes, query: bytes, path: str) -> None:
+def test_every_request_has_a_url(host: bytes, query: bytes, path: str) -> None:
     url = URL.from_scope(scope_of(headers=[(b"host", host)], query_string=query, path=f"/{path}", server=("h", 80)))
     assert url.hostname
     assert url.path.startswith("/")
@@ -185,14 +185,14 @@ def test_repr_masks_a_password(text: str, shown: str) -> None:
     assert repr(URL(text)) == shown
 
 
-def test_a_new_user_name_or_password_cannot_leave_its_place() -> None:
+def test_a_new_user_name_or_password_cannot_change_other_parts() -> None:
     url = URL("ws://host/p").replace(username="a/b@c", password="d:e#f%20")
     assert url == "ws://a%2Fb%40c:d%3Ae%23f%20@host/p"
     assert url.hostname == "host"
 
 
 @pytest.mark.parametrize("host", MALFORMED_HOSTS)
-def test_a_malformed_host_header_counts_as_none(host: bytes) -> None:
+def test_a_malformed_host_header_is_ignored(host: bytes) -> None:
     assert URL.from_scope(scope_of(headers=[(b"host", host)], server=("10.0.0.1", 8000))) == "ws://10.0.0.1:8000/chat"
     assert URL.from_scope(scope_of(headers=[(b"host", host)])) == "/chat"
 
@@ -214,11 +214,11 @@ def test_a_malformed_host_header_counts_as_none(host: bytes) -> None:
         ({"path": "/chat"}, "/chat"),
     ],
 )
-def test_a_scope_gives_the_url(scope: Mapping[str, Any], url: str) -> None:
+def test_a_scope_has_this_url(scope: Mapping[str, Any], url: str) -> None:
     assert URL.from_scope(scope) == url
 
 
-def test_path_and_query_stand_in_for_those_of_the_scope() -> None:
+def test_path_and_query_replace_those_of_the_scope() -> None:
     scope = scope_of(query_string=b"a=1", server=("h", 80))
     assert URL.from_scope(scope, path="/other?") == "ws://h/other%3F?a=1"
     assert URL.from_scope(scope, query="") == "ws://h/chat"
@@ -236,5 +236,5 @@ def test_path_and_query_stand_in_for_those_of_the_scope() -> None:
         (7, None),
     ],
 )
-def test_an_address_is_read_from_what_servers_give(value: object, address: Address | None) -> None:
+def test_an_address_is_read_from_every_form_that_servers_use(value: object, address: Address | None) -> None:
     assert address_from(value) == address

@@ -1,4 +1,4 @@
-"""What a core schema says of fields; whether a union is told apart stands with the contract, which refuses it."""
+"""Queries on core schemas. The tests of contracts cover `is_undiscriminated`: a contract refuses such a union."""
 
 from typing import Any
 
@@ -44,17 +44,17 @@ def fields(form: Any) -> dict[str, bool]:
     ],
     ids=stable_id,
 )
-def test_the_fields_of_a_type_are_those_of_what_it_may_be(form: Any, expected: dict[str, bool]) -> None:
+def test_the_fields_of_a_type_are_those_of_its_structures(form: Any, expected: dict[str, bool]) -> None:
     assert fields(form) == expected
 
 
-def test_a_type_that_lets_fields_in_says_so() -> None:
+def test_a_type_that_allows_additional_fields_has_the_kind_extra() -> None:
     kinds = {kind for node in nodes(adapter_for(Open).core_schema) for kind in kinds_of(node)}
     assert "extra" in kinds
     assert "extra" not in {kind for node in nodes(adapter_for(Other).core_schema) for kind in kinds_of(node)}
 
 
-def test_what_is_marked_is_found_inside_the_field_but_not_inside_another_structure() -> None:
+def test_metadata_is_found_inside_a_field_but_not_inside_a_nested_structure() -> None:
     marked: dict[str, Any] = {"type": "str", "metadata": {"key": "mark"}}
     for field in (
         {"type": "model-field", "schema": marked},

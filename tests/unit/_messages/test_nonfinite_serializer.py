@@ -1,4 +1,4 @@
-"""Serialisers that write a non-finite number as one: where there is one, all else is written as always."""
+"""`nonfinite_serializer` writes ``NaN`` for a non-finite number and everything else as pydantic does."""
 
 import math
 from collections.abc import Callable
@@ -75,29 +75,29 @@ FORMS: dict[str, tuple[Any, Callable[[float], object]]] = {
 
 
 @pytest.mark.parametrize(("form", "make"), FORMS.values(), ids=FORMS)
-def test_all_else_is_written_as_always(form: Any, make: Callable[[float], object]) -> None:
+def test_everything_else_is_written_as_pydantic_writes_it(form: Any, make: Callable[[float], object]) -> None:
     adapter = TypeAdapter[Any](form)
-    found = nonfinite_serializer(adapter.core_schema)
-    assert found is not None
+    serializer = nonfinite_serializer(adapter.core_schema)
+    assert serializer is not None
     message = make(2.5)
     for by_alias in (True, False):
-        assert found.to_json(message, by_alias=by_alias) == adapter.serializer.to_json(message, by_alias=by_alias)
+        assert serializer.to_json(message, by_alias=by_alias) == adapter.serializer.to_json(message, by_alias=by_alias)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize(("form", "make"), FORMS.values(), ids=FORMS)
-def test_a_non_finite_number_is_written_as_one(form: Any, make: Callable[[float], object], value: float) -> None:
-    found = nonfinite_serializer(TypeAdapter[Any](form).core_schema)
-    assert found is not None
+def test_a_non_finite_number_is_written_as_a_constant(form: Any, make: Callable[[float], object], value: float) -> None:
+    serializer = nonfinite_serializer(TypeAdapter[Any](form).core_schema)
+    assert serializer is not None
     word = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[str(value)]
-    assert word in found.to_json(make(value)).decode().replace('"', "")
+    assert word in serializer.to_json(make(value)).decode().replace('"', "")
 
 
-def test_a_choice_with_a_label_is_written_as_any_other() -> None:
+def test_a_union_choice_with_a_label_is_written_like_any_other() -> None:
     schema = core_schema.union_schema([(core_schema.float_schema(), "number"), core_schema.str_schema()])
-    found = nonfinite_serializer(schema)
-    assert found is not None
-    assert [found.to_json(value) for value in (1.5, math.nan, "a")] == [b"1.5", b"NaN", b'"a"']
+    serializer = nonfinite_serializer(schema)
+    assert serializer is not None
+    assert [serializer.to_json(value) for value in (1.5, math.nan, "a")] == [b"1.5", b"NaN", b'"a"']
 
 
 def refuses(schema: object, config: object = None, **options: object) -> SchemaSerializer:
@@ -110,10 +110,10 @@ def ignores(schema: Any, config: Any = None, **options: object) -> SchemaSeriali
 
 
 @pytest.mark.parametrize("stub", [refuses, ignores])
-def test_without_one_messages_are_looked_through_all_the_same(monkeypatch: pytest.MonkeyPatch, stub: Any) -> None:
-    can_be_made: Any = vars(module)["_can_be_made"]
+def test_without_such_a_serializer_messages_are_still_checked(monkeypatch: pytest.MonkeyPatch, stub: Any) -> None:
+    is_supported: Any = vars(module)["_is_supported"]
     monkeypatch.setattr(module, "SchemaSerializer", stub)
-    can_be_made.cache_clear()
+    is_supported.cache_clear()
     try:
 
         class Message(BaseModel):
@@ -127,4 +127,4 @@ def test_without_one_messages_are_looked_through_all_the_same(monkeypatch: pytes
         with pytest.raises(UnsendableMessage, match="finite"):
             encode(Message(value=math.nan))
     finally:
-        can_be_made.cache_clear()
+        is_supported.cache_clear()

@@ -1,4 +1,4 @@
-"""Type forms as values: their names, what tells them apart, and what stands in them."""
+"""Type forms as values: their names, their identity, and the classes in them."""
 
 import enum
 import re
@@ -165,7 +165,7 @@ NAMES: list[Any] = [
 
 
 @pytest.mark.parametrize(("form", "name"), NAMES, ids=written)
-def test_a_type_is_named_as_its_user_would_write_it(form: Any, name: str) -> None:
+def test_a_type_is_named_as_its_author_would_write_it(form: Any, name: str) -> None:
     assert type_name(form) == name
 
 
@@ -185,7 +185,7 @@ SAME: dict[str, Callable[[], Any]] = {
     "annotated with text": lambda: Annotated[A, "a", 1, b"b", 1.5, None, True, Colour.RED],
     "annotated with containers": lambda: Annotated[A, ["a", ("b", 1)]],
     "annotated with a function": lambda: Annotated[int, AfterValidator(function)],
-    "serialiser": lambda: Annotated[int, PlainSerializer(function, return_type=str)],
+    "serializer": lambda: Annotated[int, PlainSerializer(function, return_type=str)],
     "discriminator": lambda: Annotated[A | B, Field(discriminator="type")],
     "discriminating function": lambda: Annotated[
         Annotated[A, Tag("a")] | Annotated[B, Tag("b")], Discriminator(function)
@@ -210,13 +210,13 @@ SAME: dict[str, Callable[[], Any]] = {
     "make",
     [pytest.param(make, id=name) for name, make in SAME.items()],
 )
-def test_a_form_written_anew_is_the_same(make: Callable[[], Any]) -> None:
+def test_a_form_written_twice_has_one_identity(make: Callable[[], Any]) -> None:
     one, other = make(), make()
     assert identity(one) == identity(other)
     assert hash(identity(one)) == hash(identity(other))
 
 
-def test_forms_written_differently_may_mean_the_same() -> None:
+def test_different_spellings_of_a_form_have_one_identity() -> None:
     assert identity(OLD_OPTIONAL) == identity(A | None)
     assert identity(OLD_UNION) == identity(A | B)
     assert identity(OLD_LIST) == identity(list[A])
@@ -265,7 +265,7 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT.values(), ids=list(DIFFERENT))
-def test_forms_that_pydantic_tells_apart_are_different(one: Any, other: Any) -> None:
+def test_forms_that_differ_to_pydantic_have_different_identities(one: Any, other: Any) -> None:
     assert identity(one) != identity(other)
     assert identity(list[one]) != identity(list[other])
 
@@ -274,11 +274,11 @@ def test_forms_that_pydantic_tells_apart_are_different(one: Any, other: Any) -> 
     "form", ["A", ForwardRef("A"), list["A"], dict[str, list["A"]], A | ForwardRef("B")], ids=written
 )
 def test_a_forward_reference_has_no_identity(form: Any) -> None:
-    with pytest.raises(InvalidMessageType, match="a name in quotes means nothing here, name the class itself"):
+    with pytest.raises(InvalidMessageType, match="a name in quotes cannot be resolved here: use the class itself"):
         identity(form)
 
 
-# --- what stands in them ---
+# --- the classes in them ---
 
 
 MEMBERS: list[tuple[Any, list[Any]]] = [
@@ -326,11 +326,11 @@ MEMBERS: list[tuple[Any, list[Any]]] = [
 
 
 @pytest.mark.parametrize(("form", "members"), MEMBERS, ids=written)
-def test_the_classes_that_stand_plainly_in_a_form(form: Any, members: list[type[Any]]) -> None:
+def test_plain_members_are_the_classes_of_a_form_and_its_unions(form: Any, members: list[type[Any]]) -> None:
     assert list(plain_members(form)) == members
 
 
-HOMES: list[Any] = [
+OWNERS: list[Any] = [
     (A, A),
     (Plain, Plain),
     (Keys, Keys),
@@ -363,13 +363,13 @@ HOMES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "home"), HOMES, ids=written)
-def test_the_home_of_a_form_is_the_first_class_of_its_users_own(form: Any, home: type[Any] | None) -> None:
-    assert cache_owner(form) is home
+@pytest.mark.parametrize(("form", "owner"), OWNERS, ids=written)
+def test_the_cache_owner_is_the_first_class_outside_the_standard_library(form: Any, owner: type[Any] | None) -> None:
+    assert cache_owner(form) is owner
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
-def test_the_type_statement_makes_an_alias_too() -> None:
+def test_the_type_statement_makes_an_alias() -> None:
     names: dict[str, Any] = {"A": A, "B": B}
     exec("type Alias = A | B", names)
     members: list[Any] = [A, B]
@@ -397,7 +397,7 @@ CLASSES: list[tuple[Any, bool]] = [
 
 
 @pytest.mark.parametrize(("form", "expected"), CLASSES, ids=written)
-def test_a_class_is_no_alias(form: Any, expected: bool) -> None:
+def test_is_class_is_false_for_an_alias(form: Any, expected: bool) -> None:
     assert is_class(form) == expected
 
 
@@ -501,7 +501,7 @@ def test_type_arguments_are_followed_to_a_base(
     assert type_arguments(class_, arguments, Base) == expected
 
 
-# --- what an alias stands for; `is_assignable` is tried with the checkers, in test_handlers ---
+# --- what an alias stands for; test_handler_signature compares `is_assignable` with the type checkers ---
 
 UNWRAPPED: list[tuple[Any, Any]] = [
     (A, A),
@@ -516,13 +516,13 @@ UNWRAPPED: list[tuple[Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("form", "meant"), UNWRAPPED, ids=written)
-def test_an_alias_stands_for_what_it_names(form: Any, meant: Any) -> None:
-    assert unwrap(form) == meant
+@pytest.mark.parametrize(("form", "expected"), UNWRAPPED, ids=written)
+def test_unwrap_returns_the_type_behind_aliases(form: Any, expected: Any) -> None:
+    assert unwrap(form) == expected
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
-def test_the_type_statement_makes_an_alias_with_parameters_too() -> None:
+def test_the_type_statement_makes_an_alias_with_parameters() -> None:
     names: dict[str, Any] = {"A": A, "B": B}
     exec("type Pair[X] = tuple[X, X]\ntype Two = Pair[A | B]", names)
     assert unwrap(names["Two"]) == tuple[A | B, A | B]
@@ -541,7 +541,7 @@ OF: list[Callable[[Any], Any]] = [
 
 
 def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    unions = st.tuples(inner, inner).map(lambda both: OLD_UNION_OF[both])
+    unions = st.tuples(inner, inner).map(lambda pair: OLD_UNION_OF[pair])
     return st.one_of(unions, *map(inner.map, OF))
 
 
@@ -550,7 +550,7 @@ forms: st.SearchStrategy[Any] = st.recursive(st.sampled_from(LEAVES), nested, ma
 
 
 @given(forms, forms)
-def test_a_type_may_be_itself_a_union_with_another_and_anything(one: Any, other: Any) -> None:
+def test_a_type_is_assignable_to_itself_to_a_union_with_it_and_to_any(one: Any, other: Any) -> None:
     assert is_assignable(one, one)
     assert is_assignable(one, Annotated[one, "another note"])
     assert is_assignable(one, OLD_UNION_OF[other, one])
@@ -561,7 +561,7 @@ def test_a_type_may_be_itself_a_union_with_another_and_anything(one: Any, other:
     assert is_assignable(one, Any)
 
 
-def test_what_is_too_deep_to_tell_is_taken() -> None:
+def test_types_that_are_too_deep_to_compare_are_assignable() -> None:
     deep: list[Any] = [int, str]
     for _ in range(3_000):
         deep = [GENERIC["list"][each] for each in deep]

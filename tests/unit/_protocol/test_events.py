@@ -1,4 +1,4 @@
-"""What `typedws._protocol.events` makes of single ASGI events: servers evened out, applications checked."""
+"""`typedws._protocol.events`: reading the events of different servers, and checking the events of applications."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ from typedws.exceptions import ClosedBy, InvalidClose, InvalidHandshake, Invalid
         ({}, b""),
     ],
 )
-def test_a_frame_is_found_however_the_server_leaves_the_other_key(event: Event, frame: str | bytes) -> None:
+def test_a_frame_is_read_whatever_value_the_other_key_has(event: Event, frame: str | bytes) -> None:
     assert frame_of({"type": "websocket.receive", **event}) == frame
 
 
@@ -63,13 +63,13 @@ def test_a_frame_is_found_however_the_server_leaves_the_other_key(event: Event, 
         ({"code": 1005}, 1006, "", "network"),
     ],
 )
-def test_a_disconnect_is_read_whatever_the_server_leaves_out(
+def test_a_disconnect_is_read_whatever_the_server_omits(
     event: Event, code: int, reason: str, closed_by: ClosedBy
 ) -> None:
     assert disconnect_of({"type": "websocket.disconnect", **event}) == Closed(code, reason, closed_by)
 
 
-def test_a_missing_reason_says_nothing_where_the_server_tells_none() -> None:
+def test_a_missing_reason_means_nothing_if_the_server_never_reports_one() -> None:
     event = {"type": "websocket.disconnect", "code": 1005}
     assert disconnect_of(event, ServerProfile(reports_close_reasons=False)) == Closed(1005, "", "peer")
 
@@ -78,15 +78,15 @@ class Closes(ApplicationCloseCode):
     MOVED = 4001, "moved"
 
 
-@pytest.mark.parametrize(("code", "told"), [(4001, Closes.MOVED), (4002, 4002), (1000, 1000), (None, 1005)])
-def test_a_code_that_a_contract_names_is_told_by_its_name(code: int | None, told: int) -> None:
+@pytest.mark.parametrize(("code", "expected"), [(4001, Closes.MOVED), (4002, 4002), (1000, 1000), (None, 1005)])
+def test_a_code_that_the_contract_names_is_its_member(code: int | None, expected: int) -> None:
     event = {"type": "websocket.disconnect", "code": code, "reason": ""}
-    found = disconnect_of(event, ServerProfile(is_peer=True, closes=Closes))
-    assert (type(found.code), found.code) == (type(told), told)
+    closed = disconnect_of(event, ServerProfile(is_peer=True, closes=Closes))
+    assert (type(closed.code), closed.code) == (type(expected), expected)
 
 
 @given(st.text(st.characters()))
-def test_text_is_sent_if_utf_8_can_encode_it(data: str) -> None:
+def test_only_text_that_utf_8_can_encode_is_sent(data: str) -> None:
     try:
         data.encode()
     except UnicodeEncodeError as error:
@@ -96,7 +96,7 @@ def test_text_is_sent_if_utf_8_can_encode_it(data: str) -> None:
         assert text_event(data) == {"type": "websocket.send", "text": data}
 
 
-def test_bytes_are_sent_as_they_are() -> None:
+def test_bytes_are_sent_unchanged() -> None:
     assert binary_event(b"\xff") == {"type": "websocket.send", "bytes": b"\xff"}
 
 
@@ -115,7 +115,7 @@ def test_a_sendable_code_is_sent(code: int) -> None:
     ("reason", "fits"),
     [("x" * 123, True), ("x" * 124, False), ("é" * 61 + "x", True), ("é" * 62, False), ("\ud800", False), ("", True)],
 )
-def test_a_reason_is_measured_in_bytes_of_utf_8(reason: str, fits: bool) -> None:
+def test_the_limit_of_a_reason_is_in_bytes_of_utf_8(reason: str, fits: bool) -> None:
     if fits:
         assert close_event(1000, reason).get("reason") == reason
     else:
@@ -143,7 +143,7 @@ def test_only_an_offered_subprotocol_is_accepted(offered: tuple[str, ...]) -> No
     ],
     ids=["mapping", "text pairs", "byte pairs", "iterator"],
 )
-def test_headers_may_be_given_in_any_shape(headers: Any) -> None:
+def test_headers_may_have_any_accepted_form(headers: Any) -> None:
     assert header_list(headers) == [(b"x-token", b"\xe9")]
 
 
@@ -167,7 +167,7 @@ def test_a_header_that_would_break_the_response_is_refused(field: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["Sec-WebSocket-Protocol", "sec-websocket-accept", "Connection", "upgrade"])
-def test_headers_of_the_handshake_itself_are_not_added(name: str) -> None:
+def test_headers_of_the_handshake_itself_are_refused(name: str) -> None:
     with pytest.raises(InvalidHandshake):
         accept_event(None, {name: "x"}, ())
 
@@ -188,7 +188,7 @@ def test_headers_of_the_handshake_itself_are_not_added(name: str) -> None:
         ({"type": "websocket.http.response.body"}, None),
     ],
 )
-def test_events_of_the_applications_own_are_held_to_the_same_rules(
+def test_events_that_the_application_built_are_checked_by_the_same_rules(
     event: Event, refused: type[TypedWSError] | None
 ) -> None:
     if refused is None:
@@ -199,7 +199,7 @@ def test_events_of_the_applications_own_are_held_to_the_same_rules(
 
 
 @pytest.mark.parametrize(
-    ("error", "tells"),
+    ("error", "is_gone"),
     [
         (OSError(), True),
         (ConnectionResetError(), True),
@@ -210,8 +210,8 @@ def test_events_of_the_applications_own_are_held_to_the_same_rules(
         (TypeError(), False),
     ],
 )
-def test_what_a_server_raises_tells_whether_the_peer_is_gone(error: Exception, tells: bool) -> None:
-    assert means_disconnected(error) is tells
+def test_the_exception_of_a_server_shows_whether_the_peer_is_gone(error: Exception, is_gone: bool) -> None:
+    assert means_disconnected(error) is is_gone
 
 
 TOKEN = "s3cr3t-t0k3n"
@@ -228,7 +228,7 @@ TOKEN = "s3cr3t-t0k3n"
         (("bearer",), "bearer"),
     ],
 )
-def test_beside_a_token_its_marker_and_the_others_may_be_answered(offered: tuple[str, ...], answer: str) -> None:
+def test_the_marker_and_the_names_beside_a_token_may_be_chosen(offered: tuple[str, ...], answer: str) -> None:
     assert accept_event(answer, None, offered).get("subprotocol") == answer
 
 
@@ -242,16 +242,16 @@ def test_beside_a_token_its_marker_and_the_others_may_be_answered(offered: tuple
         (("bearer", "v1"), "v1"),
     ],
 )
-def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str) -> None:
+def test_a_token_is_never_echoed_or_shown_in_an_error(offered: tuple[str, ...], answer: str) -> None:
     event: Event = {"type": "websocket.accept", "subprotocol": answer}
     for attempt in (lambda: accept_event(answer, None, offered), lambda: check_event(event, offered)):
-        with pytest.raises(InvalidHandshake, match="subprotocol: expected one") as caught:
+        with pytest.raises(InvalidHandshake, match="subprotocol: expected") as caught:
             attempt()
         assert TOKEN not in str(caught.value) + repr(caught.value) + repr(caught.value.args)
 
 
 @pytest.mark.parametrize(
-    ("event", "other"),
+    ("event", "replacement"),
     [
         ({"type": "websocket.close", "code": 1011, "reason": "a"}, (4011, "a")),
         ({"type": "websocket.close", "code": 1001}, (4001, None)),
@@ -261,6 +261,8 @@ def test_a_token_is_never_echoed_nor_told(offered: tuple[str, ...], answer: str)
         ({"type": "websocket.send", "text": "a"}, None),
     ],
 )
-def test_a_code_that_a_server_refuses_has_a_private_one(event: Event, other: tuple[int, str | None] | None) -> None:
-    made = private_range_close(event)
-    assert (made and (made.get("code"), made.get("reason"))) == other
+def test_a_code_that_a_server_may_refuse_has_a_private_replacement(
+    event: Event, replacement: tuple[int, str | None] | None
+) -> None:
+    close = private_range_close(event)
+    assert (close and (close.get("code"), close.get("reason"))) == replacement

@@ -1,4 +1,4 @@
-"""Servers are known by their scopes."""
+"""`typedws._protocol.server_profiles`: the profile of a server is chosen by the scope that it builds."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ GRANIAN = ServerProfile(
 
 
 @pytest.mark.parametrize(
-    ("told", "server"),
+    ("parts", "profile"),
     [
         ({"asgi": {"version": "3.0", "spec_version": "2.4"}}, CURRENT),
         ({"asgi": {"version": "3.0", "spec_version": "2.10"}}, CURRENT),
@@ -26,5 +26,5 @@ GRANIAN = ServerProfile(
         ({"asgi": {"spec_version": "2.3"}, "extensions": {"http.response.pathsend": {}, **DENIAL}}, GRANIAN),
     ],
 )
-def test_a_server_is_known_by_its_scope(told: dict[str, Any], server: ServerProfile) -> None:
-    assert profile_of(scope(**told)) == server
+def test_a_scope_has_the_profile_of_its_server(parts: dict[str, Any], profile: ServerProfile) -> None:
+    assert profile_of(scope(**parts)) == profile

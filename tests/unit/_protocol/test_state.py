@@ -1,4 +1,4 @@
-"""What `typedws._protocol.state` says beside its tables, which ``tests/property/test_state.py`` holds against a grammar."""
+"""`typedws._protocol.state` without its tables, which ``tests/property/test_state.py`` compares with a grammar."""
 
 import pytest
 
@@ -15,18 +15,18 @@ from typedws.exceptions import InvalidState
         ({"type": "websocket.http.response.body", "more_body": True}, Move.RESPONSE_PART),
     ],
 )
-def test_an_event_is_a_move(event: Event, move: Move) -> None:
+def test_every_event_of_the_specification_is_a_move(event: Event, move: Move) -> None:
     assert move_of(event) is move
 
 
 @pytest.mark.parametrize("kind", ["websocket.nonsense", "http.request", "", "websocket.http.response.body, more_body"])
-def test_any_other_event_is_none(kind: str) -> None:
+def test_any_other_event_is_refused(kind: str) -> None:
     with pytest.raises(InvalidState, match="an event of the ASGI WebSocket specification"):
         move_of({"type": kind})
 
 
 @pytest.mark.parametrize(
-    ("standing", "word"),
+    ("state", "classic"),
     [
         (Client.CONNECTING, WebSocketState.CONNECTING),
         (Client.CONNECTED, WebSocketState.CONNECTED),
@@ -38,12 +38,12 @@ def test_any_other_event_is_none(kind: str) -> None:
         (Application.DENIED, WebSocketState.DISCONNECTED),
     ],
 )
-def test_a_standing_has_a_classic_state_word(standing: Client | Application, word: WebSocketState) -> None:
-    assert classic_state(standing) is word
+def test_every_state_has_a_classic_state(state: Client | Application, classic: WebSocketState) -> None:
+    assert classic_state(state) is classic
 
 
 @pytest.mark.parametrize(
-    ("client", "application", "move", "sentence"),
+    ("client", "application", "move", "error"),
     [
         (
             Client.CONNECTED,
@@ -56,7 +56,7 @@ def test_a_standing_has_a_classic_state_word(standing: Client | Application, wor
             Client.CONNECTED,
             Application.CONNECTED,
             Move.ACCEPT,
-            "expected websocket.close or websocket.send, found websocket.accept: it is accepted already",
+            "expected websocket.close or websocket.send, found websocket.accept: the connection is accepted already",
         ),
         (
             Client.CONNECTED,
@@ -66,17 +66,17 @@ def test_a_standing_has_a_classic_state_word(standing: Client | Application, wor
         ),
     ],
 )
-def test_an_illegal_move_says_what_would_be_legal(
-    client: Client, application: Application, move: Move, sentence: str
+def test_the_error_for_an_illegal_move_lists_the_legal_ones(
+    client: Client, application: Application, move: Move, error: str
 ) -> None:
     state = ConnectionState()
     state.client, state.application = client, application
     with pytest.raises(InvalidState) as caught:
         state.application_moves(move)
-    assert str(caught.value) == sentence
+    assert str(caught.value) == error
 
 
-def test_messages_pass_only_while_both_are_connected() -> None:
+def test_a_connection_is_open_only_while_both_parties_are_connected() -> None:
     state = ConnectionState()
     for client in Client:
         for application in Application:

@@ -1,4 +1,4 @@
-"""The clock of an event loop: how often it looks, that it stops, that it keeps no loop alive; and being interrupted."""
+"""The clock of an event loop: its interval, that it stops, that it keeps no loop alive; and interruptible blocks."""
 
 import asyncio
 import gc
@@ -17,129 +17,129 @@ from typedws._runtime.watchdog import Watchdog, check_interval, watchdog
 pytestmark = pytest.mark.anyio
 
 
-class Looked:
-    """Something to look at, which notes when it was."""
+class Recorder:
+    """A watched object that records the times of its checks, and signals when it has had enough of them."""
 
-    def __init__(self, enough: int = 3) -> None:
+    def __init__(self, wanted: int = 3) -> None:
         self.times: list[float] = []
-        self.was_looked_at = anyio.Event()
-        self._enough = enough
+        self.has_enough = anyio.Event()
+        self._wanted = wanted
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         self.times.append(now)
-        if len(self.times) == self._enough:
-            self.was_looked_at.set()
+        if len(self.times) == self._wanted:
+            self.has_enough.set()
 
-    async def enough(self) -> None:
+    async def wait_until_enough(self) -> None:
         with anyio.fail_after(5):
-            await self.was_looked_at.wait()
+            await self.has_enough.wait()
 
 
 @pytest.mark.parametrize(
-    ("timeout", "period"), [(0.001, 0.01), (0.08, 0.01), (0.8, 0.1), (8, 1), (30, 1), (float("inf"), 1)]
+    ("timeout", "interval"), [(0.001, 0.01), (0.08, 0.01), (0.8, 0.1), (8, 1), (30, 1), (float("inf"), 1)]
 )
-def test_a_timeout_is_looked_at_eight_times_within_it_but_not_for_ever(timeout: float, period: float) -> None:
-    assert check_interval(timeout) == pytest.approx(period)
+def test_a_timeout_is_checked_eight_times_within_limits(timeout: float, interval: float) -> None:
+    assert check_interval(timeout) == pytest.approx(interval)
 
 
-async def test_what_is_added_is_looked_at_until_it_is_discarded() -> None:
-    dog, one, other = Watchdog(), Looked(), Looked()
-    dog.add(one, 0.01)
-    dog.add(other, 0.01)
-    await one.enough()
-    await other.enough()
-    dog.discard(one)
-    seen, other = len(one.times), Looked()
-    dog.add(other, 0.01)
-    await other.enough()
-    assert len(one.times) == seen
+async def test_a_watched_object_is_checked_until_it_is_discarded() -> None:
+    clock, recorder, other = Watchdog(), Recorder(), Recorder()
+    clock.add(recorder, 0.01)
+    clock.add(other, 0.01)
+    await recorder.wait_until_enough()
+    await other.wait_until_enough()
+    clock.discard(recorder)
+    count, other = len(recorder.times), Recorder()
+    clock.add(other, 0.01)
+    await other.wait_until_enough()
+    assert len(recorder.times) == count
     assert other.times == sorted(other.times)
-    dog.discard(one)
+    clock.discard(recorder)
 
 
-async def test_the_time_is_the_event_loops() -> None:
-    dog, one = Watchdog(), Looked(1)
+async def test_a_check_gets_the_time_of_the_event_loop() -> None:
+    clock, recorder = Watchdog(), Recorder(1)
     before = anyio.current_time()
-    dog.add(one, 0.01)
-    await one.enough()
-    assert before <= one.times[0] <= anyio.current_time()
-    dog.discard(one)
+    clock.add(recorder, 0.01)
+    await recorder.wait_until_enough()
+    assert before <= recorder.times[0] <= anyio.current_time()
+    clock.discard(recorder)
 
 
-async def test_a_short_period_does_not_wait_for_a_long_one_to_pass() -> None:
-    dog, slow, quick = Watchdog(), Looked(), Looked()
-    dog.add(slow, 1.0)
+async def test_a_short_interval_does_not_wait_for_a_long_one_to_pass() -> None:
+    clock, rare, frequent = Watchdog(), Recorder(), Recorder()
+    clock.add(rare, 1.0)
     await anyio.wait_all_tasks_blocked()
-    dog.add(quick, 0.01)
+    clock.add(frequent, 0.01)
     with anyio.fail_after(0.9):
-        await quick.enough()
-    dog.discard(slow)
-    dog.discard(quick)
+        await frequent.wait_until_enough()
+    clock.discard(rare)
+    clock.discard(frequent)
 
 
-async def test_it_starts_again_after_it_has_stopped() -> None:
-    dog = Watchdog()
+async def test_the_clock_starts_again_after_it_has_stopped() -> None:
+    clock = Watchdog()
     for _ in range(3):
-        one = Looked()
-        dog.add(one, 0.01)
-        await one.enough()
-        dog.discard(one)
-        nobody = Looked(1)
-        dog.add(nobody, 0.01)
-        await nobody.enough()
-        dog.discard(nobody)
+        recorder = Recorder()
+        clock.add(recorder, 0.01)
+        await recorder.wait_until_enough()
+        clock.discard(recorder)
+        last = Recorder(1)
+        clock.add(last, 0.01)
+        await last.wait_until_enough()
+        clock.discard(last)
 
 
-async def test_a_loop_has_one() -> None:
+async def test_an_event_loop_has_one_watchdog() -> None:
     assert watchdog() is watchdog()
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_it_ticks_once_more_and_then_leaves_nothing_on_the_loop() -> None:
+async def test_the_clock_ticks_once_more_and_then_leaves_nothing_on_the_asyncio_loop() -> None:
     scheduled: list[Any] = vars(asyncio.get_running_loop())["_scheduled"]
-    dog, one = Watchdog(), Looked(1)
+    clock, recorder = Watchdog(), Recorder(1)
 
     def ticks() -> int:
         return sum(not handle.cancelled() and f"{Watchdog.__name__}._tick" in repr(handle) for handle in scheduled)
 
     before = ticks()
-    dog.add(one, 0.01)
+    clock.add(recorder, 0.01)
     assert ticks() == before + 1
-    await one.enough()
-    dog.discard(one)
+    await recorder.wait_until_enough()
+    clock.discard(recorder)
     with anyio.fail_after(5):
         while ticks() > before:
             await anyio.lowlevel.checkpoint()
-    assert len(one.times) == 1
+    assert len(recorder.times) == 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_it_ticks_once_more_and_then_leaves_no_task() -> None:
+async def test_the_clock_ticks_once_more_and_then_leaves_no_trio_task() -> None:
     root = trio.lowlevel.current_root_task()
     assert root is not None
 
     def tasks() -> int:
         return sum(task.name == "typedws.watchdog" for nursery in root.child_nurseries for task in nursery.child_tasks)
 
-    dog, one = Watchdog(), Looked(1)
+    clock, recorder = Watchdog(), Recorder(1)
     before = tasks()
-    dog.add(one, 0.01)
+    clock.add(recorder, 0.01)
     assert tasks() == before + 1
-    await one.enough()
-    dog.discard(one)
+    await recorder.wait_until_enough()
+    clock.discard(recorder)
     with anyio.fail_after(5):
         while tasks() > before:
             await anyio.lowlevel.checkpoint()
 
 
-def test_loops_that_are_over_are_forgotten_even_with_a_tick_to_come() -> None:
+def test_an_ended_event_loop_is_freed_even_with_a_tick_to_come() -> None:
     async def connect() -> None:
-        one = Looked(1)
-        watchdog().add(one, 0.01)
-        await one.enough()
-        watchdog().discard(one)
-        watchdog().add(one, 1.0)
-        watchdog().discard(one)
+        recorder = Recorder(1)
+        watchdog().add(recorder, 0.01)
+        await recorder.wait_until_enough()
+        watchdog().discard(recorder)
+        watchdog().add(recorder, 1.0)
+        watchdog().discard(recorder)
 
     def run() -> "weakref.ref[asyncio.AbstractEventLoop]":
         loop = asyncio.new_event_loop()
@@ -147,33 +147,33 @@ def test_loops_that_are_over_are_forgotten_even_with_a_tick_to_come() -> None:
         loop.close()
         return weakref.ref(loop)
 
-    over = [run() for _ in range(3)]
+    ended = [run() for _ in range(3)]
     gc.collect()
-    assert [each() for each in over] == [None] * 3
+    assert [each() for each in ended] == [None] * 3
 
 
-def test_several_event_loops_one_after_the_other_have_one_each() -> None:
-    seen: list[Watchdog] = []
+def test_successive_event_loops_have_a_watchdog_each() -> None:
+    clocks: list[Watchdog] = []
 
     async def connect() -> None:
-        one = Looked(1)
-        dog = watchdog()
-        dog.add(one, 0.01)
-        await one.enough()
-        dog.discard(one)
-        seen.append(dog)
+        recorder = Recorder(1)
+        clock = watchdog()
+        clock.add(recorder, 0.01)
+        await recorder.wait_until_enough()
+        clock.discard(recorder)
+        clocks.append(clock)
 
     for backend in ("asyncio", "trio", "asyncio", "trio"):
         anyio.run(connect, backend=backend)
-    assert len({id(dog) for dog in seen}) == 4
+    assert len({id(clock) for clock in clocks}) == 4
 
 
-# --- being interrupted ---
+# --- interruptible blocks ---
 
 
 async def interrupted(block: Callable[[], Any]) -> bool:
-    """Run a block and interrupt it when it waits; say whether it ended by that."""
-    is_through = False
+    """Run a block and interrupt it when it waits; return whether it was interrupted."""
+    is_completed = False
     async with anyio.create_task_group() as group:
         with interruptible() as interruption:
 
@@ -183,17 +183,17 @@ async def interrupted(block: Callable[[], Any]) -> bool:
 
             group.start_soon(interrupt)
             await block()
-            is_through = True
-    return not is_through
+            is_completed = True
+    return not is_completed
 
 
-async def test_an_interrupted_block_ends_without_an_exception_and_what_follows_goes_on() -> None:
+async def test_an_interrupted_block_ends_without_an_exception_and_the_task_continues() -> None:
     with anyio.fail_after(5):
         assert await interrupted(anyio.sleep_forever)
         await anyio.lowlevel.checkpoint()
 
 
-async def test_a_block_that_is_not_interrupted_ends_as_it_ends() -> None:
+async def test_a_block_that_is_not_interrupted_is_unaffected() -> None:
     with pytest.raises(ZeroDivisionError), interruptible():
         _ = 1 / 0
     with interruptible():
@@ -251,7 +251,7 @@ async def test_cancelling_the_task_passes_an_interrupted_block() -> None:
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_what_runs_in_no_task_is_not_interrupted() -> None:
+async def test_a_callback_outside_of_tasks_is_not_interrupted() -> None:
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Schemas of message types: where pydantic's are put right, and what is left open."""
+"""Schemas of message types: the corrections to pydantic's, and the values that are left open."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ from typedws._schema.generator import Direction
 
 
 def schema(form: Any, direction: Direction) -> Any:
-    """Give the schema of a type with its own definition in its place."""
+    """Return the schema of a type, inline instead of a reference to its definition."""
     definitions = Definitions()
     described = definitions.resolved(definitions.add(adapter_for(form), direction))
     return definitions.named([described]).with_names(described)
@@ -69,19 +69,19 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-as_anything: Any = eval("lambda value: value")  # which says nothing of what it returns
+as_anything: Any = eval("lambda value: value")  # no return annotation; eval hides that from type checkers
 wrapped: Any = eval("lambda value, handler: handler(value)")
 
 
 # --- directions ---
 
 
-def test_a_default_may_be_left_out_of_what_is_heard_and_always_is_in_what_is_said() -> None:
+def test_fields_with_a_default_are_optional_when_received_and_required_when_sent() -> None:
     assert "required" not in schema(Say, "receive")
     assert schema(Say, "send")["required"] == ["type", "text"]
 
 
-def test_what_may_be_left_out_of_what_is_said_is_not_required() -> None:
+def test_fields_that_may_be_missing_when_sent_are_not_required() -> None:
     class Sparse(BaseModel):
         kept: int = 1
         maybe: int | None = Field(default=None, exclude_if=is_none)
@@ -92,7 +92,7 @@ def test_what_may_be_left_out_of_what_is_said_is_not_required() -> None:
     assert list(fields(Sparse, "send")) == ["kept", "maybe", "missing"]
 
 
-def test_computed_fields_are_said_and_not_heard() -> None:
+def test_computed_fields_are_sent_and_not_received() -> None:
     class Circle(BaseModel):
         radius: int
 
@@ -105,7 +105,7 @@ def test_computed_fields_are_said_and_not_heard() -> None:
     assert schema(Circle, "send")["required"] == ["radius", "area"]
 
 
-def test_aliases_are_those_that_the_wire_has() -> None:
+def test_fields_have_the_names_that_are_on_the_wire() -> None:
     class Aliased(BaseModel):
         n: int = Field(alias="N")
 
@@ -131,7 +131,7 @@ def test_aliases_are_those_that_the_wire_has() -> None:
     assert [list(definitions.resolved(choice)["properties"]) for choice in both["anyOf"]] == [["n"], ["N"]]
 
 
-def test_each_member_of_a_union_goes_by_its_own_answer_on_aliases() -> None:
+def test_each_member_of_a_union_uses_aliases_by_its_own_configuration() -> None:
     class ByAlias(BaseModel):
         kind: Literal["a"] = Field("a", alias="type")
         n: int = Field(1, alias="N")
@@ -147,7 +147,7 @@ def test_each_member_of_a_union_goes_by_its_own_answer_on_aliases() -> None:
     assert names == [["type", "N"], ["kind", "n"]]
 
 
-def test_a_tag_is_required_even_where_it_has_a_default() -> None:
+def test_a_tag_is_required_even_if_it_has_a_default() -> None:
     definitions = Definitions()
     union = definitions.add(adapter_for(Annotated[Join | Say, Field(discriminator="type")]), "receive")
     named = definitions.named([union])
@@ -155,7 +155,7 @@ def test_a_tag_is_required_even_where_it_has_a_default() -> None:
     assert named.with_names(union)["oneOf"] == [{"$ref": "#/$defs/Join"}, {"$ref": "#/$defs/Say"}]
 
 
-def test_a_tag_is_required_beside_the_reference_where_the_model_also_comes_alone() -> None:
+def test_a_tag_is_required_beside_the_reference_if_the_model_is_also_used_alone() -> None:
     class Both(BaseModel):
         alone: Join
         either: Annotated[Join | Say, Field(discriminator="type")]
@@ -168,7 +168,7 @@ def test_a_tag_is_required_beside_the_reference_where_the_model_also_comes_alone
     assert choices == [{"$ref": "#/$defs/Join", "required": ["type"]}, {"$ref": "#/$defs/Say"}]
 
 
-def test_where_a_function_tells_members_apart_a_message_may_fit_several() -> None:
+def test_with_a_function_as_discriminator_a_message_may_match_several_members() -> None:
     form = Annotated[Annotated[Join, Tag("j")] | Annotated[Say, Tag("s")], Discriminator(lambda _: "j")]
     assert list(schema(form, "receive")) == ["anyOf"]
 
@@ -192,7 +192,9 @@ class BytesHex(Bytes):
     ("model", "encoding", "lengths"),
     [(Bytes, None, (2, 10)), (Bytes64, "base64url", (8, 16)), (BytesHex, "base16", (10, 20))],
 )
-def test_lengths_of_bytes_are_those_of_the_text(model: Any, encoding: str | None, lengths: tuple[int, int]) -> None:
+def test_limits_on_bytes_are_converted_to_characters_of_the_text(
+    model: Any, encoding: str | None, lengths: tuple[int, int]
+) -> None:
     data = fields(model, "receive")["data"]
     assert (data.get("contentEncoding"), (data["minLength"], data["maxLength"])) == (encoding, lengths)
     assert fields(model, "send")["data"] == data
@@ -205,7 +207,7 @@ def test_a_uuid_of_a_version_has_the_standard_format_and_a_pattern(form: Any, di
     assert f"-{digit}[0-9a-fA-F]" in described["pattern"]
 
 
-def test_times_as_numbers_are_numbers() -> None:
+def test_times_that_are_sent_as_numbers_are_described_as_numbers() -> None:
     class Took(BaseModel):
         model_config = ConfigDict(ser_json_temporal="seconds")
         at: datetime
@@ -215,9 +217,9 @@ def test_times_as_numbers_are_numbers() -> None:
     assert {each["format"] for each in fields(Took, "receive").values()} == {"date-time", "duration"}
 
 
-def test_a_decimal_is_heard_as_a_number_too() -> None:
-    heard, said = schema(Decimal, "receive"), schema(Decimal, "send")
-    assert heard == {"anyOf": [{"type": "number"}, said]}
+def test_a_decimal_may_be_received_as_a_number_too() -> None:
+    received, sent = schema(Decimal, "receive"), schema(Decimal, "send")
+    assert received == {"anyOf": [{"type": "number"}, sent]}
 
 
 class Point(NamedTuple):
@@ -225,13 +227,14 @@ class Point(NamedTuple):
     y: int = 0
 
 
-def test_a_named_tuple_goes_out_whole() -> None:
+def test_a_named_tuple_is_sent_with_all_fields() -> None:
     assert [schema(Point, direction)["minItems"] for direction in ("receive", "send")] == [1, 2]
 
 
 # --- mappings ---
 
 
+# By the type of the keys: the schema of received keys, and that of sent keys, None if it is the same.
 KEYS: dict[Any, tuple[Any, Any]] = {
     int: ({"pattern": "^-?[0-9]+$"}, None),
     bool: ({"pattern": "^(?:true|false)$"}, None),
@@ -247,37 +250,41 @@ KEYS: dict[Any, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("key", KEYS, ids=stable_id)
-def test_keys_are_the_texts_that_stand_for_them(key: Any) -> None:
-    heard, said = KEYS[key]
+def test_keys_are_described_as_text(key: Any) -> None:
+    received, sent = KEYS[key]
     form: Any = dict[key, int]
-    assert schema(form, "receive").get("propertyNames", "absent") == heard
-    assert schema(form, "send").get("propertyNames", "absent") == (heard if said is None else said)
+    assert schema(form, "receive").get("propertyNames", "absent") == received
+    assert schema(form, "send").get("propertyNames", "absent") == (received if sent is None else sent)
 
 
-def test_a_mapping_of_anything_to_anything_is_an_object() -> None:
+def test_a_mapping_of_any_values_is_an_object() -> None:
     assert schema(dict[str, Any], "receive") == {"type": "object", "additionalProperties": True}
     assert schema(Annotated[dict[str, int], Field(min_length=1)], "receive")["minProperties"] == 1
 
 
-# --- what is left open ---
+# --- values that are left open ---
 
 
-class Told(BaseModel):
+class TypedSerializer(BaseModel):
     @model_serializer
-    def _tell(self) -> dict[str, int]:
+    def _serialize(self) -> dict[str, int]:
         return {}
 
 
-class Untold(BaseModel):
-    _tell = model_serializer(eval("lambda self: {}"))
+class UntypedSerializer(BaseModel):
+    _serialize = model_serializer(eval("lambda self: {}"))
 
 
 OPEN: Mapping[str, tuple[Any, Direction, Any]] = {
     "a serialiser that says": (Annotated[int, PlainSerializer(as_text)], "send", {"type": "string"}),
     "a serialiser that does not say": (Annotated[int, PlainSerializer(as_anything)], "send", {}),
     "one that wraps": (Annotated[int, WrapSerializer(wrapped)], "send", {}),
-    "a model with one that says": (Told, "send", {"type": "object", "additionalProperties": {"type": "integer"}}),
-    "a model with one that does not say": (Untold, "send", {}),
+    "a model with one that says": (
+        TypedSerializer,
+        "send",
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+    ),
+    "a model with one that does not say": (UntypedSerializer, "send", {}),
     "a validator of everything": (Annotated[int, PlainValidator(as_anything)], "receive", {}),
     "a class": (type[int], "receive", {}),
     "what pydantic cannot describe": (Callable[[], int], "receive", {}),
@@ -291,7 +298,7 @@ OPEN: Mapping[str, tuple[Any, Direction, Any]] = {
 
 
 @pytest.mark.parametrize("name", OPEN)
-def test_what_is_not_known_is_left_open(name: str) -> None:
+def test_only_unknown_values_are_left_open(name: str) -> None:
     form, direction, expected = OPEN[name]
     assert schema(form, direction) == expected
 
@@ -320,7 +327,7 @@ class Defaults(BaseModel):
     both: tuple[int, str] = (1, "a")
 
 
-def test_defaults_are_written_as_they_go_out_sets_in_order() -> None:
+def test_defaults_are_as_they_are_sent_with_sorted_sets() -> None:
     defaults = {name: each["default"] for name, each in fields(Defaults, "receive").items() if "default" in each}
     assert defaults == {
         "some": ["a", "b", "c"],
@@ -332,7 +339,7 @@ def test_defaults_are_written_as_they_go_out_sets_in_order() -> None:
     }
 
 
-def test_what_json_cannot_say_is_left_out() -> None:
+def test_values_that_json_does_not_have_are_left_out() -> None:
     class Odd(BaseModel):
         low: float = Field(ge=float("-inf"), le=1)
         some: int = Field(examples=[float("nan")], json_schema_extra={"x-when": "now"})

@@ -1,4 +1,4 @@
-"""Names of definitions: a lone name is short, a shared one is told apart, whatever came first."""
+"""Names of definitions: a unique name is short, a shared one gets longer, in any order of definitions."""
 
 from itertools import permutations
 from typing import Any, Generic, Literal
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Point(BaseModel):
-    """Not the one of `elsewhere`."""
+    """Another model than `elsewhere.Point`."""
 
     x: float
 
@@ -38,7 +38,7 @@ def local(kind: type[Any]) -> type[BaseModel]:
 
 
 def names(*types: tuple[Any, Direction]) -> list[str]:
-    """Name the types of a document, in this order."""
+    """Return the names of types in one document, in this order."""
     definitions = Definitions()
     schemas = [definitions.add(adapter_for(form), direction) for form, direction in types]
     named = definitions.named(schemas)
@@ -48,35 +48,35 @@ def names(*types: tuple[Any, Direction]) -> list[str]:
 HERE = "tests__unit___schema__test_naming"
 
 
-def test_a_lone_name_is_short() -> None:
+def test_a_unique_name_is_short() -> None:
     assert names((Point, "receive"), (Box[int], "receive")) == ["Point", "Box_int_"]
 
 
-def test_models_that_share_a_name_tell_their_modules() -> None:
+def test_models_that_share_a_name_are_named_with_their_modules() -> None:
     assert names((Point, "receive"), (elsewhere.Point, "receive")) == [
         f"{HERE}__Point",
         "tests__conformance__messages__Point",
     ]
 
 
-def test_a_model_that_is_heard_and_said_is_one_where_it_is_the_same() -> None:
+def test_a_model_of_both_directions_is_one_definition_if_its_schemas_are_equal() -> None:
     assert names((Point, "receive"), (Point, "send")) == ["Point", "Point"]
     assert names((Say, "receive"), (Say, "send")) == ["Say-Input", "Say-Output"]
     assert names((Box[Say], "receive"), (Box[Say], "send"))[0] == "Box_Say_-Input"
 
 
-def test_models_that_share_module_and_name_tell_a_hash_of_what_they_are() -> None:
+def test_models_that_share_module_and_name_are_named_with_a_hash_of_their_schema() -> None:
     first, second = names((local(int), "receive"), (local(str), "receive"))
     assert first != second
     assert first.startswith(f"{HERE}__local___locals___Local-")
     assert names((local(str), "receive"), (local(int), "receive")) == [second, first]
 
 
-def test_models_that_agree_in_everything_are_one() -> None:
+def test_equal_models_are_one_definition() -> None:
     assert names((local(int), "receive"), (local(int), "receive")) == ["Local", "Local"]
 
 
-def test_the_order_does_not_count() -> None:
+def test_the_order_of_types_does_not_matter() -> None:
     types: list[tuple[Any, Direction]] = [
         (Point, "receive"),
         (elsewhere.Point, "send"),
@@ -90,7 +90,7 @@ def test_the_order_does_not_count() -> None:
         assert dict(zip(order, names(*order), strict=True)) == expected
 
 
-def test_what_nobody_refers_to_is_left_out() -> None:
+def test_definitions_without_a_reference_are_left_out() -> None:
     definitions = Definitions()
     definitions.add(adapter_for(Say), "receive")
     schema = definitions.add(adapter_for(Box[Point]), "receive")
@@ -108,11 +108,11 @@ def test_what_nobody_refers_to_is_left_out() -> None:
         ({}, {}),
     ],
 )
-def test_who_shares_a_name_takes_the_next(candidates: dict[int, list[str]], expected: dict[int, str]) -> None:
+def test_keys_that_share_a_name_take_their_next_one(candidates: dict[int, list[str]], expected: dict[int, str]) -> None:
     assert told_apart(candidates) == expected
 
 
-def test_a_legal_name_has_letters_digits_and_three_marks() -> None:
+def test_a_legal_name_has_letters_digits_and_three_punctuation_marks() -> None:
     assert legal("Box[int]/é a.b-c_1") == "Box_int___a.b-c_1".replace("___a", "____a")
 
 
@@ -129,14 +129,14 @@ def test_a_definition_may_refer_to_itself() -> None:
     )
 
 
-def test_models_that_agree_are_one_whichever_of_them_is_said_too() -> None:
-    def made() -> type[BaseModel]:
+def test_equal_models_are_one_definition_whichever_of_them_is_also_sent() -> None:
+    def twin() -> type[BaseModel]:
         class Twin(BaseModel):
             text: str = ""
 
         return Twin
 
-    one, other = made(), made()
+    one, other = twin(), twin()
     expected = ["Twin-Input", "Twin-Input", "Twin-Output"]
     assert names((one, "receive"), (other, "receive"), (other, "send")) == expected
     assert names((other, "receive"), (one, "receive"), (one, "send")) == expected

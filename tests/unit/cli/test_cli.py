@@ -1,4 +1,4 @@
-"""The command `typedws`, as a new user runs it: in a process of its own, in a folder with a module."""
+"""The command `typedws`, run in a folder with a module: once in a process of its own, else in this one."""
 
 import subprocess
 import sys
@@ -68,7 +68,7 @@ number = 1
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a folder with a module, and go there."""
+    """Create a folder with a module, and change into it."""
     (tmp_path / "shop.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -77,7 +77,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*arguments: str) -> tuple[int, str]:
-    """Run the command in this process; give its exit code and all that it said."""
+    """Run the command in this process; return its exit code and its output."""
     result = CliRunner().invoke(app, ["schema", *arguments], env={"COLUMNS": "100"}, catch_exceptions=False)
     return result.exit_code, result.output
 
@@ -90,39 +90,39 @@ def test_it_runs_as_a_command(folder: Path) -> None:
     assert sorted(path.name for path in (folder / "schemas").iterdir()) == names
 
 
-def test_what_was_exported_is_what_the_code_says(folder: Path) -> None:
+def test_the_check_passes_after_an_export(folder: Path) -> None:
     assert run("export", "shop:app", "--out", "schemas") == (0, "4 documents in schemas\n")
     assert run("export", "shop:app", "--out", "schemas", "--check") == (
         0,
-        "4 documents in schemas are what the code says\n",
+        "4 documents in schemas match the code\n",
     )
 
 
-def test_a_stale_file_is_shown_as_a_diff_with_what_to_run(folder: Path) -> None:
+def test_a_stale_file_is_shown_as_a_diff_with_the_command_to_run(folder: Path) -> None:
     run("export", "shop:app", "--out", "schemas")
     path = folder / "schemas" / "chat.contract.json"
     path.write_text(path.read_text().replace('"bored"', '"boring"'))
-    code, told = run("export", "shop:app", "--out", "schemas", "--check")
+    code, output = run("export", "shop:app", "--out", "schemas", "--check")
     assert code == 1
-    assert "--- schemas/chat.contract.json (the file)\n+++ schemas/chat.contract.json (the code)\n" in told
-    assert '-            "boring"\n+            "bored"\n' in told
-    assert told.endswith("schemas is not what the code says: run\n    typedws schema export shop:app --out schemas\n")
+    assert "--- schemas/chat.contract.json (the file)\n+++ schemas/chat.contract.json (the code)\n" in output
+    assert '-            "boring"\n+            "bored"\n' in output
+    assert output.endswith("schemas does not match the code: run\n    typedws schema export shop:app --out schemas\n")
 
 
-def test_missing_and_superfluous_files_are_stale_and_mended(folder: Path) -> None:
+def test_missing_and_superfluous_files_fail_the_check_until_the_next_export(folder: Path) -> None:
     run("export", "shop:app", "--out", "schemas")
     assert run("export", "shop:chat", "--out", "schemas", "--check") == (
         1,
-        "schemas/echo.contract.json should no longer be there\n\n"
-        "schemas/feed.contract.json should no longer be there\n\n"
-        "schemas/shop.asyncapi.json should no longer be there\n\n"
-        "schemas is not what the code says: run\n    typedws schema export shop:chat --out schemas\n",
+        "schemas/echo.contract.json belongs to no contract of the code: remove it\n\n"
+        "schemas/feed.contract.json belongs to no contract of the code: remove it\n\n"
+        "schemas/shop.asyncapi.json belongs to no contract of the code: remove it\n\n"
+        "schemas does not match the code: run\n    typedws schema export shop:chat --out schemas\n",
     )
     (folder / "schemas" / "own.json").write_text('{"mine": true}')
     run("export", "shop:chat", "--out", "schemas")
     assert sorted(path.name for path in (folder / "schemas").iterdir()) == ["chat.contract.json", "own.json"]
-    code, told = run("export", "shop:chat", "shop:Say", "--out", "schemas", "--check")
-    assert (code, told.splitlines()[0]) == (1, "schemas/Say.model.json is missing")
+    code, output = run("export", "shop:chat", "shop:Say", "--out", "schemas", "--check")
+    assert (code, output.splitlines()[0]) == (1, "schemas/Say.model.json is missing")
 
 
 def test_contracts_that_share_a_name_are_two_files(folder: Path) -> None:
@@ -133,21 +133,21 @@ def test_contracts_that_share_a_name_are_two_files(folder: Path) -> None:
     assert len(names) == 8
 
 
-def test_the_order_of_targets_does_not_count(folder: Path) -> None:
+def test_the_order_of_targets_does_not_matter(folder: Path) -> None:
     (folder / "mall.py").write_text(MODULE)
     targets = ["shop:app", "mall:app", "mall:chat", "shop:Say"]
     run("export", *targets, "--out", "one")
     run("export", *reversed(targets), "--out", "other")
-    found = [{path.name: path.read_bytes() for path in (folder / name).iterdir()} for name in ("one", "other")]
-    assert found[0] == found[1]
+    contents = [{path.name: path.read_bytes() for path in (folder / name).iterdir()} for name in ("one", "other")]
+    assert contents[0] == contents[1]
 
 
 def test_contracts_are_shown_as_tables(folder: Path) -> None:
-    code, told = run("show", "shop:app")
+    code, output = run("show", "shop:app")
     assert code == 0
     for fact in ("/chat/{room}", "4001 KICKED", "removed (reconnect: never)", "chat.v1.lines", "lines in text frames"):
-        assert fact in told
-    lines = [" ".join(line.split()) for line in told.splitlines()]
+        assert fact in output
+    lines = [" ".join(line.split()) for line in output.splitlines()]
     for row in (
         "path room string",
         "query page integer, optional",
@@ -163,14 +163,14 @@ def test_contracts_are_shown_as_tables(folder: Path) -> None:
         "server message anything",
         "mode chat.v1.json application/json in text frames",
     ):
-        assert row in lines, told
+        assert row in lines, output
 
 
 @pytest.mark.parametrize("target", ["shop:chat", "shop:alone"])
 def test_a_contract_or_an_endpoint_may_be_shown_alone(folder: Path, target: str) -> None:
-    code, told = run("show", target)
+    code, output = run("show", target)
     assert code == 0
-    assert "text: string" in told
+    assert "text: string" in output
 
 
 def test_a_model_is_not_shown(folder: Path) -> None:
@@ -189,67 +189,67 @@ BAD_MODULES = {
     [
         ("shop", "expected a target such as chat:app, found 'shop'"),
         (":app", "expected a target such as chat:app, found ':app'"),
-        ("nowhere:app", "expected a module nowhere, found none from {folder}"),
-        ("shop.nowhere:app", "expected a module shop.nowhere, found none from {folder}"),
-        ("asking:app", "expected to import asking, found ModuleNotFoundError: No module named 'no_such_module' (*)"),
+        ("nowhere:app", "no module nowhere can be imported from {folder}"),
+        ("shop.nowhere:app", "no module shop.nowhere can be imported from {folder}"),
+        ("asking:app", "asking cannot be imported: ModuleNotFoundError: No module named 'no_such_module' (*)"),
         (
             "broken:app",
-            "expected to import broken, found ZeroDivisionError: division by zero ({folder}/broken.py, line 2)",
+            "broken cannot be imported: ZeroDivisionError: division by zero ({folder}/broken.py, line 2)",
         ),
         (
             "shop:ap",
-            "expected an App, a Contract, an Endpoint or a pydantic model at shop:ap, found no 'ap' there: "
+            "expected an App, a Contract, an Endpoint or a pydantic model at shop:ap, found no 'ap': "
             "there is app, chat",
         ),
         (
             "empty:app",
-            "expected an App, a Contract, an Endpoint or a pydantic model at empty:app, found no 'app' there",
+            "expected an App, a Contract, an Endpoint or a pydantic model at empty:app, found no 'app'",
         ),
         (
             "shop:number",
-            "expected an App, a Contract, an Endpoint or a pydantic model at shop:number, found a int: "
-            "of a framework's application, name the contracts",
+            "expected an App, a Contract, an Endpoint or a pydantic model at shop:number, found int: "
+            "for an application of a framework, name its contracts",
         ),
     ],
 )
-def test_a_target_that_is_none_is_told_in_one_sentence(folder: Path, target: str, sentence: str) -> None:
+def test_an_invalid_target_fails_with_one_sentence(folder: Path, target: str, sentence: str) -> None:
     for name, source in BAD_MODULES.items():
         (folder / f"{name}.py").write_text(source)
-    code, told = run("show", target)
+    code, output = run("show", target)
     expected = sentence.format(folder=folder)
     start, star, end = expected.partition("*")
     assert code == 1
-    assert told.startswith(start)
-    assert told.endswith(f"{end}\n")
-    assert bool(star) or told == f"{expected}\n"
+    assert output.startswith(start)
+    assert output.endswith(f"{end}\n")
+    assert bool(star) or output == f"{expected}\n"
 
 
-def test_an_attribute_may_be_of_something_in_the_module(folder: Path) -> None:
+def test_a_target_may_be_a_nested_attribute(folder: Path) -> None:
     (folder / "deep.py").write_text("import shop\nclass Services:\n    ws = shop.app\n")
     target = load("deep:Services.ws")
     assert target.label == "deep.Services.ws"
-    with pytest.raises(InvalidTarget, match=r"no 'other' there: there is ws\Z"):
+    with pytest.raises(InvalidTarget, match=r"no 'other': there is ws\Z"):
         load("deep:Services.other")
 
 
-def test_without_the_extra_it_says_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_main_exits_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "typer", None)
     monkeypatch.delitem(sys.modules, "typedws.cli.commands")
     with pytest.raises(SystemExit) as exited:
         cli.main()
     assert exited.value.code == (
-        'typedws: the command needs typer, which its extra installs: pip install "typedws[cli]"'
+        'typedws: the command needs typer: pip install "typedws[cli]"'
     )
 
 
-def test_another_missing_module_is_another_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_missing_module_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "typedws.cli.files", None)
     monkeypatch.delitem(sys.modules, "typedws.cli.commands")
     with pytest.raises(ModuleNotFoundError):
         cli.main()
 
 
-def test_the_command_is_what_main_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_main_runs_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["typedws", "--help"])
     with pytest.raises(SystemExit) as exited:
         cli.main()

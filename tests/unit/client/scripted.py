@@ -1,4 +1,4 @@
-"""A server without manners, in the event loop of its test: a script says what it does to each connection, byte by byte.
+"""A scripted server in the event loop of its test: the script decides each byte, and may break any rule.
 
 ::
 
@@ -39,17 +39,17 @@ __all__ = ["Frame", "HeaderChanges", "Opcode", "Script", "Scripted", "ServerEnd"
 
 T = TypeVar("T")
 
-PATIENCE: Final = 10.0
-"""Seconds that anything of a test may take that should take none."""
+TIMEOUT: Final = 10.0
+"""The limit in seconds for a wait that should take no time."""
 MEGABYTE: Final = 1 << 20
 _TURNS: Final = 50
-"""Turns of the event loop after which a task that is still there is taken for left."""
+"""Turns of the event loop after which a task that still runs counts as leaked."""
 
 HeaderChanges: TypeAlias = Mapping[str, str | Sequence[str] | None]
-"""Header fields that a response has beside or instead of the usual ones: several of a name, or none of it."""
+"""Header fields that a response adds to or replaces in the usual ones: several values of a name, or ``None``."""
 
 _GONE: Final = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
-"""What an end raises that nobody is at the other end of."""
+"""The exceptions of a stream whose other end is gone."""
 
 frame: Final = partial(frame_of, is_masked=False)
 """Make the bytes of a frame as a server sends it; see `tests.e2e.raw_client.frame`."""
@@ -60,7 +60,7 @@ class ServerEnd:
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
-        """What it goes over: TCP, or TLS."""
+        """The stream of the connection: TCP, or TLS."""
         self._reader = BufferedByteReceiveStream(stream)
         self.request = b""
         """The request of the opening handshake, once it has been read."""
@@ -68,17 +68,17 @@ class ServerEnd:
     # --- the opening handshake ---
 
     async def read_request(self) -> bytes:
-        """Read the request up to its end, and give it."""
+        """Read the request up to its end, and return it."""
         self.request = await self._reader.receive_until(b"\r\n\r\n", 1 << 16)
         return self.request
 
     async def accept(self, changes: HeaderChanges | None = None, *, then: bytes = b"") -> None:
-        """Answer the request with a valid 101, but for the changes; ``then`` goes with it in one write."""
+        """Respond with a valid 101, except for the changes; ``then`` is sent in the same write."""
         await self.read_request()
         await self.send(self.acceptance(changes) + then)
 
     def acceptance(self, changes: HeaderChanges | None = None) -> bytes:
-        """Make the answer that accepts the request, but for the changes."""
+        """Return the response that accepts the request, except for the changes."""
         fields: dict[str, str | Sequence[str] | None] = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
@@ -91,18 +91,18 @@ class ServerEnd:
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _accept_key(self) -> str:
-        """Compute what proves that the request was read (RFC 6455 section 4.2.2)."""
+        """Return the value of ``Sec-WebSocket-Accept`` (RFC 6455 section 4.2.2)."""
         key = self.request.partition(b"Sec-WebSocket-Key: ")[2].partition(b"\r\n")[0]
         return base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest()).decode()
 
     # --- bytes and frames ---
 
     async def send(self, data: bytes) -> None:
-        """Send bytes, which may be anything."""
+        """Send arbitrary bytes."""
         await self.stream.send(data)
 
     async def next_frame(self) -> Frame | None:
-        """Give the next frame of the client, unmasked; ``None`` at the end of the connection, however it ends."""
+        """Return the next frame of the client, unmasked, or ``None`` at the end of the connection, however it ends."""
         try:
             first, second = await self._reader.receive_exactly(2)
             size = second & 127
@@ -118,14 +118,14 @@ class ServerEnd:
         return Frame(first & 15, payload.to_bytes(size), is_final=first >= 128)
 
     async def close_code(self) -> int | None:
-        """Read until the client's close frame, and give its code; ``None`` where the connection ends without one."""
+        """Read until the client's close frame, and return its code, or ``None`` if the connection ends without one."""
         while (received := await self.next_frame()) is not None:
             if received.opcode == Opcode.CLOSE:
                 return received.close_code
         return None
 
     async def until_gone(self) -> None:
-        """Read whatever comes, and answer nothing, until the client is gone."""
+        """Read, without answering, until the client is gone."""
         with suppress(*_GONE):
             while True:
                 await self.stream.receive()
@@ -137,11 +137,11 @@ class ServerEnd:
         await self.send(frame(Opcode.CLOSE, code.to_bytes(2) + reason.encode()))
 
     async def finish(self) -> None:
-        """End the server's side of the TCP connection (FIN); the client may still say something."""
+        """End the server's side of the TCP connection (FIN); the client may still send."""
         await self.stream.send_eof()
 
     async def leave(self) -> None:
-        """Close the TCP connection, with no farewell of TLS's."""
+        """Close the TCP connection, without a TLS ``close_notify``."""
         await anyio.aclose_forcefully(self.stream)
 
     async def reset(self) -> None:
@@ -152,36 +152,36 @@ class ServerEnd:
 
 
 Script: TypeAlias = Callable[[ServerEnd], Awaitable[T]]
-"""What the server does to one connection. What it returns is the test's to see; then the connection is closed."""
+"""The server's behaviour on one connection. The test gets its result; then the connection is closed."""
 
 
 @dataclass(frozen=True)
 class Scripted(Generic[T]):
-    """A server that runs."""
+    """A running server."""
 
     port: int
     scheme: str
     _results: MemoryObjectReceiveStream[T]
     connections: list[ServerEnd] = field(default_factory=list[ServerEnd])
-    """All that have come, in order."""
+    """All connections, in order."""
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL of the server."""
         return f"{self.scheme}://127.0.0.1:{self.port}/"
 
     async def result(self) -> T:
-        """Give what the script returned, once it has; for several connections in the order of their ends."""
-        with anyio.fail_after(PATIENCE):
+        """Return the result of the script, once it has ended; for several connections in the order of their ends."""
+        with anyio.fail_after(TIMEOUT):
             return await self._results.receive()
 
 
 @asynccontextmanager
 async def scripted(script: Script[T], *, ssl: tls.SSLContext | None = None) -> AsyncGenerator[Scripted[T]]:
-    """Run a server on a port of its own; whatever it does is cancelled after the block.
+    """Run a server on a port of its own; it is cancelled after the block.
 
-    A script that speaks to a client which is gone just ends, without a result. What a client leaves behind, after a
-    block that raised nothing, fails the test: a task is found here, a socket warns when it is collected.
+    A script that sends to a client that is gone ends without a result. After a block without an exception, anything
+    that the client leaks fails the test: a task is found here, a socket warns when it is collected.
     """
     put, get = anyio.create_memory_object_stream[T](100)
     before = _tasks()
@@ -205,7 +205,7 @@ async def scripted(script: Script[T], *, ssl: tls.SSLContext | None = None) -> A
     with put, get:
         async with anyio.create_task_group() as tasks:
             server = Scripted(await tasks.start(serve), "ws" if ssl is None else "wss", get)
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(TIMEOUT):
                 yield server
             tasks.cancel_scope.cancel()
     for _ in range(_TURNS):
@@ -213,7 +213,7 @@ async def scripted(script: Script[T], *, ssl: tls.SSLContext | None = None) -> A
             break
         await anyio.lowlevel.checkpoint()
     assert _tasks() == before, "a task is left"
-    gc.collect(1)  # the young ones, among them all that the test made
+    gc.collect(1)  # The young generations: they contain everything that the test created.
 
 
 def _tasks() -> set[int]:
@@ -222,7 +222,7 @@ def _tasks() -> set[int]:
 
 @contextmanager
 def memory_below(megabytes: float) -> Generator[None]:
-    """Hold what a block allocates, at any time, to a limit; server and client together."""
+    """Assert that a block never allocates more than a limit; server and client together."""
     tracemalloc.start()
     try:
         yield

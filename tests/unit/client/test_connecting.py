@@ -1,4 +1,4 @@
-"""What a client asks for: the URL with its parameters, header fields, offers; all checked before anything is sent."""
+"""The request of a client: the URL with its parameters, header fields, offers; checked before anything is sent."""
 
 from enum import Enum
 from typing import Annotated, Any
@@ -36,7 +36,7 @@ chat = Contract("chat", Connection[str, str, Room], modes=("text", "msgpack"))
 plain = Contract("plain", Connection[str, str])
 
 
-def asked(url: str, params: object = None, contract: Any = chat, **options: Any) -> OutgoingRequest:
+def request_for(url: str, params: object = None, contract: Any = chat, **options: Any) -> OutgoingRequest:
     return plan_for(url, contract, params, **options).request
 
 
@@ -55,22 +55,22 @@ def asked(url: str, params: object = None, contract: Any = chat, **options: Any)
         ("ws://h", None, "/", ""),
     ],
 )
-def test_parameters_go_into_the_path_where_it_names_them_and_into_the_query_otherwise(
+def test_parameters_go_into_the_path_if_it_names_them_and_otherwise_into_the_query(
     url: str, params: Room | None, path: str, query: str
 ) -> None:
-    request = asked(url, params)
+    request = request_for(url, params)
     assert (request.path, request.query) == (path, query)
 
 
-def test_parameters_go_into_the_headers_where_they_say_so() -> None:
+def test_parameters_declared_as_headers_or_cookies_go_into_headers() -> None:
     params = Room(room="lobby", tenant="acme", session="s1")
-    request = asked("ws://h/{room}", params, headers={"X-Own": "1"})
+    request = request_for("ws://h/{room}", params, headers={"X-Own": "1"})
     assert request.query == "page=1"
     assert request.headers == ((b"x-own", b"1"), (b"x-tenant", b"acme"), (b"cookie", b"session=s1"))
 
 
-def test_without_a_declared_type_parameters_are_what_their_own_class_says() -> None:
-    assert asked("ws://h/{room}", Room(room="lobby"), plain).path == "/lobby"
+def test_without_a_declared_type_parameters_are_written_by_their_own_class() -> None:
+    assert request_for("ws://h/{room}", Room(room="lobby"), plain).path == "/lobby"
 
 
 @given(
@@ -81,18 +81,18 @@ def test_without_a_declared_type_parameters_are_what_their_own_class_says() -> N
 def test_the_server_reads_what_the_client_wrote(room: str, page: int, tags: list[str]) -> None:
     params = Room(room=room, page=page, tags=tags)
     template = "/chat/{room}/{page:int}"
-    request = asked(f"ws://h{template}", params)
+    request = request_for(f"ws://h{template}", params)
     scope = request.scope(request.headers)
     scope["path_params"] = PathTemplate(template).match(scope["path"])
     assert read_params(HandshakeRequest(scope), adapter_for(Room)) == params
 
 
 @pytest.mark.parametrize(
-    ("url", "params", "told"),
+    ("url", "params", "error"),
     [
         ("ws://h/{room}", None, "url: expected params for room, found none"),
-        ("ws://h/{room}", plain, "params: expected Room, found a Contract that is none"),
-        ("ws://h/{room}/{page:uuid}", Room(room="a"), "params: expected what fits into /{room}/{page:uuid}"),
+        ("ws://h/{room}", plain, "params: expected Room, found a Contract that does not fit"),
+        ("ws://h/{room}/{page:uuid}", Room(room="a"), "params: expected values that fit into /{room}/{page:uuid}"),
         ("http://h/", None, "url: expected a ws:// or wss:// URL without a fragment, found URL('http://h/')"),
         ("http://h:80/", None, "url: expected a ws:// or wss:// URL without a fragment, found"),
         ("ws://h:x/", None, "url: expected a ws:// or wss:// URL without a fragment, found"),
@@ -105,21 +105,21 @@ def test_the_server_reads_what_the_client_wrote(room: str, page: int, tags: list
         ("ws://h/#part", None, "url: expected a ws:// or wss:// URL without a fragment, found"),
         ("ws://h:99999/", None, "url: expected a ws:// or wss:// URL without a fragment, found"),
         ("ws://[::1/", None, "url: expected a ws:// or wss:// URL without a fragment, found"),
-        ("ws://a..ü/", None, "url: expected a host that is one, found 'a..ü'"),
+        ("ws://a..ü/", None, "url: expected a valid host name, found 'a..ü'"),
         ("chat", None, "url: expected a ws:// or wss:// URL without a fragment, found URL('chat')"),
     ],
 )
-def test_what_cannot_be_asked_for_is_refused_before_connecting(url: str, params: Any, told: str) -> None:
+def test_an_invalid_request_raises_before_connecting(url: str, params: Any, error: str) -> None:
     with pytest.raises(InvalidHandshake) as caught:
-        asked(url, params)
-    assert str(caught.value).startswith(told)
+        request_for(url, params)
+    assert str(caught.value).startswith(error)
 
 
-def test_what_does_not_fit_into_the_path_is_refused() -> None:
+def test_a_parameter_that_does_not_fit_into_the_path_raises() -> None:
     with pytest.raises(InvalidPath):
-        asked("ws://h/{room}", Room(room="a/b"))
+        request_for("ws://h/{room}", Room(room="a/b"))
     with pytest.raises(InvalidPath):
-        asked("ws://h/{nowhere}", Room(room="a"))
+        request_for("ws://h/{nowhere}", Room(room="a"))
 
 
 @pytest.mark.parametrize(
@@ -136,9 +136,9 @@ def test_what_does_not_fit_into_the_path_is_refused() -> None:
     ],
     ids=stable_id,
 )
-def test_what_belongs_to_the_handshake_is_not_for_the_caller(options: dict[str, Any]) -> None:
+def test_headers_of_the_handshake_itself_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(InvalidHandshake):
-        asked("ws://h/", **options)
+        request_for("ws://h/", **options)
 
 
 @pytest.mark.parametrize(
@@ -153,19 +153,21 @@ def test_what_belongs_to_the_handshake_is_not_for_the_caller(options: dict[str, 
         ("ws://ann@h/", "h", 80, False, ("ann", "")),
     ],
 )
-def test_a_url_says_where(url: str, host: str, port: int, is_secure: bool, user_info: tuple[str, str] | None) -> None:
-    request = asked(url)
+def test_a_url_names_the_host_the_port_and_the_user(
+    url: str, host: str, port: int, is_secure: bool, user_info: tuple[str, str] | None
+) -> None:
+    request = request_for(url)
     assert (request.host, request.port, request.is_secure, request.user_info) == (host, port, is_secure, user_info)
 
 
-def test_what_is_offered_is_what_the_contract_names_unless_it_is_said() -> None:
-    assert asked("ws://h/").subprotocols == ("chat.v1.json", "chat.v1.msgpack")
-    assert asked("ws://h/", subprotocols=["chat.v1.msgpack"]).subprotocols == ("chat.v1.msgpack",)
-    assert asked("ws://h/", subprotocols=()).subprotocols == ()
-    assert asked("ws://h/", contract=None).subprotocols == ()
+def test_the_subprotocols_of_the_contract_are_offered_by_default() -> None:
+    assert request_for("ws://h/").subprotocols == ("chat.v1.json", "chat.v1.msgpack")
+    assert request_for("ws://h/", subprotocols=["chat.v1.msgpack"]).subprotocols == ("chat.v1.msgpack",)
+    assert request_for("ws://h/", subprotocols=()).subprotocols == ()
+    assert request_for("ws://h/", contract=None).subprotocols == ()
 
 
-def test_all_is_checked_when_it_is_asked_for_and_not_when_it_is_entered() -> None:
-    for open_ in (connect, reconnecting, connect_sync):
+def test_everything_is_checked_by_the_call_and_not_on_entry() -> None:
+    for function in (connect, reconnecting, connect_sync):
         with pytest.raises(InvalidHandshake):
-            open_("http://h/")
+            function("http://h/")

@@ -1,4 +1,4 @@
-"""A server that says too much, or too little: the client's memory and its patience end before the server's do."""
+"""A server that sends too much, or too little: the client bounds its memory and its waits."""
 
 import zlib
 from collections.abc import Iterable, Sequence
@@ -16,26 +16,26 @@ from typedws.client import Backoff, Change, connect, reconnecting
 pytestmark = pytest.mark.anyio
 
 SOON: Final = 0.2
-"""Seconds after which a side gives up that has to."""
+"""A short timeout in seconds, for waits that are expected to time out."""
 FLOOD: Final = 100 * MEGABYTE
 HEAD: Final = 10
-"""Bytes that a frame has at most before its payload."""
+"""The limit in bytes of the header of a frame."""
 DEFLATE: Final = {"Sec-WebSocket-Extensions": "permessage-deflate"}
 
 
 async def flood(end: ServerEnd, pieces: Iterable[bytes], size: int = FLOOD) -> int:
-    """Write pieces until so many bytes are written, or the client takes no more; give how many bytes it took."""
-    taken = 0
+    """Write pieces until ``size`` bytes are written or the client stops reading; return the number of bytes written."""
+    written = 0
     for piece in pieces:
         with anyio.move_on_after(SOON) as scope:
             await end.send(piece)
-        if scope.cancelled_caught or (taken := taken + len(piece)) >= size:
+        if scope.cancelled_caught or (written := written + len(piece)) >= size:
             break
-    return taken
+    return written
 
 
 def numbered(size: int = 1 << 16) -> Iterable[bytes]:
-    """Make messages that begin with their numbers."""
+    """Return messages that begin with their numbers."""
     return (frame(Opcode.BINARY, number.to_bytes(8) + bytes(size - 8)) for number in count())
 
 
@@ -43,26 +43,26 @@ def numbered(size: int = 1 << 16) -> Iterable[bytes]:
 
 
 @pytest.mark.parametrize("size", [1 << 12, 1 << 16, MEGABYTE])
-async def test_who_does_not_receive_lets_the_server_wait_and_loses_nothing(size: int) -> None:
+async def test_a_client_that_does_not_receive_makes_the_server_wait_and_loses_nothing(size: int) -> None:
     is_stuck = anyio.Event()
 
     async def script(end: ServerEnd) -> int:
         await end.accept()
-        taken = await flood(end, numbered(size))
+        written = await flood(end, numbered(size))
         is_stuck.set()
         await end.finish()
         await end.until_gone()
-        return taken
+        return written
 
     with memory_below(40):
         async with scripted(script) as server:
             async with connect(server.url, close_timeout=SOON) as ws:
                 await is_stuck.wait()
                 numbers = [int.from_bytes(message[:8]) async for message in ws.iter_bytes()]
-            taken = await server.result()
-    assert taken < FLOOD / 2
+            written = await server.result()
+    assert written < FLOOD / 2
     assert numbers == list(range(len(numbers)))
-    assert len(numbers) * (size + HEAD) >= taken - size
+    assert len(numbers) * (size + HEAD) >= written - size
 
 
 BOMB: Final = zlib.compressobj(wbits=-15)
@@ -71,7 +71,7 @@ BOMB_OF_A_MEGABYTE: Final = frame(
     (BOMB.compress(bytes(MEGABYTE)) + BOMB.flush(zlib.Z_FULL_FLUSH)).removesuffix(b"\0\0\xff\xff"),
     reserved_bits=4,
 )
-"""A message that is within the limit, in a thousandth of its size."""
+"""A message within the limit, compressed to a thousandth of its size."""
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["with the answer", "after it"])
@@ -80,10 +80,10 @@ async def test_thousands_of_small_bombs_wait_until_they_are_received(at_once: bo
 
     async def script(end: ServerEnd) -> int:
         await end.accept(DEFLATE, then=BOMB_OF_A_MEGABYTE * 60 if at_once else b"")
-        taken = await flood(end, repeat(BOMB_OF_A_MEGABYTE * 10), 20 * MEGABYTE)
+        written = await flood(end, repeat(BOMB_OF_A_MEGABYTE * 10), 20 * MEGABYTE)
         is_stuck.set()
         await end.until_gone()
-        return taken
+        return written
 
     with memory_below(40):
         async with scripted(script) as server:
@@ -93,7 +93,7 @@ async def test_thousands_of_small_bombs_wait_until_they_are_received(at_once: bo
             assert await server.result() < 20 * MEGABYTE
 
 
-async def test_a_bomb_is_not_unpacked() -> None:
+async def test_a_compression_bomb_is_not_decompressed() -> None:
     compressor = zlib.compressobj(wbits=-15)
     data = compressor.compress(bytes(FLOOD)) + compressor.flush(zlib.Z_SYNC_FLUSH)
 
@@ -110,18 +110,18 @@ async def test_a_bomb_is_not_unpacked() -> None:
             assert await server.result() == 1009
 
 
-# --- control frames, and frames of nothing ---
+# --- control frames and empty frames ---
 
 
-async def test_a_server_that_pings_and_does_not_read_is_not_read_either() -> None:
+async def test_reading_pauses_for_a_server_that_pings_and_does_not_read() -> None:
     is_stuck = anyio.Event()
 
     async def script(end: ServerEnd) -> int:
         await end.accept()
-        taken = await flood(end, repeat(frame(Opcode.PING, b"x" * 125) * 500))
+        written = await flood(end, repeat(frame(Opcode.PING, b"x" * 125) * 500))
         is_stuck.set()
         await end.until_gone()
-        return taken
+        return written
 
     with memory_below(8):
         async with scripted(script) as server:
@@ -138,12 +138,12 @@ async def test_a_server_that_pings_and_does_not_read_is_not_read_either() -> Non
     ],
     ids=["pongs", "empty fragments"],
 )
-async def test_what_says_nothing_is_read_and_forgotten(beginning: bytes, piece: bytes, size: int) -> None:
+async def test_frames_without_content_are_read_and_dropped(beginning: bytes, piece: bytes, size: int) -> None:
     async def script(end: ServerEnd) -> int:
         await end.accept(then=beginning)
-        taken = await flood(end, repeat(piece * 500), size)
+        written = await flood(end, repeat(piece * 500), size)
         await end.close(4000)
-        return taken
+        return written
 
     with memory_below(8):
         async with scripted(script) as server, connect(server.url) as ws:
@@ -151,7 +151,7 @@ async def test_what_says_nothing_is_read_and_forgotten(beginning: bytes, piece: 
             assert ws.end == Closed(4000, "", "peer")
 
 
-async def test_a_pong_nobody_asked_for_does_not_hide_the_one_that_was() -> None:
+async def test_an_unsolicited_pong_does_not_hide_the_answer_to_a_ping() -> None:
     async def script(end: ServerEnd) -> int:
         await end.accept()
         pings = 0
@@ -169,7 +169,7 @@ async def test_a_pong_nobody_asked_for_does_not_hide_the_one_that_was() -> None:
 
 
 @pytest.mark.parametrize("answer", [frame(Opcode.PONG), frame(Opcode.PONG, b"what?")], ids=["empty", "another"])
-async def test_a_pong_that_repeats_no_ping_is_no_answer(answer: bytes) -> None:
+async def test_a_pong_with_another_payload_does_not_answer_a_ping(answer: bytes) -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         while await end.next_frame() is not None:
@@ -184,7 +184,7 @@ async def test_a_pong_that_repeats_no_ping_is_no_answer(answer: bytes) -> None:
 # --- the closing handshake ---
 
 
-async def is_undeclared(end: ServerEnd) -> None:
+async def stays_silent(end: ServerEnd) -> None:
     await end.accept()
     await end.until_gone()
 
@@ -236,7 +236,7 @@ async def drips(end: ServerEnd) -> None:
 
 
 STUBBORN: Final[Sequence[Script[None]]] = [
-    is_undeclared,
+    stays_silent,
     does_not_read,
     answers_but_keeps_tcp,
     floods_with_messages,
@@ -251,7 +251,7 @@ STUBBORN: Final[Sequence[Script[None]]] = [
 async def test_a_close_ends_in_time_whatever_the_server_does(script: Script[None]) -> None:
     with memory_below(24):
         async with scripted(script) as server, connect(server.url, close_timeout=SOON) as ws:
-            with anyio.fail_after(3):  # as much as that only because memory is traced
+            with anyio.fail_after(3):  # This long only because memory is traced.
                 assert await ws.close(4000, "bye") == Closed(4000, "bye", "application")
             with pytest.raises(WebSocketDisconnect, match="this application closed the connection: 4000"):
                 await ws.receive_text()
@@ -272,7 +272,7 @@ async def test_a_client_that_reconnects_stays_closed_whatever_the_server_does(sc
     ]
 
 
-async def test_a_breach_with_a_flood_behind_it_ends_in_time() -> None:
+async def test_a_violation_followed_by_a_flood_ends_in_time() -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept(then=frame(Opcode.RESERVED_DATA))
         await flood(end, repeat(bytes(1 << 16)), 1 << 40)

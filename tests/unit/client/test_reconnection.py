@@ -1,4 +1,4 @@
-"""`reconnecting`: which connections its loop gives, after which waits, and what is told; the network is scripted."""
+"""`reconnecting`: the connections of its loop, the waits, and the reported changes; the network is scripted."""
 
 import gc
 import logging
@@ -58,7 +58,7 @@ UNKNOWN = ConnectionDenied(404)
 
 
 class Network:
-    """What happens to each attempt, in order: it fails, or there is a connection, which the server ends so."""
+    """The outcome of each attempt, in order: a failure, or a connection that the server ends in this way."""
 
     def __init__(self, *outcomes: Closed | ConnectionFailed | None) -> None:
         self.outcomes = list(outcomes)
@@ -88,7 +88,7 @@ def _event(end: Closed) -> dict[str, Any]:
 
 
 class Line:
-    """Stands for a transport: how the server ended it, and whether it was closed from here."""
+    """A transport: how the server ended it, and whether the client closed it."""
 
     def __init__(self, network: Network, end: Closed | None) -> None:
         self._network = network
@@ -103,8 +103,8 @@ class Line:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Network, list[Change], Reconnecting[str, str]]]:
-    """Script the network, and give it with the changes that a client tells, and the client."""
+def script(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Network, list[Change], Reconnecting[str, str]]]:
+    """Return a function that scripts the network, and returns it with the reported changes and the client."""
 
     def scripted(
         *outcomes: Closed | ConnectionFailed | None, **options: Any
@@ -118,11 +118,11 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Network, list[C
     return scripted
 
 
-Play = Callable[..., tuple[Network, list[Change], Reconnecting[str, str]]]
+Script = Callable[..., tuple[Network, list[Change], Reconnecting[str, str]]]
 
 
 async def listen(client: Reconnecting[str, str]) -> int:
-    """Hear every connection out, and give how many there were."""
+    """Receive from every connection until its end, and return how many there were."""
     count = 0
     async for ws in client:
         assert [message async for message in ws] == ["hello"]
@@ -147,10 +147,10 @@ async def listen(client: Reconnecting[str, str]) -> int:
     ],
     ids=stable_id,
 )
-async def test_the_loop_goes_on_where_it_makes_sense(
-    outcomes: list[Closed | ConnectionFailed], connections: int, raised: Exception | None, play: Play
+async def test_the_loop_continues_after_ends_that_are_retried(
+    outcomes: list[Closed | ConnectionFailed], connections: int, raised: Exception | None, script: Script
 ) -> None:
-    network, changes, client = play(*outcomes)
+    network, changes, client = script(*outcomes)
     with nullcontext() if raised is None else pytest.raises(type(raised)) as caught:
         await listen(client)
     assert raised is None or (caught is not None and caught.value.args == raised.args)
@@ -161,8 +161,8 @@ async def test_the_loop_goes_on_where_it_makes_sense(
     assert await anext(client, None) is None
 
 
-async def test_every_change_of_state_is_told(play: Play) -> None:
-    _, changes, client = play(REFUSED, LOST, BUSY, DONE, backoff=Backoff(initial=0, healthy=1e9))
+async def test_every_change_of_state_is_reported(script: Script) -> None:
+    _, changes, client = script(REFUSED, LOST, BUSY, DONE, backoff=Backoff(initial=0, healthy=1e9))
     assert client.change == Change("idle")
     assert await listen(client) == 2
     assert changes == [
@@ -180,48 +180,50 @@ async def test_every_change_of_state_is_told(play: Play) -> None:
     assert client.change == changes[-1]
 
 
-async def test_a_healthy_while_ends_the_row_of_failures(play: Play) -> None:
-    _, changes, client = play(REFUSED, REFUSED, LOST, DONE, backoff=Backoff(initial=0, healthy=0))
+async def test_a_healthy_connection_ends_the_row_of_failures(script: Script) -> None:
+    _, changes, client = script(REFUSED, REFUSED, LOST, DONE, backoff=Backoff(initial=0, healthy=0))
     await listen(client)
     assert [change.failures for change in changes if change.state == "waiting"] == [1, 2, 1]
 
 
-async def test_a_wait_is_drawn_from_the_backoff_and_adds_to_what_a_denial_asks_for(play: Play) -> None:
-    network, _, client = play(REFUSED, BUSY, DONE, backoff=Backoff(initial=2, maximum=3))
+async def test_a_delay_is_random_and_added_to_retry_after(script: Script) -> None:
+    network, _, client = script(REFUSED, BUSY, DONE, backoff=Backoff(initial=2, maximum=3))
     await listen(client)
     assert 0 <= network.sleeps[0] <= 2
     assert 7 <= network.sleeps[1] <= 7 + 3
 
 
-async def test_a_resume_is_at_once_unless_the_connection_before_was_not_healthy_either(play: Play) -> None:
-    network, _, client = play(MOVED, MOVED, DONE, backoff=Backoff(initial=100, maximum=100, healthy=1e9))
+async def test_a_resume_is_immediate_unless_the_connection_before_was_not_healthy_either(script: Script) -> None:
+    network, _, client = script(MOVED, MOVED, DONE, backoff=Backoff(initial=100, maximum=100, healthy=1e9))
     await listen(client)
     assert network.sleeps[0] == 0
-    assert network.sleeps[1] > 0  # of 100 s, 0 is never drawn
-    network, _, client = play(MOVED, MOVED, DONE, backoff=Backoff(initial=100, maximum=100, healthy=0))
+    assert network.sleeps[1] > 0  # A random time of up to 100 s is never 0.
+    network, _, client = script(MOVED, MOVED, DONE, backoff=Backoff(initial=100, maximum=100, healthy=0))
     await listen(client)
     assert network.sleeps == [0, 0]
 
 
-@pytest.mark.parametrize(("most", "waits"), [(1, 0), (3, 2)])
-async def test_after_so_many_failures_in_a_row_the_last_one_is_raised(most: int, waits: int, play: Play) -> None:
-    network, changes, client = play(*[REFUSED] * most, backoff=Backoff(initial=0, max_failures=most))
+@pytest.mark.parametrize(("limit", "waits"), [(1, 0), (3, 2)])
+async def test_the_last_of_max_failures_in_a_row_is_raised(limit: int, waits: int, script: Script) -> None:
+    network, changes, client = script(*[REFUSED] * limit, backoff=Backoff(initial=0, max_failures=limit))
     with pytest.raises(ServerUnreachable):
         await listen(client)
     assert len(network.sleeps) == waits
-    assert changes[-1] == Change("ended", most, REFUSED)
+    assert changes[-1] == Change("ended", limit, REFUSED)
 
 
-async def test_too_many_closes_in_a_row_are_raised_too(play: Play) -> None:
-    _, _, client = play(LOST, backoff=Backoff(initial=0, healthy=1e9, max_failures=1))
+async def test_a_close_counts_as_a_failure_in_a_row(script: Script) -> None:
+    _, _, client = script(LOST, backoff=Backoff(initial=0, healthy=1e9, max_failures=1))
     with pytest.raises(WebSocketDisconnect):
         await listen(client)
 
 
 @pytest.mark.parametrize(("retry", "count"), [({1011: "backoff"}, 2), ({1011: "resume"}, 2), ({1006: "never"}, 1)])
-async def test_the_caller_may_say_what_to_do(retry: dict[int, Reconnect], count: int, play: Play) -> None:
+async def test_the_caller_overrides_what_follows_a_close_code(
+    retry: dict[int, Reconnect], count: int, script: Script
+) -> None:
     end = Closed(1011, "", "peer") if 1011 in retry else LOST
-    _, changes, client = play(end, DONE, retry=retry)
+    _, changes, client = script(end, DONE, retry=retry)
     if count == 1:
         with pytest.raises(WebSocketDisconnect):
             await listen(client)
@@ -230,22 +232,22 @@ async def test_the_caller_may_say_what_to_do(retry: dict[int, Reconnect], count:
     assert sum(change.state == "open" for change in changes) == count
 
 
-async def test_a_normal_closure_may_be_retried_where_the_caller_says_so(play: Play) -> None:
-    _, _, client = play(DONE, KICKED, retry={1000: "backoff"})
+async def test_the_caller_may_retry_a_normal_closure(script: Script) -> None:
+    _, _, client = script(DONE, KICKED, retry={1000: "backoff"})
     with pytest.raises(WebSocketDisconnect, match="4001"):
         await listen(client)
 
 
-async def test_who_closes_is_done(play: Play) -> None:
-    network, changes, client = play(None)
+async def test_a_close_by_the_client_ends_the_loop(script: Script) -> None:
+    network, changes, client = script(None)
     async for ws in client:
         await ws.close(4000)
     assert changes[-1] == Change("ended")
     assert network.sleeps == []
 
 
-async def test_a_body_that_comes_round_with_its_connection_open_gets_another_one(play: Play) -> None:
-    network, changes, client = play(None, DONE)
+async def test_a_body_that_leaves_its_connection_open_gets_another_one(script: Script) -> None:
+    network, changes, client = script(None, DONE)
     connections = [ws async for ws in client]
     assert len(connections) == 2
     assert connections[0].end == Closed(1000, "", "application")
@@ -253,15 +255,15 @@ async def test_a_body_that_comes_round_with_its_connection_open_gets_another_one
     assert network.closes[0] == CloseCode.NORMAL_CLOSURE
 
 
-async def test_an_end_that_the_body_did_not_hear_of_counts(play: Play) -> None:
-    _, _, client = play(KICKED)
+async def test_an_end_that_the_body_did_not_receive_counts(script: Script) -> None:
+    _, _, client = script(KICKED)
     with pytest.raises(WebSocketDisconnect, match="4001"):
         async for _ in client:
             pass
 
 
-async def test_a_body_that_meets_the_end_in_a_send_goes_on(play: Play) -> None:
-    _, _, client = play(LOST, LOST, DONE)
+async def test_a_body_may_continue_after_a_disconnect(script: Script) -> None:
+    _, _, client = script(LOST, LOST, DONE)
     count = 0
     async for ws in client:
         count += 1
@@ -273,8 +275,8 @@ async def test_a_body_that_meets_the_end_in_a_send_goes_on(play: Play) -> None:
     assert count == 3
 
 
-async def test_leaving_the_loop_closes_in_the_background(play: Play) -> None:
-    network, _, client = play(None)
+async def test_leaving_the_loop_closes_in_the_background(script: Script) -> None:
+    network, _, client = script(None)
     async for _ in client:
         break
     assert network.closes == []
@@ -283,8 +285,8 @@ async def test_leaving_the_loop_closes_in_the_background(play: Play) -> None:
     assert network.closes == [CloseCode.GOING_AWAY]
 
 
-async def test_an_exception_of_the_body_leaves_the_loop_too(play: Play) -> None:
-    network, _, client = play(None)
+async def test_an_exception_of_the_body_leaves_the_loop_too(script: Script) -> None:
+    network, _, client = script(None)
 
     async def run(client: Reconnecting[str, str]) -> None:
         async for _ in client:
@@ -298,8 +300,8 @@ async def test_an_exception_of_the_body_leaves_the_loop_too(play: Play) -> None:
     assert network.closes == [CloseCode.GOING_AWAY]
 
 
-async def test_it_may_be_closed_at_once(play: Play) -> None:
-    network, changes, client = play(None)
+async def test_aclose_closes_the_connection_once(script: Script) -> None:
+    network, changes, client = script(None)
     async for _ in client:
         break
     await client.aclose()
@@ -313,18 +315,18 @@ async def test_it_may_be_closed_at_once(play: Play) -> None:
     assert network.closes == [CloseCode.NORMAL_CLOSURE]
 
 
-async def test_closed_before_it_began_it_gives_nothing(play: Play) -> None:
-    _, changes, client = play()
+async def test_after_aclose_there_are_no_connections(script: Script) -> None:
+    _, changes, client = script()
     await client.aclose()
     assert await listen(client) == 0
     assert changes == [Change("ended")]
 
 
-def test_forgotten_where_no_loop_runs_it_is_silent(play: Play) -> None:
+def test_a_client_collected_without_a_running_loop_does_nothing(script: Script) -> None:
     clients: list[Any] = []
 
     async def leave() -> None:
-        network, _, client = play(None)
+        network, _, client = script(None)
         async for _ in client:
             break
         clients.extend((network, client))
@@ -336,8 +338,8 @@ def test_forgotten_where_no_loop_runs_it_is_silent(play: Play) -> None:
     assert network.closes == []
 
 
-async def test_a_cancelled_wait_is_no_end(play: Play) -> None:
-    network, _, client = play(REFUSED, DONE)
+async def test_a_cancelled_wait_does_not_end_the_client(script: Script) -> None:
+    network, _, client = script(REFUSED, DONE)
     with anyio.CancelScope() as cancelled:
         network.slept = cancelled.cancel
         async for _ in client:
@@ -346,14 +348,14 @@ async def test_a_cancelled_wait_is_no_end(play: Play) -> None:
     assert await listen(client) == 1
 
 
-async def test_changes_are_logged_without_what_is_secret(play: Play, caplog: pytest.LogCaptureFixture) -> None:
+async def test_changes_are_logged_without_secrets(script: Script, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "typedws.client")
     denial = ConnectionDenied(
         503,
         Headers({"Content-Type": "application/problem+json"}),
         b'{"title":"secret-title","status":503,"detail":"secret-detail"}',
     )
-    _, _, client = play(denial, REFUSED, Closed(4003, "secret-reason", "peer"), DONE)
+    _, _, client = script(denial, REFUSED, Closed(4003, "secret-reason", "peer"), DONE)
     await listen(client)
     messages = [record.getMessage() for record in caplog.records]
     assert messages == [
@@ -372,8 +374,8 @@ async def test_changes_are_logged_without_what_is_secret(play: Play, caplog: pyt
     assert {record.levelname for record in caplog.records if "connecting" not in record.getMessage()} == {"INFO"}
 
 
-async def test_nothing_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
-    network, _, _ = play(DONE)
+async def test_changes_need_no_callback_and_no_logger(monkeypatch: pytest.MonkeyPatch, script: Script) -> None:
+    network, _, _ = script(DONE)
     monkeypatch.setattr(logging.getLogger("typedws.client"), "disabled", True)
     assert [ws async for ws in reconnecting(URL)]
     assert network.outcomes == []

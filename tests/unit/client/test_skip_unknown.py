@@ -1,4 +1,4 @@
-"""`SkipUnknownConnection`: a client older than its server passes over what it does not know, and nothing else."""
+"""`SkipUnknownConnection`: a client older than its server skips messages of unknown types, and no others."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
@@ -60,15 +60,19 @@ def by_calls(ws: SkipUnknownConnection[Any, Any]) -> AsyncIterator[Any]:
     return calls()
 
 
-Way = Callable[[SkipUnknownConnection[Any, Any]], AsyncIterator[Any]]
-WAYS: dict[str, Way] = {"async for": aiter, "iter_models": SkipUnknownConnection.iter_models, "receive_model": by_calls}
+Reader = Callable[[SkipUnknownConnection[Any, Any]], AsyncIterator[Any]]
+READERS: dict[str, Reader] = {
+    "async for": aiter,
+    "iter_models": SkipUnknownConnection.iter_models,
+    "receive_model": by_calls,
+}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("form", [Union, Called, Joined])
-async def test_a_message_of_an_unknown_type_is_passed_over(form: Any, way: str) -> None:
+async def test_a_message_of_an_unknown_type_is_skipped(form: Any, reader: str) -> None:
     ws = client(form, text(TYPING), text(JOINED), text(TYPING), text(TYPING), text(JOINED), text(TYPING))
-    assert [message async for message in WAYS[way](ws)] == [Joined(room="lobby")] * 2
+    assert [message async for message in READERS[reader](ws)] == [Joined(room="lobby")] * 2
 
 
 @pytest.mark.parametrize(
@@ -85,30 +89,30 @@ async def test_a_message_of_an_unknown_type_is_passed_over(form: Any, way: str) 
         (list[Union], '[{"type":"typing"}]'),
     ],
 )
-@pytest.mark.parametrize("way", WAYS)
-async def test_any_other_invalid_message_is_an_error(form: Any, message: str, way: str) -> None:
+@pytest.mark.parametrize("reader", READERS)
+async def test_any_other_invalid_message_is_an_error(form: Any, message: str, reader: str) -> None:
     ws = client(form, text(message))
     with pytest.raises(InvalidMessage):
-        await anext(WAYS[way](ws))
+        await anext(READERS[reader](ws))
 
 
-async def test_the_wrong_kind_of_frame_is_an_error() -> None:
+async def test_a_frame_of_the_wrong_kind_is_an_error() -> None:
     ws = client(Union, binary(TYPING.encode()))
     with pytest.raises(InvalidMessage):
         await ws.receive_model()
 
 
 @pytest.mark.parametrize("message", ['{"type":"new"}', '{"v":2}', '{"type":"new","v":2,"kind":"other"}'])
-async def test_where_one_type_is_declared_a_constant_of_another_value_is_unknown(message: str) -> None:
+async def test_with_one_declared_type_another_value_of_a_constant_field_is_unknown(message: str) -> None:
     ws = client(Left, text(message), text('{"kind":"kick"}'))
     assert await ws.receive_model() == Left(kind="kick")
 
 
-async def test_a_narrower_type_is_asked_for_among_those_that_are_known() -> None:
+async def test_a_narrower_type_can_be_received_among_the_known_ones() -> None:
     ws = client(Union, text(TYPING), text(JOINED), text(TYPING), text('{"type":"said","text":"a"}'))
     assert await ws.receive_model(Joined) == Joined(room="lobby")
     with pytest.raises(InvalidMessage):
-        await ws.receive_model(Joined)  # it is known, and another
+        await ws.receive_model(Joined)  # Its type is known, but not the one asked for.
 
 
 async def test_without_a_contract_nothing_is_unknown() -> None:

@@ -1,4 +1,4 @@
-"""Calls from code that does not await: what they give and raise, and that an interrupted one is taken back."""
+"""Calls from code that does not await: their results and exceptions, and that an interrupted one is cancelled."""
 
 from collections.abc import Callable, Generator
 from typing import Any, cast
@@ -12,7 +12,7 @@ from typedws.client.sync import PortalCaller
 
 
 class Interrupted:
-    """A portal in whose own code Ctrl-C is met: before the loop knows of a call, or after."""
+    """A portal whose own code is interrupted by Ctrl-C: before a call is scheduled, or after."""
 
     def __init__(self, portal: BlockingPortal, where: str) -> None:
         self._portal = portal
@@ -26,17 +26,17 @@ class Interrupted:
 
 
 class Waiting:
-    """What waits until it is cancelled."""
+    """A call that waits until it is cancelled, and records its steps."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.steps: list[str] = []
 
     async def wait(self) -> None:
-        self.told.append("begun")
+        self.steps.append("begun")
         try:
             await anyio.sleep_forever()
         finally:
-            self.told.append("ended")
+            self.steps.append("ended")
 
 
 @pytest.fixture
@@ -45,15 +45,15 @@ def portal() -> Generator[BlockingPortal]:
         yield portal
 
 
-@pytest.mark.parametrize(("where", "told"), [("before", []), ("after", ["begun", "ended"])])
-def test_an_interrupted_call_is_taken_back(where: str, told: list[str], portal: BlockingPortal) -> None:
+@pytest.mark.parametrize(("where", "steps"), [("before", []), ("after", ["begun", "ended"])])
+def test_an_interrupted_call_is_cancelled(where: str, steps: list[str], portal: BlockingPortal) -> None:
     waiting = Waiting()
     with pytest.raises(KeyboardInterrupt):
         PortalCaller(cast(BlockingPortal, Interrupted(portal, where))).call(waiting.wait)
-    assert waiting.told == told
+    assert waiting.steps == steps
 
 
-def test_a_call_gives_and_raises_what_its_function_does(portal: BlockingPortal) -> None:
+def test_a_call_returns_and_raises_what_its_function_does(portal: BlockingPortal) -> None:
     async def double(number: int) -> int:
         await anyio.lowlevel.checkpoint()
         return 2 * number

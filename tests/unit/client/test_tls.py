@@ -1,4 +1,4 @@
-"""The client over TLS: whom it trusts, and what it makes of a server whose TLS fails, or ends without a farewell."""
+"""The client over TLS: trust, failed TLS handshakes, and connections that end without a TLS ``close_notify``."""
 
 import ssl as tls
 from collections.abc import Awaitable, Callable
@@ -18,12 +18,12 @@ from typedws.client import ConnectionFailed, ConnectTimeout, ServerUnreachable, 
 pytestmark = pytest.mark.anyio
 
 SOON: Final = 0.2
-"""Seconds after which a client stops waiting that has to."""
+"""A short timeout in seconds, for waits that are expected to time out."""
 HOST: Final = "127.0.0.1"
 
 
 class Authorities:
-    """Throw-away certificate authorities: one that is trusted, one that is not; and the contexts of both sides."""
+    """Temporary certificate authorities: one that is trusted, one that is not; and the contexts of both sides."""
 
     def __init__(self) -> None:
         self._trusted = trustme.CA()
@@ -34,7 +34,7 @@ class Authorities:
     def server(
         self, host: str = HOST, *, is_trusted: bool = True, expires_in: timedelta | None = None
     ) -> tls.SSLContext:
-        """Give the context of a server with a certificate."""
+        """Return the context of a server with a certificate."""
         authority = self._trusted if is_trusted else self._other
         not_after = None if expires_in is None else datetime.now(UTC) + expires_in
         certificate = authority.issue_cert(host, not_after=not_after)
@@ -45,7 +45,7 @@ class Authorities:
 
 @pytest.fixture(scope="module")
 def authorities() -> Authorities:
-    """Make keys once: that takes its time."""
+    """Create the keys once: that is slow."""
     return Authorities()
 
 
@@ -53,7 +53,7 @@ def authorities() -> Authorities:
 
 
 async def echoes(end: ServerEnd) -> int:
-    """Send messages back until a close frame, and answer that; give its code."""
+    """Send messages back until a close frame, answer it, and return its code."""
     await end.accept()
     while (received := await end.next_frame()) is not None:
         await end.send(frame(received.opcode, received.payload))
@@ -62,7 +62,7 @@ async def echoes(end: ServerEnd) -> int:
     return 1006
 
 
-async def test_who_is_trusted_is_spoken_to_both_ways(authorities: Authorities) -> None:
+async def test_a_trusted_server_is_sent_to_and_received_from(authorities: Authorities) -> None:
     async with scripted(echoes, ssl=authorities.server()) as server:
         assert server.url.startswith("wss://")
         async with connect(server.url, ssl=authorities.client) as ws:
@@ -85,7 +85,7 @@ async def test_who_is_trusted_is_spoken_to_both_ways(authorities: Authorities) -
     ],
     ids=["another authority", "another host", "expired"],
 )
-async def test_who_is_not_trusted_is_not_spoken_to(
+async def test_an_untrusted_server_receives_no_request(
     host: str, is_trusted: bool, expires_in: timedelta | None, problem: str, authorities: Authorities
 ) -> None:
     context = authorities.server(host, is_trusted=is_trusted, expires_in=expires_in)
@@ -94,16 +94,16 @@ async def test_who_is_not_trusted_is_not_spoken_to(
             await connect(server.url, ssl=authorities.client).__aenter__()
         assert server.connections == [] or server.connections[0].request == b""
     where = f"{HOST}:{server.port}"
-    assert str(caught.value) == f"expected a TLS server trusted to be {where}, found one that is not ({problem})"
+    assert str(caught.value) == f"expected a trusted TLS server at {where}, found one that is not trusted ({problem})"
 
 
-async def test_a_throw_away_authority_is_not_trusted_by_default(authorities: Authorities) -> None:
+async def test_an_unknown_authority_is_not_trusted_by_default(authorities: Authorities) -> None:
     async with scripted(echoes, ssl=authorities.server()) as server:
         with pytest.raises(TLSHandshakeFailed, match="unable to get local issuer certificate"):
             await connect(server.url).__aenter__()
 
 
-# --- no TLS, or not enough of it ---
+# --- failed TLS handshakes ---
 
 
 async def speaks_http(end: ServerEnd) -> None:
@@ -111,7 +111,7 @@ async def speaks_http(end: ServerEnd) -> None:
     await end.until_gone()
 
 
-async def is_undeclared(end: ServerEnd) -> None:
+async def stays_silent(end: ServerEnd) -> None:
     await end.until_gone()
 
 
@@ -131,9 +131,9 @@ async def refuses(end: ServerEnd) -> None:
     await end.leave()
 
 
-NOT_TRUSTED: Final = "expected a TLS server trusted to be {where}, found one that is not ({problem})"
+NOT_TRUSTED: Final = "expected a trusted TLS server at {where}, found one that is not trusted ({problem})"
 UNREACHABLE: Final = "expected a server at {where}, found {problem}"
-TOO_EARLY: Final = "expected an answer to the opening handshake, found the end of the connection before it"
+TOO_EARLY: Final = "expected an answer to the opening handshake, found that the connection ended"
 TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer yet"
 
 
@@ -142,12 +142,12 @@ TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer
     [
         (speaks_http, TLSHandshakeFailed, NOT_TRUSTED, "wrong version number"),
         (refuses, TLSHandshakeFailed, NOT_TRUSTED, "handshake failure"),
-        (is_undeclared, ConnectTimeout, TOO_LATE, ""),
+        (stays_silent, ConnectTimeout, TOO_LATE, ""),
         (leaves, ServerUnreachable, UNREACHABLE, "the end of the connection"),
-        (resets, ServerUnreachable, UNREACHABLE, ""),  # a reset, or an end: as it is met
+        (resets, ServerUnreachable, UNREACHABLE, ""),  # A reset or an end, depending on timing.
     ],
 )
-async def test_a_tls_handshake_that_fails_tells_why(
+async def test_a_failed_tls_handshake_raises_the_exception_for_its_cause(
     script: Script[None], kind: type[ConnectionFailed], sentence: str, problem: str, authorities: Authorities
 ) -> None:
     async with scripted(script) as server:
@@ -158,12 +158,12 @@ async def test_a_tls_handshake_that_fails_tells_why(
                 open_timeout=SOON if kind is ConnectTimeout else 5,
             ).__aenter__()
     assert type(caught.value) is kind
-    told = str(caught.value)
-    assert told.startswith(sentence.partition("{problem}")[0].format(where=f"{HOST}:{server.port}"))
-    assert problem in told
+    message = str(caught.value)
+    assert message.startswith(sentence.partition("{problem}")[0].format(where=f"{HOST}:{server.port}"))
+    assert problem in message
 
 
-async def test_without_tls_a_server_that_wants_it_is_not_reached(authorities: Authorities) -> None:
+async def test_a_tls_server_is_not_reached_without_tls(authorities: Authorities) -> None:
     async with scripted(echoes, ssl=authorities.server()) as server:
         with pytest.raises(ConnectionFailed) as caught:
             await connect(f"ws://{HOST}:{server.port}/").__aenter__()
@@ -179,14 +179,14 @@ async def sends_rubbish_below_tls(end: ServerEnd) -> None:
     await end.until_gone()
 
 
-async def says_farewell(end: ServerEnd) -> None:
+async def sends_close_notify(end: ServerEnd) -> None:
     assert isinstance(end.stream, TLSStream)
     await end.stream.unwrap()
 
 
-@pytest.mark.parametrize("end_by", [ServerEnd.leave, ServerEnd.reset, says_farewell, sends_rubbish_below_tls])
+@pytest.mark.parametrize("end_by", [ServerEnd.leave, ServerEnd.reset, sends_close_notify, sends_rubbish_below_tls])
 @pytest.mark.parametrize("has_closed", [True, False], ids=["after a close frame", "without a close frame"])
-async def test_a_close_frame_is_all_the_farewell_that_is_needed(
+async def test_a_close_frame_suffices_without_a_tls_close_notify(
     end_by: Callable[[ServerEnd], Awaitable[None]], has_closed: bool, authorities: Authorities
 ) -> None:
     received = anyio.Event()
@@ -211,7 +211,7 @@ async def test_a_close_frame_is_all_the_farewell_that_is_needed(
         assert ws.end == (Closed(4000, "bye", "peer") if has_closed else Closed(1006, "", "network"))
 
 
-async def test_leaving_cuts_a_tls_connection_that_does_not_end(authorities: Authorities) -> None:
+async def test_leaving_ends_a_tls_connection_that_the_server_keeps(authorities: Authorities) -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await anyio.sleep_forever()

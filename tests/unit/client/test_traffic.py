@@ -1,4 +1,4 @@
-"""What a client does between its handshakes: pings, waiting for room, leaving, cancellation; against a script."""
+"""An open client connection: pings, backpressure, leaving, cancellation; against a scripted server."""
 
 import logging
 from typing import Any
@@ -21,7 +21,7 @@ PROMPT = 0.05
 
 
 async def answering(end: ServerEnd) -> list[int]:
-    """Accept, answer pings and the close, and give the kinds of frames that came."""
+    """Accept, answer pings and the close, and return the opcodes of the received frames."""
     await end.accept()
     opcodes = list[int]()
     while (received := await end.next_frame()) is not None:
@@ -57,7 +57,7 @@ async def test_a_client_pings_while_its_server_answers() -> None:
         assert await server.result() == 1000
 
 
-async def test_a_server_that_answers_no_ping_is_taken_for_lost() -> None:
+async def test_a_server_that_answers_no_ping_counts_as_lost() -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await end.until_gone()
@@ -71,11 +71,11 @@ async def test_a_server_that_answers_no_ping_is_taken_for_lost() -> None:
 @pytest.mark.parametrize(
     "options", [{"ping_interval": None}, {"ping_interval": SOON, "ping_timeout": None}], ids=stable_id
 )
-async def test_pings_and_their_limit_may_be_left_out(options: dict[str, Any]) -> None:
+async def test_pings_and_their_timeout_can_be_disabled(options: dict[str, Any]) -> None:
     async def script(end: ServerEnd) -> int:
         await end.accept()
         if options["ping_interval"] is not None:
-            received = await end.next_frame()  # which is not answered
+            received = await end.next_frame()  # It is not answered.
             assert received is not None
             assert received.opcode == Opcode.PING
         await end.send(frame(Opcode.TEXT, b"still here"))
@@ -87,13 +87,13 @@ async def test_pings_and_their_limit_may_be_left_out(options: dict[str, Any]) ->
         assert await server.result() == 1000
 
 
-async def test_who_does_not_receive_does_not_take_its_server_for_lost() -> None:
+async def test_a_client_that_does_not_receive_does_not_lose_its_server() -> None:
     async def script(end: ServerEnd) -> int:
         await end.accept()
         for number in range(100):
             await end.send(frame(Opcode.TEXT, str(number).encode()))
         for _ in range(3):
-            received = await end.next_frame()  # whose pong is behind what is not received
+            received = await end.next_frame()  # Its pong is behind messages that are not received.
             assert received is not None
             await end.send(frame(Opcode.PONG, received.payload))
         pinged.set()
@@ -105,7 +105,7 @@ async def test_who_does_not_receive_does_not_take_its_server_for_lost() -> None:
         assert [await ws.receive_text() for _ in range(100)] == [str(number) for number in range(100)]
 
 
-async def test_pings_of_the_server_are_answered_while_nobody_receives() -> None:
+async def test_pings_of_the_server_are_answered_while_no_task_receives() -> None:
     async def script(end: ServerEnd) -> bytes:
         await end.accept()
         await end.send(frame(Opcode.PING, b"there?"))
@@ -118,10 +118,10 @@ async def test_pings_of_the_server_are_answered_while_nobody_receives() -> None:
         assert await server.result() == b"there?"
 
 
-# --- waiting for room ---
+# --- backpressure ---
 
 
-async def test_who_sends_waits_for_a_server_that_does_not_read_and_a_cancelled_send_was_not_sent() -> None:
+async def test_a_send_waits_for_a_server_that_does_not_read_and_sends_nothing_if_cancelled() -> None:
     reads = anyio.Event()
 
     async def script(end: ServerEnd) -> list[int]:
@@ -135,18 +135,18 @@ async def test_who_sends_waits_for_a_server_that_does_not_read_and_a_cancelled_s
     async with scripted(script) as server:
         sent = 0
         async with connect(server.url, close_timeout=PROMPT) as ws:
-            with anyio.move_on_after(0.2) as patience:
+            with anyio.move_on_after(0.2) as deadline:
                 while True:
                     await ws.send_text(BIG)
                     sent += 1
-            assert patience.cancelled_caught
+            assert deadline.cancelled_caught
             assert 0 < sent < 1000
             reads.set()
             await ws.send_text("last")
         assert await server.result() == [*[len(BIG)] * sent, 4]
 
 
-async def test_a_server_that_is_not_received_from_has_to_wait() -> None:
+async def test_a_client_that_does_not_receive_makes_the_server_wait() -> None:
     async def script(end: ServerEnd) -> int:
         await end.accept()
         sent = 0
@@ -166,7 +166,7 @@ async def test_a_server_that_is_not_received_from_has_to_wait() -> None:
         assert await server.result() < 1000
 
 
-async def test_who_waits_to_send_is_told_when_the_server_goes() -> None:
+async def test_a_send_that_waits_raises_when_the_server_is_lost() -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await full.wait()
@@ -184,35 +184,35 @@ async def test_who_waits_to_send_is_told_when_the_server_goes() -> None:
     assert ws.end == Closed(1006, "", "network")
 
 
-async def test_many_who_send_at_once_are_served_in_the_order_of_their_calls() -> None:
+async def test_concurrent_sends_that_wait_are_all_sent() -> None:
     async def script(end: ServerEnd) -> list[bytes]:
         await end.accept()
-        heard = list[bytes]()
+        payloads = list[bytes]()
         while (received := await end.next_frame()) is not None and received.opcode != Opcode.CLOSE:
-            heard.append(received.payload[-3:])
-        return heard
+            payloads.append(received.payload[-3:])
+        return payloads
 
     async with scripted(script) as server:
         async with connect(server.url, close_timeout=PROMPT) as ws:
-            for number in range(20):  # so that there is no room
+            for number in range(20):  # These fill the outgoing buffer.
                 await ws.send_text(f"{BIG}{number:03}")
             async with anyio.create_task_group() as tasks:
                 for number in range(20, 40):
                     tasks.start_soon(ws.send_text, f"{number:03}")
-        heard = await server.result()
-    assert heard[:20] == [f"{number:03}".encode() for number in range(20)]
-    assert sorted(heard) == [f"{number:03}".encode() for number in range(40)]
+        payloads = await server.result()
+    assert payloads[:20] == [f"{number:03}".encode() for number in range(20)]
+    assert sorted(payloads) == [f"{number:03}".encode() for number in range(40)]
 
 
 # --- leaving ---
 
 
-class _Oops(Exception):
+class _Failure(Exception):
     pass
 
 
-async def hearing_the_close(end: ServerEnd) -> int | None:
-    """Accept, answer the close, and give its code."""
+async def answering_the_close(end: ServerEnd) -> int | None:
+    """Accept, answer the close, and return its code."""
     await end.accept()
     code = await end.close_code()
     await end.close(code or 1000)
@@ -220,13 +220,13 @@ async def hearing_the_close(end: ServerEnd) -> int | None:
 
 
 async def test_a_block_that_ends_closes_with_1000_and_one_that_raises_with_1001() -> None:
-    async with scripted(hearing_the_close) as server:
+    async with scripted(answering_the_close) as server:
         async with connect(server.url):
             pass
         assert await server.result() == 1000
-        with pytest.raises(_Oops):
+        with pytest.raises(_Failure):
             async with connect(server.url):
-                raise _Oops
+                raise _Failure
         assert await server.result() == 1001
         async with connect(server.url) as ws:
             assert await ws.close(4001, "bye") == Closed(4001, "bye", "application")
@@ -237,8 +237,8 @@ async def test_a_block_that_ends_closes_with_1000_and_one_that_raises_with_1001(
         assert await server.result() == 4001
 
 
-async def test_a_cancelled_block_shakes_hands_all_the_same() -> None:
-    async with scripted(hearing_the_close) as server:
+async def test_a_cancelled_block_still_completes_the_closing_handshake() -> None:
+    async with scripted(answering_the_close) as server:
         with anyio.CancelScope() as scope:
             async with connect(server.url) as ws:
                 scope.cancel()
@@ -247,7 +247,7 @@ async def test_a_cancelled_block_shakes_hands_all_the_same() -> None:
         assert await server.result() == 1001
 
 
-async def test_what_was_sent_before_the_close_arrives_before_it() -> None:
+async def test_messages_sent_before_the_close_arrive_before_it() -> None:
     async with scripted(answering) as server:
         async with connect(server.url) as ws:
             for _ in range(5):
@@ -255,7 +255,7 @@ async def test_what_was_sent_before_the_close_arrives_before_it() -> None:
         assert await server.result() == [Opcode.BINARY] * 5 + [Opcode.CLOSE]
 
 
-async def test_a_cancelled_handshake_leaves_nothing() -> None:
+async def test_a_cancelled_opening_handshake_closes_its_connection() -> None:
     async def script(end: ServerEnd) -> bytes:
         await end.read_request()
         asked.set()
@@ -277,7 +277,7 @@ async def test_a_cancelled_handshake_leaves_nothing() -> None:
         assert await server.result() == b"gone"
 
 
-async def test_leaving_a_loop_that_reconnects_shakes_hands_in_the_background() -> None:
+async def test_leaving_a_reconnecting_loop_closes_in_the_background() -> None:
     async with scripted(answering) as server:
         async for ws in reconnecting(server.url):
             await ws.send_text("hello")
@@ -285,8 +285,8 @@ async def test_leaving_a_loop_that_reconnects_shakes_hands_in_the_background() -
         assert await server.result() == [Opcode.TEXT, Opcode.CLOSE]
 
 
-async def test_a_connection_is_no_task_s_own() -> None:
-    """It may be entered in one task and left in another, as fixtures are."""
+async def test_a_connection_can_be_entered_and_left_in_different_tasks() -> None:
+    """Fixtures enter a connection in one task and leave it in another."""
     async with scripted(answering) as server:
         connecting = connect(server.url)
         async with anyio.create_task_group() as tasks:
@@ -296,11 +296,11 @@ async def test_a_connection_is_no_task_s_own() -> None:
         assert await server.result() == [Opcode.CLOSE]
 
 
-async def test_left_without_being_entered_nothing_happens() -> None:
+async def test_leaving_a_connection_that_was_not_entered_does_nothing() -> None:
     await connect("ws://127.0.0.1:1/").__aexit__(None, None, None)
 
 
-async def test_a_fault_of_ours_ends_the_connection_and_is_logged(
+async def test_an_internal_error_ends_the_connection_and_is_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(wire: Wire, data: bytes) -> None:
@@ -322,7 +322,7 @@ async def test_a_fault_of_ours_ends_the_connection_and_is_logged(
     assert [record.getMessage() for record in caplog.records] == ["a connection's transport failed"]
 
 
-# --- what is agreed on ---
+# --- the result of the handshake ---
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ async def test_the_subprotocol_that_the_server_selects_decides_the_mode(
         assert await server.result() == {"text": b"200", "msgpack": b"\xcc\xc8"}[mode]
 
 
-async def test_a_connection_knows_where_it_goes() -> None:
+async def test_a_connection_has_its_url_and_the_headers_of_both_sides() -> None:
     async with scripted(answering) as server, connect(f"{server.url}chat?x=1", headers={"X-Own": "1"}) as ws:
         assert str(ws.url) == f"{server.url}chat?x=1"
         assert ws.headers["x-own"] == "1"
@@ -355,7 +355,7 @@ async def test_a_connection_knows_where_it_goes() -> None:
         assert ws.response_headers["upgrade"] == "websocket"
 
 
-async def test_wire_logs_are_apart(caplog: pytest.LogCaptureFixture) -> None:
+async def test_frames_are_logged_by_a_logger_of_their_own(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with scripted(answering) as server, connect(server.url) as ws:
         await ws.send_text("secret")

@@ -1,4 +1,4 @@
-"""What a server may do to an open connection: each time the client sees how it ended, in time and without waste."""
+"""What a server may do to an open connection: the client learns how it ended, in time and without waste."""
 
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,39 +20,39 @@ pytestmark = pytest.mark.anyio
 
 LIMIT: Final = 1000
 SOON: Final = 0.2
-"""Seconds after which a client gives up that has to."""
+"""A short timeout in seconds, for waits that are expected to time out."""
 DEFLATE: Final = {"Sec-WebSocket-Extensions": "permessage-deflate"}
 
 first = partial(frame, is_final=False)
-"""The first frame of a message, or one in its middle."""
+"""The first frame of a fragmented message, or one in its middle."""
 
 
 def announcing(size: int, opcode: int = Opcode.BINARY) -> bytes:
-    """Make the head of a frame, with its size in 64 bits."""
+    """Return the header of a frame, with its size in 64 bits."""
     return bytes([1 << 7 | opcode, 127]) + size.to_bytes(8)
 
 
 def deflated(data: bytes, opcode: int = Opcode.TEXT) -> bytes:
-    """Make a compressed frame (RFC 7692 section 7.2.1), which needs none before it."""
+    """Return a compressed frame (RFC 7692 section 7.2.1) that does not depend on earlier ones."""
     compressor = zlib.compressobj(wbits=-15)
     compressed = compressor.compress(data) + compressor.flush(zlib.Z_FULL_FLUSH)
     return frame(opcode, compressed.removesuffix(b"\0\0\xff\xff"), reserved_bits=4)
 
 
 def finished(data: bytes) -> bytes:
-    """Compress data whose last block is marked as the last one (RFC 7692 section 7.2.3.4)."""
+    """Compress data so that its last block is marked as final (RFC 7692 section 7.2.3.4)."""
     compressor = zlib.compressobj(wbits=-15)
     return compressor.compress(data) + compressor.flush(zlib.Z_FINISH) + b"\0"
 
 
-# --- breaches of the protocol ---
+# --- violations of the protocol ---
 
 HELLO: Final = frame(Opcode.TEXT, b"hi")
 PROTOCOL_ERROR: Final = CloseCode.PROTOCOL_ERROR
 INVALID_DATA: Final = CloseCode.INVALID_DATA
 TOO_BIG: Final = CloseCode.MESSAGE_TOO_BIG
 
-BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
+VIOLATIONS: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
     # Frames (RFC 6455 section 5.2).
     ("the first reserved bit, not negotiated", frame(Opcode.TEXT, b"x", reserved_bits=4), PROTOCOL_ERROR),
     ("the second reserved bit", frame(Opcode.TEXT, b"x", reserved_bits=2), PROTOCOL_ERROR),
@@ -72,7 +72,7 @@ BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
     ("a message within a message", first(Opcode.TEXT, b"a") + frame(Opcode.TEXT, b"b"), PROTOCOL_ERROR),
     ("two beginnings", first(Opcode.TEXT, b"a") + first(Opcode.BINARY, b"b"), PROTOCOL_ERROR),
     # Text (section 8.1).
-    ("text that is no UTF-8", frame(Opcode.TEXT, b"\xc3\x28"), INVALID_DATA),
+    ("text that is not UTF-8", frame(Opcode.TEXT, b"\xc3\x28"), INVALID_DATA),
     ("text that ends within a character", frame(Opcode.TEXT, b"\xe2\x82"), INVALID_DATA),
     ("text with a surrogate", frame(Opcode.TEXT, b"\xed\xa0\x80"), INVALID_DATA),
     ("fragments that are no UTF-8", first(Opcode.TEXT, b"a\xe2\x82") + frame(Opcode.CONTINUATION, b"x"), INVALID_DATA),
@@ -83,7 +83,7 @@ BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     ],
     ("a reason that is no UTF-8", frame(Opcode.CLOSE, b"\x03\xe8\xc3\x28"), INVALID_DATA),
-    # Sizes: the limit is of the message, whatever it comes in.
+    # Sizes: the limit applies to the message, however it is fragmented.
     ("a frame above the limit", frame(Opcode.TEXT, b"x" * (LIMIT + 1)), TOO_BIG),
     ("an announced TB", announcing(1 << 40), TOO_BIG),
     ("an announced size of 64 bits", announcing(1 << 63), TOO_BIG),
@@ -99,12 +99,12 @@ BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
     ),
 ]
 
-COMPRESSED_BREACHES: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
+COMPRESSED_VIOLATIONS: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
     ("the second reserved bit", frame(Opcode.TEXT, b"x", reserved_bits=2), PROTOCOL_ERROR),
     ("a compressed ping", frame(Opcode.PING, b"x", reserved_bits=4), PROTOCOL_ERROR),
     ("a compressed continuation", first(Opcode.TEXT) + frame(Opcode.CONTINUATION, reserved_bits=4), PROTOCOL_ERROR),
     ("what cannot be decompressed", frame(Opcode.TEXT, b"\xff" * 20, reserved_bits=4), PROTOCOL_ERROR),
-    ("compressed text that is no UTF-8", deflated(b"\xc3\x28"), INVALID_DATA),
+    ("compressed text that is not UTF-8", deflated(b"\xc3\x28"), INVALID_DATA),
     ("data after the last block", frame(Opcode.TEXT, finished(b"x") + finished(b"y"), reserved_bits=4), PROTOCOL_ERROR),
     (
         "fragments after the last block",
@@ -127,15 +127,15 @@ FOLLOWED_BY: Final[Sequence[tuple[str, bytes]]] = [
     ("a close", frame(Opcode.CLOSE, b"\x03\xe8")),
 ]
 
-ALL_BREACHES: Final = [
+ALL_VIOLATIONS: Final = [
     pytest.param(data + more, compression, code, id=f"{name}, then {what}{', compressed' if compression else ''}")
-    for compression, rows in ((None, BREACHES), ("deflate", COMPRESSED_BREACHES))
+    for compression, rows in ((None, VIOLATIONS), ("deflate", COMPRESSED_VIOLATIONS))
     for (name, data, code), (what, more) in product(rows, FOLLOWED_BY)
 ]
 
 
-@pytest.mark.parametrize(("data", "compression", "code"), ALL_BREACHES)
-async def test_a_breach_ends_the_connection_by_us_and_the_server_is_told(
+@pytest.mark.parametrize(("data", "compression", "code"), ALL_VIOLATIONS)
+async def test_a_violation_fails_the_connection_and_sends_the_close_code(
     data: bytes, compression: Compression | None, code: CloseCode
 ) -> None:
     async def script(end: ServerEnd) -> int | None:
@@ -152,13 +152,13 @@ async def test_a_breach_ends_the_connection_by_us_and_the_server_is_told(
                 await ws.send_text("too late")
             assert [text async for text in ws.iter_text()] == []
         assert (caught.value.code, caught.value.closed_by) == (code, "application")
-        told = await server.result()
-        # A close frame that comes in one piece with text that is no UTF-8 is answered before that is seen.
-        assert told == code or (code == INVALID_DATA and told == CloseCode.NORMAL_CLOSURE)
+        close_code = await server.result()
+        # A close frame in the same read as invalid UTF-8 is answered before the text is decoded.
+        assert close_code == code or (code == INVALID_DATA and close_code == CloseCode.NORMAL_CLOSURE)
 
 
 @pytest.mark.parametrize("extension", ["permessage-deflate", "permessage-deflate; server_no_context_takeover"])
-async def test_a_message_may_end_with_a_last_block_and_others_follow(extension: str) -> None:
+async def test_messages_may_follow_one_that_ends_with_a_final_block(extension: str) -> None:
     messages = ["one", "", "x" * 900, "é" * 400, "".join(map(chr, range(0x4E00, 0x5A00))), "end"]
 
     async def script(end: ServerEnd) -> None:
@@ -178,7 +178,7 @@ async def test_a_message_may_end_with_a_last_block_and_others_follow(extension: 
     assert received == [each for message in messages for each in (message, "between", message, message)]
 
 
-async def test_a_breach_is_told_of_at_once_though_the_server_stays() -> None:
+async def test_a_violation_is_raised_at_once_even_if_the_server_stays() -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await end.send(announcing(1 << 63))
@@ -205,13 +205,13 @@ EndBy = Callable[[ServerEnd], Awaitable[None]]
     ],
     ids=["between messages", "within a message", "within a frame", "within the head of a frame"],
 )
-async def test_an_end_without_a_close_frame_is_a_loss(data: bytes, end_by: EndBy) -> None:
+async def test_an_end_without_a_close_frame_is_a_lost_connection(data: bytes, end_by: EndBy) -> None:
     received = anyio.Event()
 
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await end.send(HELLO + data)
-        await received.wait()  # a reset may take away what is not read yet
+        await received.wait()  # A reset may discard data that is not read yet.
         await end_by(end)
         await end.until_gone()
 
@@ -242,7 +242,9 @@ SERVER_CLOSES: Final = [
 
 @pytest.mark.parametrize("before", [b"", first(Opcode.TEXT, b"half")], ids=["between messages", "within a message"])
 @pytest.mark.parametrize(("payload", "code", "reason"), SERVER_CLOSES, ids=[str(row[1]) for row in SERVER_CLOSES])
-async def test_a_close_of_the_server_is_seen_as_it_is(payload: bytes, code: int, reason: str, before: bytes) -> None:
+async def test_a_close_of_the_server_is_reported_with_its_code_and_reason(
+    payload: bytes, code: int, reason: str, before: bytes
+) -> None:
     async def script(end: ServerEnd) -> int | None:
         await end.accept()
         await end.send(before + frame(Opcode.CLOSE, payload))
@@ -258,7 +260,7 @@ async def test_a_close_of_the_server_is_seen_as_it_is(payload: bytes, code: int,
         assert await server.result() in {code, PROTOCOL_ERROR if before else code}
 
 
-async def test_a_close_code_of_the_contract_is_told_as_its_member() -> None:
+async def test_a_close_code_of_the_contract_is_its_member() -> None:
     async def script(end: ServerEnd) -> None:
         await end.accept()
         await end.close(Closes.MOVED, Closes.MOVED.description)
@@ -272,7 +274,7 @@ async def test_a_close_code_of_the_contract_is_told_as_its_member() -> None:
         assert ws.end.code is Closes.MOVED
 
 
-async def test_a_server_that_closes_and_finishes_at_once_hears_our_close_frame() -> None:
+async def test_a_server_that_closes_and_half_closes_tcp_receives_our_close_frame() -> None:
     async def script(end: ServerEnd) -> int | None:
         await end.accept(then=frame(Opcode.CLOSE, b"\x0f\xa1"))
         await end.finish()

@@ -1,4 +1,4 @@
-"""`Wire`: a server's bytes in, events out, and the other way round; against the server's side of the same protocol."""
+"""`Wire`: a server's bytes in, events out, and the reverse; against the server's side of the same protocol."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ LIMIT = 1000
 
 
 class Server:
-    """The other side: what it was asked, what it heard."""
+    """The server's side of the connection: the request and the frames that it received."""
 
     def __init__(self, wire: Wire, *subprotocols: str, is_compressing: bool = False) -> None:
         self._wire = wire
@@ -29,27 +29,27 @@ class Server:
             subprotocols=[Subprotocol(each) for each in subprotocols] or None,
             extensions=[ServerPerMessageDeflateFactory()] if is_compressing else None,
         )
-        self.heard: list[Frame] = []
-        self.asked: HTTPRequest
-        self.hear()
+        self.frames: list[Frame] = []
+        self.request: HTTPRequest
+        self.receive()
 
-    def hear(self) -> None:
-        """Take all that the client has to write."""
+    def receive(self) -> None:
+        """Receive everything that the client has to write."""
         if data := self._wire.take_outgoing():
             self.protocol.receive_data(data)
         for event in self.protocol.events_received():
             if isinstance(event, Frame):
-                self.heard.append(event)
+                self.frames.append(event)
             elif isinstance(event, HTTPRequest):
-                self.asked = event
+                self.request = event
 
-    def tell(self, act: Callable[[ServerProtocol], object]) -> None:
-        """Do something, and let the client hear it in one piece."""
-        act(self.protocol)
+    def perform(self, action: Callable[[ServerProtocol], object]) -> None:
+        """Call an action with the protocol, and feed the bytes that it writes to the client in one piece."""
+        action(self.protocol)
         self._wire.feed(b"".join(self.protocol.data_to_send()))
 
     def accept(self) -> None:
-        self.tell(lambda protocol: protocol.send_response(protocol.accept(self.asked)))
+        self.perform(lambda protocol: protocol.send_response(protocol.accept(self.request)))
 
 
 def opened(*subprotocols: str, is_compressing: bool = False) -> tuple[Wire, Server]:
@@ -78,10 +78,10 @@ def ended(code: int, reason: str = "", closed_by: str | None = None) -> dict[str
     return {"type": "websocket.disconnect", "code": code, "reason": reason, "closed_by": closed_by}
 
 
-def test_it_asks_as_a_client_does() -> None:
+def test_the_request_has_the_headers_of_a_client_handshake() -> None:
     wire, server = opened("chat.v2", "chat.v1")
-    assert server.asked.path == "/chat?x=1"
-    fields = dict(wire.asked)
+    assert server.request.path == "/chat?x=1"
+    fields = dict(wire.request_headers)
     assert fields[b"host"] == b"h"
     assert fields[b"user-agent"] == b"typedws"
     assert fields[b"x-own"] == b"1"
@@ -94,15 +94,15 @@ def test_it_asks_as_a_client_does() -> None:
     assert not wire.is_compressed
 
 
-def test_the_caller_s_own_fields_stand_in_for_those_of_every_handshake() -> None:
+def test_headers_of_the_caller_replace_the_default_ones() -> None:
     headers = [("Host", "other"), ("User-Agent", "mine"), ("X-Two", "1"), ("x-two", "2"), ("Cookie", "caf\xe9=1")]
     request = OutgoingRequest.of("wss://ann:pass@h:444/", headers, ())
-    asked = Wire(request, LIMIT, is_compressing=True).asked
-    assert [value for name, value in asked if name in {b"host", b"user-agent"}] == [b"other", b"mine"]
-    assert [value for name, value in asked if name == b"x-two"] == [b"1", b"2"]
-    assert dict(asked)[b"cookie"] == "caf\xe9=1".encode("latin-1")
-    assert dict(asked)[b"authorization"] == b"Basic YW5uOnBhc3M="
-    assert dict(asked)[b"sec-websocket-extensions"].startswith(b"permessage-deflate")
+    sent = Wire(request, LIMIT, is_compressing=True).request_headers
+    assert [value for name, value in sent if name in {b"host", b"user-agent"}] == [b"other", b"mine"]
+    assert [value for name, value in sent if name == b"x-two"] == [b"1", b"2"]
+    assert dict(sent)[b"cookie"] == "caf\xe9=1".encode("latin-1")
+    assert dict(sent)[b"authorization"] == b"Basic YW5uOnBhc3M="
+    assert dict(sent)[b"sec-websocket-extensions"].startswith(b"permessage-deflate")
 
 
 @given(
@@ -111,7 +111,7 @@ def test_the_caller_s_own_fields_stand_in_for_those_of_every_handshake() -> None
     parts=st.integers(1, 4),
     is_compressing=st.booleans(),
 )
-def test_messages_go_both_ways_however_they_are_cut(
+def test_messages_pass_both_ways_however_they_are_split(
     messages: list[str | bytes], piece: int, parts: int, is_compressing: bool
 ) -> None:
     wire, server = opened(is_compressing=is_compressing)
@@ -119,28 +119,28 @@ def test_messages_go_both_ways_however_they_are_cut(
     events = [text(each) if isinstance(each, str) else binary(each) for each in messages]
     for event in events:
         wire.send({**event, "type": "websocket.send"})
-    assert wire.size == sum(len(each.encode() if isinstance(each, str) else each) for each in messages)
-    server.hear()
-    assert wire.size == 0
-    assert [bytes(each.data) for each in server.heard] == [
+    assert wire.message_bytes == sum(len(each.encode() if isinstance(each, str) else each) for each in messages)
+    server.receive()
+    assert wire.message_bytes == 0
+    assert [bytes(each.data) for each in server.frames] == [
         each.encode() if isinstance(each, str) else each for each in messages
     ]
     for each in messages:
         data = each.encode() if isinstance(each, str) else each
         send = server.protocol.send_text if isinstance(each, str) else server.protocol.send_binary
         step = len(data) // parts + 1
-        cuts = [data[start : start + step] for start in range(0, len(data), step)] or [b""]
-        send(cuts[0], fin=len(cuts) == 1)
-        for place, cut in enumerate(cuts[1:], 2):
-            server.protocol.send_continuation(cut, fin=place == len(cuts))
-    told = b"".join(server.protocol.data_to_send())
-    for start in range(0, len(told), piece):
-        wire.feed(told[start : start + piece])
+        parts_of_data = [data[start : start + step] for start in range(0, len(data), step)] or [b""]
+        send(parts_of_data[0], fin=len(parts_of_data) == 1)
+        for place, part in enumerate(parts_of_data[1:], 2):
+            server.protocol.send_continuation(part, fin=place == len(parts_of_data))
+    data_from_server = b"".join(server.protocol.data_to_send())
+    for start in range(0, len(data_from_server), piece):
+        wire.feed(data_from_server[start : start + piece])
     assert list(wire.events) == events
 
 
 ENDS: list[tuple[str, list[bytes], list[dict[str, Any]], int | None]] = [
-    # what the server writes (b"": its end), the events of it, and the close code that it gets
+    # The bytes that the server writes (b"": its end), the resulting events, and the close code that it receives.
     ("close", [frame(Opcode.CLOSE, b"\x0f\xa1bye")], [ended(4001, "bye")], 4001),
     (
         "close between the fragments of a message",
@@ -158,17 +158,17 @@ ENDS: list[tuple[str, list[bytes], list[dict[str, Any]], int | None]] = [
         [text("a"), ended(1000)],
         1000,
     ),
-    ("no UTF-8", [frame(Opcode.TEXT, b"\xff")], [ended(1007, "text that is no UTF-8", "application")], 1007),
+    ("invalid UTF-8", [frame(Opcode.TEXT, b"\xff")], [ended(1007, "text that is not UTF-8", "application")], 1007),
     (
-        "no UTF-8, then more in one piece",
+        "invalid UTF-8, then more in one piece",
         [frame(Opcode.TEXT, b"\xff") + frame(Opcode.TEXT, b"a")],
-        [ended(1007, "text that is no UTF-8", "application")],
+        [ended(1007, "text that is not UTF-8", "application")],
         1007,
     ),
     (
-        "no UTF-8, and a close in one piece",
+        "invalid UTF-8, and a close in one piece",
         [frame(Opcode.TEXT, b"\xff") + frame(Opcode.CLOSE, b"\x03\xe8")],
-        [ended(1007, "text that is no UTF-8", "application")],
+        [ended(1007, "text that is not UTF-8", "application")],
         1000,
     ),
     (
@@ -187,7 +187,9 @@ ENDS: list[tuple[str, list[bytes], list[dict[str, Any]], int | None]] = [
 
 
 @pytest.mark.parametrize(("written", "events", "code"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
-def test_the_end_is_told_once_and_last(written: list[bytes], events: list[dict[str, Any]], code: int | None) -> None:
+def test_the_end_is_one_event_and_the_last(
+    written: list[bytes], events: list[dict[str, Any]], code: int | None
+) -> None:
     wire, server = opened()
     for data in written:
         wire.feed(data)
@@ -198,36 +200,36 @@ def test_the_end_is_told_once_and_last(written: list[bytes], events: list[dict[s
         wire.send({"type": "websocket.send", "text": "a"})
     wire.close(1000, "")
     wire.ping(b"")
-    wire.lose()
+    wire.mark_lost()
     assert list(wire.events) == events
-    server.hear()
+    server.receive()
     got = server.protocol.close_rcvd
     assert (None if got is None or got.code == 1005 else got.code) == code
 
 
-def test_who_closes_hears_no_more_and_is_told_of_the_answer() -> None:
+def test_after_a_close_messages_are_dropped_and_the_answer_is_an_event() -> None:
     wire, server = opened()
     wire.close(4001, "bye")
     wire.close(4002, "again")
     assert not wire.is_open
-    server.tell(lambda protocol: protocol.send_text(b"late"))
+    server.perform(lambda protocol: protocol.send_text(b"late"))
     assert list(wire.events) == []
-    server.hear()
+    server.receive()
     assert server.protocol.close_rcvd is not None
     assert (server.protocol.close_rcvd.code, server.protocol.close_rcvd.reason) == (4001, "bye")
-    server.tell(lambda _: None)
+    server.perform(lambda _: None)
     assert list(wire.events) == [ended(4001, "bye")]
 
 
 @pytest.mark.parametrize("written", [b"", b"\xc1\x00"])
-def test_what_breaks_after_our_close_is_no_failure_of_ours(written: bytes) -> None:
+def test_a_failure_after_our_close_is_a_lost_connection(written: bytes) -> None:
     wire, _ = opened()
     wire.close(1000, "")
     wire.feed(written)
     assert list(wire.events) == [ended(1006, "", "network")]
 
 
-def test_what_the_library_lets_out_of_an_answer_is_an_invalid_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_uncaught_error_of_websockets_is_an_invalid_response(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(protocol: ClientProtocol, headers: object) -> None:
         raise ValueError("Invalid initialization option")
 
@@ -236,17 +238,17 @@ def test_what_the_library_lets_out_of_an_answer_is_an_invalid_one(monkeypatch: p
         opened()
 
 
-def test_pings_are_answered_and_pongs_noted() -> None:
+def test_pings_are_answered_and_pongs_recorded() -> None:
     wire, server = opened()
-    server.tell(lambda protocol: protocol.send_ping(b"there?"))
-    assert wire.answers > 0
-    server.hear()
-    assert wire.answers == 0
+    server.perform(lambda protocol: protocol.send_ping(b"there?"))
+    assert wire.control_bytes > 0
+    server.receive()
+    assert wire.control_bytes == 0
     wire.ping(b"1234")
-    server.hear()
-    server.tell(lambda _: None)
+    server.receive()
+    server.perform(lambda _: None)
     assert wire.pong == b"1234"
-    assert [(each.opcode, bytes(each.data)) for each in server.heard] == [
+    assert [(each.opcode, bytes(each.data)) for each in server.frames] == [
         (Opcode.PONG, b"there?"),
         (Opcode.PING, b"1234"),
     ]

@@ -1,4 +1,4 @@
-"""What JSON promises beyond what every codec does: the values that `send_json` takes, and how exactly JSON is read."""
+"""The JSON codecs, beyond the suite of all codecs: the values that `send_json` accepts, and how JSON is parsed."""
 
 import json
 from collections import OrderedDict, defaultdict, deque
@@ -113,19 +113,19 @@ def both() -> tuple[Codec[Any], ...]:
 
 
 def framed(text: str) -> list[tuple[Codec[Any], Any]]:
-    """Give the codecs that read a text, each with its frame."""
+    """Return every JSON codec with a text as its frame."""
     return [(TEXT, text), (BINARY, text.encode()), (EXACT, text), (EXACT_BINARY, text.encode())]
 
 
 def written(value: object) -> Any:
-    """Write in both kinds of frame, which must say the same, and read with the standard library."""
+    """Encode a value in both kinds of frame, which must agree, and parse it with the standard library."""
     text, data = TEXT.encode(value), BINARY.encode(value)
     assert isinstance(text, str)
     assert text.encode() == data
     return json.loads(text)
 
 
-# --- what goes out ---
+# --- sending ---
 
 AT = datetime(2024, 2, 29, 12, 30, 15, 123456)
 
@@ -181,7 +181,7 @@ VALUES: dict[str, Any] = {
     "value",
     [pytest.param(value, id=name) for name, value in VALUES.items()],
 )
-def test_what_people_have_in_hand_goes_out_as_pydantic_has_it(value: Any) -> None:
+def test_common_values_are_encoded_as_pydantic_serializes_them(value: Any) -> None:
     assert written(value) == to_jsonable_python(value, by_alias=True)
     assert written([{"a": value}]) == [{"a": to_jsonable_python(value, by_alias=True)}]
 
@@ -209,7 +209,7 @@ def test_json_is_written_without_spaces(value: object, expected: str) -> None:
 
 
 @pytest.mark.parametrize("value", [[ByName(), 2**70], {1: ByName()}, [ByName(), time(1, tzinfo=UTC)]], ids=stable_id)
-def test_a_model_goes_out_by_name_whatever_is_beside_it(value: Any) -> None:
+def test_a_model_configured_by_name_is_encoded_by_name_beside_any_value(value: Any) -> None:
     assert "wing_span" in str(written(value))
 
 
@@ -255,13 +255,13 @@ rich_values = st.recursive(
 
 @settings(max_examples=300, deadline=None)
 @given(rich_values)
-def test_every_value_goes_out_as_pydantic_has_it(value: Any) -> None:
+def test_random_values_are_encoded_as_pydantic_serializes_them(value: Any) -> None:
     assert written(value) == json.loads(json.dumps(to_jsonable_python(value, by_alias=True)))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.times(timezones=st.none() | st.just(UTC)))
-def test_a_time_comes_back_as_it_went_out_in_a_model(value: time) -> None:
+def test_a_time_is_decoded_as_it_was_encoded(value: time) -> None:
     for codec in both():
         assert codec.decoder(adapter(time))(codec.encoder(adapter(time))(value)) == value
 
@@ -272,24 +272,24 @@ UNSENDABLE: dict[str, Any] = {
     "a type": int,
     "a complex key": {object(): 1},
     "a fraction": [range(3), Fraction(1, 2)],
-    "bytes that are no text": b"\xff",
-    "bytes that are no text, within": [{"a": b"\xff"}, 2**70],
+    "bytes that are not text": b"\xff",
+    "bytes that are not text, within": [{"a": b"\xff"}, 2**70],
     "an object in a dataclass": Pixel(1, more=object()),
     "an object in a list": [1, [object()]],
 }
 
 
 @pytest.mark.parametrize("value", UNSENDABLE.values(), ids=list(UNSENDABLE))
-def test_what_json_cannot_say_is_refused(value: Any) -> None:
+def test_a_value_that_json_cannot_represent_is_refused(value: Any) -> None:
     for codec in both():
         with pytest.raises(UnsendableMessage) as caught:
             codec.encode(value)
         assert str(caught.value) == (
-            f"expected a value that JSON can hold, found a {type(value).__name__} that it cannot: nothing was sent"
+            f"expected a value that JSON can express, found a {type(value).__name__}: nothing was sent"
         )
 
 
-def test_values_are_refused_when_they_are_too_deep() -> None:
+def test_values_that_are_too_deep_are_refused() -> None:
     value: list[Any] = []
     for _ in range(10_000):
         value = [value]
@@ -300,7 +300,7 @@ def test_values_are_refused_when_they_are_too_deep() -> None:
             codec.encoder(adapter(list[Any]))(value)
 
 
-def test_a_value_of_depth_100_passes_both_ways() -> None:
+def test_a_value_of_depth_100_is_encoded_and_decoded() -> None:
     value: list[Any] = []
     for _ in range(100):
         value = [value]
@@ -331,9 +331,9 @@ class FailingProperty(BaseModel):
     ids=["ValueError", "KeyError", "AttributeError", "KeyError of a property"],
 )
 @pytest.mark.parametrize("codec", [TEXT, BINARY], ids=["text", "binary"])
-def test_what_a_serialiser_raises_is_an_unsendable_message(codec: Codec[Any], message: BaseModel) -> None:
-    for kept in (adapter(type(message)), adapter(type(message) | Point)):
-        for encode in (codec.encoder(kept), partial(codec.encode_model, adapter=kept)):
+def test_an_exception_of_a_serializer_becomes_an_unsendable_message(codec: Codec[Any], message: BaseModel) -> None:
+    for built in (adapter(type(message)), adapter(type(message) | Point)):
+        for encode in (codec.encoder(built), partial(codec.encode_model, adapter=built)):
             with pytest.raises(UnsendableMessage) as caught:
                 encode(message)
             assert "secret" not in str(caught.value)
@@ -342,7 +342,7 @@ def test_what_a_serialiser_raises_is_an_unsendable_message(codec: Codec[Any], me
         codec.encode([message])
 
 
-# --- what comes in ---
+# --- receiving ---
 
 JSON_TEXTS: dict[str, Any] = {
     " [1 , 2]\n\t\r": [1, 2],
@@ -366,7 +366,7 @@ JSON_TEXTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(("text", "value"), JSON_TEXTS.items(), ids=ascii)
-def test_json_is_read_alike_as_plain_values_and_as_a_message(text: str, value: Any) -> None:
+def test_plain_values_and_messages_are_decoded_alike(text: str, value: Any) -> None:
     for codec, frame in framed(text):
         for back in (codec.decode(frame), codec.decode_or_refuse(frame, ""), codec.decoder(adapter(Any))(frame)):
             assert json.dumps(back) == json.dumps(value)
@@ -427,7 +427,7 @@ NOT_JSON = (
 
 
 @pytest.mark.parametrize("text", NOT_JSON, ids=ascii)
-def test_what_is_not_json_is_malformed(text: str) -> None:
+def test_text_that_is_not_json_is_malformed(text: str) -> None:
     for codec, frame in framed(text):
         for decode in (codec.decode, codec.decoder(adapter(Any)), codec.decoder(adapter(Point))):
             with pytest.raises(InvalidMessage) as caught:
@@ -468,7 +468,7 @@ def test_text_with_a_lone_surrogate_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "[1e999]", '{"a":[-1e400]}', "1" + "0" * 400 + ".0"])
-def test_a_number_beyond_a_double_is_no_plain_value(text: str) -> None:
+def test_a_number_beyond_a_double_is_refused_in_plain_values(text: str) -> None:
     for codec in (TEXT, EXACT):
         with pytest.raises(InvalidMessage) as caught:
             codec.decode_or_refuse(text, "JSON")
@@ -477,7 +477,7 @@ def test_a_number_beyond_a_double_is_no_plain_value(text: str) -> None:
         BINARY.decode(text.encode())
 
 
-def test_a_number_beyond_a_double_is_infinity_where_a_field_takes_that() -> None:
+def test_a_number_beyond_a_double_is_infinity_in_a_field_that_allows_it() -> None:
     class Finite(BaseModel):
         value: float = Field(allow_inf_nan=False)
 
@@ -515,7 +515,7 @@ def test_exact_integers_of_thousands_of_digits_are_refused_at_once() -> None:
                 codec.decoder(adapter(int))(text)
 
 
-def test_messages_have_exact_integers_anyway() -> None:
+def test_messages_have_exact_integers_with_every_codec() -> None:
     for codec in (TEXT, EXACT):
         assert codec.decoder(adapter(Point))('{"x":1180591620717411303424}') == Point(x=2**70)
         assert codec.encoder(adapter(Point))(Point(x=2**70)) == '{"x":1180591620717411303424,"y":0}'
@@ -538,7 +538,7 @@ def test_messages_have_exact_integers_anyway() -> None:
     ],
     ids=stable_id,
 )
-def test_strict_models_take_what_json_can_say_and_no_more(fields: Mapping[str, Any], lax: bool, strict: bool) -> None:
+def test_strict_models_accept_exactly_the_values_of_json(fields: Mapping[str, Any], lax: bool, strict: bool) -> None:
     text = json.dumps(fields)
     for form, frames, takes in ((Lax, text, lax), (Strict, text, strict), (list[Strict], f"[{text}]", strict)):
         for codec, frame in framed(frames):
@@ -550,7 +550,7 @@ def test_strict_models_take_what_json_can_say_and_no_more(fields: Mapping[str, A
             assert caught.value.problem == "invalid"
 
 
-def test_a_codec_is_called_what_it_was_named() -> None:
+def test_a_codec_has_the_name_that_it_was_given() -> None:
     assert (TEXT.name, BINARY.name) == ("json", "json")
     assert (TextJSON("v2").name, BinaryJSON("v2", exact_integers=True).name) == ("v2", "v2")
     assert (TEXT.kind, BINARY.kind) == ("text", "binary")

@@ -1,4 +1,4 @@
-"""`CodecRegistry`: names of codecs, taken and replaced; codecs of optional libraries, imported when first asked for."""
+"""`CodecRegistry`: registering and replacing codecs, and importing the codecs of optional libraries at first use."""
 
 import subprocess
 import sys
@@ -16,11 +16,11 @@ EXTRAS = {"msgpack": "ormsgpack", "cbor": "cbor2"}
 
 @pytest.fixture
 def own() -> CodecRegistry:
-    """A registry of the test's own, with the codecs that every registry begins with."""
+    """A copy of the shared registry, which the test may change."""
     return registry.copy()
 
 
-def test_the_shared_registry_knows_the_built_in_codecs() -> None:
+def test_the_shared_registry_has_the_built_in_codecs() -> None:
     assert list(registry) == ["text", "binary", "msgpack", "cbor"]
     assert isinstance(registry.get("text"), TextJSON)
     assert isinstance(registry.get("binary"), BinaryJSON)
@@ -35,7 +35,7 @@ def test_a_mode_always_names_the_same_codec(mode: str) -> None:
     assert isinstance(codec, BinaryCodec) == (mode in EXTRAS)
 
 
-def test_a_new_registry_knows_nothing() -> None:
+def test_a_new_registry_is_empty() -> None:
     empty = CodecRegistry()
     assert list(empty) == []
     assert "text" not in empty
@@ -43,7 +43,7 @@ def test_a_new_registry_knows_nothing() -> None:
         empty.get("text")
 
 
-def test_a_registered_codec_is_given_back(own: CodecRegistry) -> None:
+def test_get_returns_a_registered_codec(own: CodecRegistry) -> None:
     codec = TextJSON("mine")
     own.register("mine", codec)
     assert own.get("mine") is codec
@@ -51,7 +51,7 @@ def test_a_registered_codec_is_given_back(own: CodecRegistry) -> None:
     assert list(own) == ["text", "binary", "msgpack", "cbor", "mine"]
 
 
-def test_a_name_is_taken_once(own: CodecRegistry) -> None:
+def test_registering_a_mode_twice_raises(own: CodecRegistry) -> None:
     codec = own.get("text")
     for mode in ("text", "cbor"):
         with pytest.raises(ValueError, match=f"the mode '{mode}' is registered already: pass replace=True"):
@@ -59,7 +59,7 @@ def test_a_name_is_taken_once(own: CodecRegistry) -> None:
     assert own.get("text") is codec
 
 
-def test_a_codec_is_replaced_on_demand(own: CodecRegistry) -> None:
+def test_a_codec_can_be_replaced(own: CodecRegistry) -> None:
     codec = BinaryJSON()
     own.register("text", codec, replace=True)
     own.register("msgpack", codec, replace=True)
@@ -68,7 +68,7 @@ def test_a_codec_is_replaced_on_demand(own: CodecRegistry) -> None:
     assert list(own) == ["text", "binary", "msgpack", "cbor", "new"]
 
 
-def test_a_codec_is_a_mode_itself(own: CodecRegistry) -> None:
+def test_a_codec_is_a_mode(own: CodecRegistry) -> None:
     for codec in (TextJSON(), BinaryJSON()):
         assert own.get(codec) is codec
         assert CodecRegistry().get(codec) is codec
@@ -76,7 +76,7 @@ def test_a_codec_is_a_mode_itself(own: CodecRegistry) -> None:
 
 
 @pytest.mark.parametrize("mode", ["", "TEXT", "json", "bytes"])
-def test_an_unknown_mode_is_told_with_those_known(mode: str) -> None:
+def test_an_unknown_mode_raises_with_the_known_modes(mode: str) -> None:
     with pytest.raises(UnknownMode) as caught:
         registry.get(mode)
     assert str(caught.value) == (
@@ -91,13 +91,13 @@ def test_an_unknown_mode_is_told_with_those_known(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", [None, 1, TextJSON, ("text",)])
-def test_what_is_no_mode_at_all_is_unknown_too(mode: Any) -> None:
+def test_a_value_that_is_not_a_mode_raises_unknown_mode(mode: Any) -> None:
     with pytest.raises(UnknownMode):
         registry.get(mode)
     assert mode not in registry
 
 
-def test_a_copy_is_private(own: CodecRegistry) -> None:
+def test_a_copy_is_independent(own: CodecRegistry) -> None:
     codec = TextJSON()
     own.register("mine", codec)
     own.register("text", codec, replace=True)
@@ -112,11 +112,11 @@ def test_a_copy_is_private(own: CodecRegistry) -> None:
     assert isinstance(copy, CodecRegistry)
 
 
-def test_a_copy_shares_the_codecs_themselves(own: CodecRegistry) -> None:
+def test_a_copy_has_the_same_codecs(own: CodecRegistry) -> None:
     assert all(own.get(mode) is registry.get(mode) for mode in ("text", "binary"))
 
 
-def test_an_extra_is_imported_when_first_asked_for(own: CodecRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extra_is_imported_at_its_first_use(own: CodecRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "typedws.codecs.msgpack", raising=False)
     own.register_extra("packed", "typedws.codecs.msgpack:MessagePack", extra="msgpack")
     assert "packed" in own
@@ -129,7 +129,7 @@ def test_an_extra_is_imported_when_first_asked_for(own: CodecRegistry, monkeypat
 
 
 @pytest.mark.parametrize(("mode", "library"), EXTRAS.items())
-def test_a_missing_library_is_told_with_the_extra_that_installs_it(
+def test_a_missing_library_raises_with_the_extra_that_installs_it(
     own: CodecRegistry, monkeypatch: pytest.MonkeyPatch, mode: str, library: str
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
@@ -146,22 +146,22 @@ def test_a_missing_library_is_told_with_the_extra_that_installs_it(
         assert (caught.value.mode, caught.value.extra, caught.value.known) == (mode, mode, ())
     assert mode in own
     monkeypatch.undo()
-    assert own.get(mode).name == mode  # it was installed meanwhile
+    assert own.get(mode).name == mode  # the library is installed by now
 
 
-def test_an_extra_of_another_package_is_told_by_its_own_name(own: CodecRegistry) -> None:
+def test_an_extra_of_another_package_is_named_in_the_error(own: CodecRegistry) -> None:
     own.register_extra("yaml", "typedws_yaml_that_is_not_there:YAML", extra="yaml")
     with pytest.raises(CodecNotInstalled, match=r"install typedws\[yaml\]"):
         own.get("yaml")
 
 
-def test_a_path_that_names_no_class_is_an_error_of_its_author(own: CodecRegistry) -> None:
+def test_a_path_to_a_missing_class_raises_attribute_error(own: CodecRegistry) -> None:
     own.register_extra("none", "typedws.codecs.json:NoSuchCodec", extra="none")
     with pytest.raises(AttributeError, match="NoSuchCodec"):
         own.get("none")
 
 
-def test_an_extra_may_stand_in_for_a_codec(own: CodecRegistry) -> None:
+def test_an_extra_can_replace_a_codec(own: CodecRegistry) -> None:
     own.register_extra("text", "typedws.codecs.msgpack:MessagePack", extra="msgpack", replace=True)
     assert own.get("text").name == "msgpack"
     assert list(own) == list(registry)
@@ -181,7 +181,7 @@ def _imports(statements: str) -> str:
         ("from typedws import registry; registry.get('msgpack')", "ormsgpack"),
     ],
 )
-def test_no_extra_is_imported_before_its_use(statements: str, imported: str) -> None:
+def test_no_extra_is_imported_before_its_first_use(statements: str, imported: str) -> None:
     assert _imports(statements) == imported
 
 

@@ -345,7 +345,7 @@ async def test_dependencies_that_take_too_long_are_interrupted_and_left() -> Non
         raise AssertionError
 
     assert told(await visiting(serving(route))) == [503]
-    assert seen == ["the handler has not decided within Policy(handshake_timeout=...)"]
+    assert seen == ["the handler did not decide within Policy(handshake_timeout=...)"]
 
 
 async def test_a_dependency_leaves_in_peace_when_a_policy_ends_the_connection() -> None:

@@ -1,4 +1,4 @@
-"""The documents: what stands where in that of a contract, of a model, of an application."""
+"""The documents of contracts, models and applications: which facts they have, and where."""
 
 import json
 from typing import Annotated, Any, Literal, Never
@@ -37,8 +37,8 @@ class Room(BaseModel):
     room: str
 
 
-Hears = Annotated[Join | Say, Field(discriminator="type")]
-Says = Annotated[Say | ErrorReply, Field(discriminator="type")]
+ClientMessage = Annotated[Join | Say, Field(discriminator="type")]
+ServerMessage = Annotated[Say | ErrorReply, Field(discriminator="type")]
 
 
 async def talk(ws: Any) -> None:
@@ -46,24 +46,24 @@ async def talk(ws: Any) -> None:
 
 
 def served(contract: Any, path: str = "/chat", **more: Any) -> Any:
-    """Give the document of an application of one endpoint."""
+    """Return the document of an application with one endpoint."""
     app = App()
     app.websocket(path, contract, **more)(talk)
     return app.asyncapi()
 
 
 def channel(contract: Any, path: str = "/chat", **more: Any) -> Any:
-    [found] = served(contract, path, **more)["channels"].values()
-    return found
+    [only] = served(contract, path, **more)["channels"].values()
+    return only
 
 
 # --- a contract ---
 
 
-def test_a_contract_says_all_that_a_client_must_know() -> None:
+def test_the_document_of_a_contract_has_all_that_a_client_must_know() -> None:
     chat = Contract(
         "chat",
-        Connection[Hears, Says, Place],
+        Connection[ClientMessage, ServerMessage, Place],
         version="2.1.0",
         title="Chat",
         description="For all.",
@@ -119,8 +119,8 @@ def test_a_contract_says_all_that_a_client_must_know() -> None:
     }
 
 
-def test_definitions_of_a_contract_are_those_that_it_refers_to() -> None:
-    document = contract_document(Contract("chat", Connection[Hears, Says, Place]))
+def test_the_document_of_a_contract_has_only_the_definitions_that_it_refers_to() -> None:
+    document = contract_document(Contract("chat", Connection[ClientMessage, ServerMessage, Place]))
     assert set(document["$defs"]) == {"Colour", "ErrorReply", "FieldProblem", "Join", "Say"}
 
 
@@ -133,18 +133,20 @@ def test_definitions_of_a_contract_are_those_that_it_refers_to() -> None:
         (Connection[list[Join], None], {"type": "array", "items": {"$ref": "#/$defs/Join"}}, {"type": "null"}),
     ],
 )
-def test_a_direction_may_be_of_any_type_or_none(connection: Any, client_messages: Any, server_messages: Any) -> None:
+def test_a_direction_may_have_any_message_type_or_no_messages(
+    connection: Any, client_messages: Any, server_messages: Any
+) -> None:
     document = contract_document(Contract("chat", connection))
     assert (document["clientMessages"], document["serverMessages"]) == (client_messages, server_messages)
 
 
-def test_what_an_annotation_agrees_on_has_a_mode_and_no_subprotocol() -> None:
+def test_a_contract_made_of_an_annotation_has_a_mode_and_no_subprotocol() -> None:
     document = contract_document(Contract[Any, Any, Any].unnamed("talk", Connection[str, str]))
     assert document["modes"] == [{"mode": "text", "frame": "text", "contentType": "application/json"}]
     assert not {"closes", "title", "description", "error", "params", "$defs"} & document.keys()
 
 
-def test_a_codec_of_ones_own_has_the_media_type_that_it_says() -> None:
+def test_a_custom_codec_without_a_media_type_has_no_content_type() -> None:
     class Lines(Codec[str]):
         name, kind = "lines", "text"
 
@@ -159,14 +161,14 @@ def test_a_codec_of_ones_own_has_the_media_type_that_it_says() -> None:
     assert "contentType" not in channel(Contract("chat", Connection[str, str], modes=(Lines(),)))["messages"]["string"]
 
 
-def test_the_document_of_a_model_is_its_schema_as_it_is_sent() -> None:
+def test_the_document_of_a_model_describes_it_as_it_is_sent() -> None:
     document = model_document(ErrorReply)
     assert document["required"] == ["type", "problem", "detail", "errors"]
     assert list(document["$defs"]) == ["FieldProblem"]
     assert model_document(ProblemDocument)["required"] == ["type", "title", "status"]
 
 
-def test_parameters_that_refuse_others_refuse_them_in_the_query() -> None:
+def test_parameters_that_forbid_additional_fields_forbid_them_in_the_query() -> None:
     class Strict(BaseModel):
         model_config = ConfigDict(extra="forbid")
         page: int = 1
@@ -175,7 +177,7 @@ def test_parameters_that_refuse_others_refuse_them_in_the_query() -> None:
     assert document["params"]["query"]["additionalProperties"] is False
 
 
-def test_parameters_of_several_kinds_stay_as_they_are() -> None:
+def test_parameters_that_are_a_union_stay_one_schema() -> None:
     document = contract_document(Contract("chat", Connection[str, str, Room | Join]))
     query = document["params"]["query"]
     assert query["allOf"] == [{"anyOf": [{"$ref": "#/$defs/Room"}, {"$ref": "#/$defs/Join"}]}]
@@ -186,7 +188,7 @@ def test_parameters_of_several_kinds_stay_as_they_are() -> None:
 # --- an application ---
 
 
-def test_an_application_says_what_it_is_and_where() -> None:
+def test_the_document_of_an_application_has_its_info_and_servers() -> None:
     app = App(
         title="Chat",
         version="3.0.0",
@@ -210,8 +212,8 @@ def _without_meta(document: Any) -> Any:
     return {word: value for word, value in document.items() if word not in ("$comment", "$schema")}
 
 
-def test_it_receives_what_it_hears_and_sends_what_it_says() -> None:
-    document = served(Contract("chat", Connection[Hears, Says]))
+def test_an_application_receives_client_messages_and_sends_server_messages() -> None:
+    document = served(Contract("chat", Connection[ClientMessage, ServerMessage]))
     messages = "#/channels/chat/messages"
     assert document["operations"] == {
         "chat.receive": {
@@ -239,36 +241,36 @@ def test_it_receives_what_it_hears_and_sends_what_it_says() -> None:
     ("connection", "actions"),
     [(Connection[Never, Say], ["send"]), (Connection[Say, Never], ["receive"]), (Connection, ["receive", "send"])],
 )
-def test_an_operation_without_messages_is_none(connection: Any, actions: list[str]) -> None:
+def test_a_direction_without_messages_has_no_operation(connection: Any, actions: list[str]) -> None:
     operations = served(Contract("chat", connection))["operations"]
     assert [each["action"] for each in operations.values()] == actions
 
 
-def test_what_answers_an_invalid_message_is_told_where_the_policy_says_that_it_does() -> None:
-    def told(of_app: Policy, of_endpoint: Policy | None) -> Any:
+def test_the_error_reply_is_in_the_document_only_if_the_policy_replies() -> None:
+    def error_reply(of_app: Policy, of_endpoint: Policy | None) -> Any:
         app = App(policy=of_app)
-        app.websocket("/chat", Contract("chat", Connection[Hears, Says]), policy=of_endpoint)(talk)
+        app.websocket("/chat", Contract("chat", Connection[ClientMessage, ServerMessage]), policy=of_endpoint)(talk)
         return app.asyncapi()["channels"]["chat"].get("x-error-reply")
 
-    answering = Policy(on_invalid="reply")
-    assert told(answering, None) == told(Policy(), answering) == {"$ref": "#/channels/chat/messages/ErrorReply"}
-    assert told(Policy(), None) is told(answering, Policy()) is None
+    reply = Policy(on_invalid="reply")
+    assert error_reply(reply, None) == error_reply(Policy(), reply) == {"$ref": "#/channels/chat/messages/ErrorReply"}
+    assert error_reply(Policy(), None) is error_reply(reply, Policy()) is None
 
 
-def test_a_channel_tells_the_handshake() -> None:
+def test_a_channel_describes_the_handshake() -> None:
     chat = Contract("chat", Connection[Say, Say, Place], closes=HardClose, modes=("text", "cbor"))
-    told = channel(chat, "/chat/{room}/{id:int}/{other}", security=BEARER)
-    assert told["address"] == "/chat/{room}/{id}/{other}"
-    assert told["parameters"] == {
+    described = channel(chat, "/chat/{room}/{id:int}/{other}", security=BEARER)
+    assert described["address"] == "/chat/{room}/{id}/{other}"
+    assert described["parameters"] == {
         "room": {
             "description": "which room",
             "enum": ["lobby", "garden"],
             "x-schema": {"description": "which room", "enum": ["lobby", "garden"], "type": "string"},
         },
-        "id": {"description": "an integer from 0, of at most 640 digits", "x-schema": {"type": "integer"}},
+        "id": {"description": "a non-negative integer of at most 640 digits", "x-schema": {"type": "integer"}},
         "other": {"description": "text without a slash, not empty"},
     }
-    assert told["bindings"] == {
+    assert described["bindings"] == {
         "ws": {
             "bindingVersion": "0.1.0",
             "method": "GET",
@@ -289,21 +291,21 @@ def test_a_channel_tells_the_handshake() -> None:
             },
         }
     }
-    assert told["x-cookies"] == {"type": "object", "properties": {"session": {"default": "", "type": "string"}}}
-    assert told["x-contract"] == {"name": "chat", "version": "1.0.0", "fingerprint": chat.fingerprint}
-    assert told["x-subprotocols"]["chat.v1.cbor"] == {
+    assert described["x-cookies"] == {"type": "object", "properties": {"session": {"default": "", "type": "string"}}}
+    assert described["x-contract"] == {"name": "chat", "version": "1.0.0", "fingerprint": chat.fingerprint}
+    assert described["x-subprotocols"]["chat.v1.cbor"] == {
         "mode": "cbor",
         "frame": "binary",
         "contentType": "application/cbor",
     }
-    assert told["x-close-codes"] == {
+    assert described["x-close-codes"] == {
         "4001": {"name": "KICKED", "description": "removed by a moderator", "reconnect": "never"},
         "4002": {"name": "MOVED", "description": "the room moved", "reconnect": "resume"},
     }
-    assert list(told["x-denials"]) == ["400", "401", "403", "422", "500", "503"]
+    assert list(described["x-denials"]) == ["400", "401", "403", "422", "500", "503"]
 
 
-def test_a_required_query_parameter_is_required_there_and_one_of_the_path_is_not() -> None:
+def test_the_query_requires_its_own_parameters_and_not_those_of_the_path() -> None:
     class Both(BaseModel):
         room: str
         page: int
@@ -312,21 +314,21 @@ def test_a_required_query_parameter_is_required_there_and_one_of_the_path_is_not
     assert binding["query"] == {"type": "object", "properties": {"page": {"type": "integer"}}, "required": ["page"]}
 
 
-def test_an_endpoint_of_an_annotation_alone_has_little_to_tell() -> None:
+def test_the_channel_of_an_annotation_alone_has_few_fields() -> None:
     app = App()
 
     @app.websocket("/chat")
     async def chat(ws: Connection[Say, Say]) -> None:
         """Echo."""
 
-    told: Any = app.asyncapi()["channels"]["chat"]
-    assert told["description"] == "Echo."
-    assert told["bindings"] == {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
-    assert list(told["x-denials"]) == ["400", "403", "500", "503"]
-    assert not {"title", "parameters", "x-subprotocols", "x-close-codes", "x-cookies"} & told.keys()
+    described: Any = app.asyncapi()["channels"]["chat"]
+    assert described["description"] == "Echo."
+    assert described["bindings"] == {"ws": {"method": "GET", "bindingVersion": "0.1.0"}}
+    assert list(described["x-denials"]) == ["400", "403", "500", "503"]
+    assert not {"title", "parameters", "x-subprotocols", "x-close-codes", "x-cookies"} & described.keys()
 
 
-def test_security_schemes_of_one_name_stay_two() -> None:
+def test_different_security_schemes_with_the_same_name_stay_two() -> None:
     app = App()
     chat = Contract("chat", Connection[Say, Say])
     query: Any = {"token": {"type": "httpApiKey", "name": "token", "in": "query"}}
@@ -341,7 +343,7 @@ def test_security_schemes_of_one_name_stay_two() -> None:
     assert document["channels"]["chat-a"]["x-denials"]["401"]["description"] == "no valid credentials"
 
 
-def test_channels_that_share_a_name_tell_version_or_address() -> None:
+def test_channels_that_share_a_name_are_named_with_version_or_address() -> None:
     def named(*served: tuple[str, str]) -> list[str]:
         app = App()
         for path, version in served:
@@ -354,7 +356,7 @@ def test_channels_that_share_a_name_tell_version_or_address() -> None:
     assert named(("/a", "1.0.0"), ("/a", "2.0.0"), ("/b", "2.0.0")) == ["chat-1.0.0", "chat-a", "chat-b"]
 
 
-def test_messages_that_are_no_models_are_named_by_what_they_are() -> None:
+def test_messages_that_are_not_models_are_named_by_their_type() -> None:
     def named(form: Any) -> list[str]:
         connection: Any = Connection
         return list(channel(Contract("chat", connection[form, form]))["messages"])
@@ -370,20 +372,20 @@ def test_messages_that_are_no_models_are_named_by_what_they_are() -> None:
     assert named(tuple[int, str]) == ["array"]
 
 
-def test_a_message_that_is_heard_otherwise_than_said_is_two() -> None:
+def test_a_message_that_differs_by_direction_is_two_messages() -> None:
     numbers = Contract("numbers", Connection[dict[int, float], dict[int, Annotated[float, Field(ge=0)]]])
     assert list(channel(numbers)["messages"]) == ["object-Input", "object-Output"]
 
 
-def test_in_draft_07_a_tuple_has_items_and_nothing_stands_beside_a_reference() -> None:
-    told = as_draft_07(
+def test_in_draft_07_a_tuple_has_items_and_a_reference_has_no_siblings() -> None:
+    converted = as_draft_07(
         {
             "prefixItems": [{"$ref": "#/a", "title": "A"}, {"type": "integer"}],
             "items": {"type": "string"},
             "discriminator": {"propertyName": "type"},
         }
     )
-    assert told == {
+    assert converted == {
         "items": [{"title": "A", "allOf": [{"$ref": "#/a"}]}, {"type": "integer"}],
         "additionalItems": {"type": "string"},
     }
@@ -391,7 +393,7 @@ def test_in_draft_07_a_tuple_has_items_and_nothing_stands_beside_a_reference() -
     assert both == {"allOf": [{"$ref": "#/a"}, {"type": "object"}]}
 
 
-def test_no_reference_of_the_hard_application_leads_nowhere() -> None:
+def test_every_reference_of_the_hard_application_has_a_definition() -> None:
     document = hard_app().asyncapi()
     schemas = document["components"]["schemas"]
     refs = {part["$ref"] for schema in schemas.values() for part in subschemas(schema) if "$ref" in part}
@@ -403,20 +405,20 @@ def test_no_reference_of_the_hard_application_leads_nowhere() -> None:
 @pytest.mark.parametrize("app", APPS)
 def test_every_example_is_valid(app: App) -> None:
     document = app.asyncapi()
-    tried = 0
+    count = 0
     for each in document["channels"].values():
         for message in each["messages"].values():
             check: Any = Draft7Validator({"allOf": [message["payload"]], "components": document["components"]})
             for example in message.get("examples", ()):
                 check.validate(example["payload"])
-                tried += 1
-    assert tried
+                count += 1
+    assert count
 
 
 # --- text ---
 
 
-def test_text_has_sorted_keys_but_for_the_fields_of_a_message_and_data() -> None:
+def test_text_has_sorted_keys_except_for_fields_and_data() -> None:
     document: Any = {
         "b": 1,
         "a": {"properties": {"z": {"type": "x", "items": {}}, "y": {}}, "default": {"d": 1, "c": 2}},
@@ -428,5 +430,5 @@ def test_text_has_sorted_keys_but_for_the_fields_of_a_message_and_data() -> None
     assert text.endswith("}\n")
 
 
-def test_text_is_utf_8() -> None:
+def test_text_has_non_ascii_characters_unescaped() -> None:
     assert "é" in text_of({"é": "é"})

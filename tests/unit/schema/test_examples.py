@@ -1,4 +1,4 @@
-"""Examples of messages: the author's own, or made; always the same, and never one that would be refused."""
+"""Examples of messages: the author's own or generated ones, deterministic, and always valid."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -81,7 +81,7 @@ class Hopeless(BaseModel):
     rare: Rare
 
 
-MADE: Mapping[str, tuple[Any, list[Any]]] = {
+EXPECTED: Mapping[str, tuple[Any, list[Any]]] = {
     "text": (str, ["text"]),
     "short text": (Short, ["te"]),
     "long text": (Long, ["textxx"]),
@@ -124,17 +124,17 @@ MADE: Mapping[str, tuple[Any, list[Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_examples_are_small_and_look_like_one(name: str) -> None:
-    form, expected = MADE[name]
+@pytest.mark.parametrize("name", EXPECTED)
+def test_examples_are_small_and_plausible(name: str) -> None:
+    form, expected = EXPECTED[name]
     assert examples(form) == expected
 
 
-def test_what_is_said_is_shown_as_it_goes_out() -> None:
+def test_examples_of_sent_messages_are_as_they_are_sent() -> None:
     assert examples(Doubled, "receive") == [{"in": 1}]
     assert examples(Doubled, "send") == [{"out": 1}]
 
 
 @pytest.mark.parametrize("case", CASES, ids=stable_id)
-def test_pydantic_takes_every_example(case: Case) -> None:
+def test_every_example_is_valid_for_its_type(case: Case) -> None:
     assert all(case.is_heard(example) for example in examples(case.form))

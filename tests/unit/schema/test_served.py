@@ -1,4 +1,4 @@
-"""`App(schema_path=...)`: the document over HTTP, for who asks for it; everything else is as without it."""
+"""`App(schema_path=...)`: the document is served over HTTP, and nothing else changes."""
 
 import json
 from typing import Any
@@ -28,7 +28,7 @@ def serving(**options: Any) -> App:
     return app
 
 
-async def asked(app: App, method: str = "GET", path: str = "/asyncapi.json", **more: Any) -> tuple[Event, bytes]:
+async def request(app: App, method: str = "GET", path: str = "/asyncapi.json", **more: Any) -> tuple[Event, bytes]:
     receive, send, sent = wire()
     with anyio.fail_after(5):
         await app({**scope(path=path, headers=[]), "type": "http", "method": method, **more}, receive, send)
@@ -37,47 +37,47 @@ async def asked(app: App, method: str = "GET", path: str = "/asyncapi.json", **m
     return {**start, "headers": dict(start["headers"])}, body["body"]
 
 
-async def test_the_document_is_served_where_it_is_asked_for() -> None:
+async def test_the_document_is_served_on_the_schema_path() -> None:
     app = serving(schema_path="/asyncapi.json", title="Chat")
-    start, body = await asked(app)
+    start, body = await request(app)
     assert (start["status"], start["headers"][b"content-type"]) == (200, MEDIA_TYPE)
     assert start["headers"][b"content-length"] == str(len(body)).encode()
     assert json.loads(body) == app.asyncapi()
 
 
-async def test_a_head_request_gets_the_same_without_the_body() -> None:
+async def test_a_head_request_gets_the_same_headers_without_the_body() -> None:
     app = serving(schema_path="/asyncapi.json")
-    start, body = await asked(app, "HEAD")
+    start, body = await request(app, "HEAD")
     assert body == b""
-    assert start == (await asked(app))[0]
+    assert start == (await request(app))[0]
 
 
 @pytest.mark.parametrize("known", [b"%s", b'"other", %s', b"W/%s", b"*"])
-async def test_who_has_it_already_gets_304(known: bytes) -> None:
+async def test_a_client_with_the_current_etag_gets_304(known: bytes) -> None:
     app = serving(schema_path="/asyncapi.json")
-    tag = (await asked(app))[0]["headers"][b"etag"]
+    tag = (await request(app))[0]["headers"][b"etag"]
     value = known % tag if b"%s" in known else known
-    start, body = await asked(app, headers=[(b"if-none-match", value)])
+    start, body = await request(app, headers=[(b"if-none-match", value)])
     assert (start["status"], start["headers"][b"etag"], body) == (304, tag, b"")
-    start, _ = await asked(app, headers=[(b"if-none-match", b'"other"')])
+    start, _ = await request(app, headers=[(b"if-none-match", b'"other"')])
     assert start["status"] == 200
 
 
-async def test_a_route_that_is_added_is_in_it_and_changes_the_etag() -> None:
+async def test_an_added_route_is_in_the_document_and_changes_the_etag() -> None:
     app = serving(schema_path="/asyncapi.json")
-    before, _ = await asked(app)
+    before, _ = await request(app)
 
     @app.websocket("/more")
     async def more(ws: Connection[Say, Say]) -> None: ...
 
-    after, body = await asked(app)
+    after, body = await request(app)
     assert "more" in json.loads(body)["channels"]
     assert before["headers"][b"etag"] != after["headers"][b"etag"]
 
 
-async def test_below_a_mount_it_is_below_it() -> None:
+async def test_a_mounted_app_serves_the_document_below_its_root_path() -> None:
     app = serving(schema_path="/asyncapi.json")
-    start, _ = await asked(app, path="/ws/asyncapi.json", root_path="/ws")
+    start, _ = await request(app, path="/ws/asyncapi.json", root_path="/ws")
     assert start["status"] == 200
 
 
@@ -90,24 +90,26 @@ async def test_below_a_mount_it_is_below_it() -> None:
         ({"schema_path": "/asyncapi.json"}, "GET", "/chat", 426),
     ],
 )
-async def test_everything_else_is_as_without_it(options: Any, method: str, path: str, status: int) -> None:
-    start, _ = await asked(serving(**options), method, path)
+async def test_other_requests_are_answered_as_without_a_schema_path(
+    options: Any, method: str, path: str, status: int
+) -> None:
+    start, _ = await request(serving(**options), method, path)
     assert start["status"] == status
 
 
-async def test_a_websocket_on_that_path_is_denied() -> None:
+async def test_a_websocket_on_the_schema_path_is_denied() -> None:
     receive, send, sent = wire(CONNECT)
     with anyio.fail_after(5):
         await serving(schema_path="/asyncapi.json")(scope(path="/asyncapi.json"), receive, send)
     assert sent[0]["status"] == 404
 
 
-def test_a_path_that_is_none_is_refused() -> None:
+def test_an_invalid_schema_path_is_refused() -> None:
     with pytest.raises(InvalidPath):
         App(schema_path="asyncapi.json")
 
 
-def test_routes_given_at_once_may_have_security() -> None:
+def test_routes_passed_to_the_app_may_have_security() -> None:
     chat = serving().routes[0].endpoint
     route = WebSocketRoute("/chat", chat, security={"token": {"type": "http", "scheme": "bearer"}})
     assert App([route]).asyncapi()["operations"]["chat.send"]["security"] == [

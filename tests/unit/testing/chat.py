@@ -1,4 +1,4 @@
-"""A chat under test, of every kind of message, for the tests of the harness."""
+"""A chat application for the tests of `typedws.testing`."""
 
 from typing import Annotated, Literal
 
@@ -37,7 +37,7 @@ class Closes(ApplicationCloseCode):
 
 ClientMessage = Annotated[Say | Leave | Fail, Field(discriminator="type")]
 ServerMessage = Annotated[Said | ErrorReply, Field(discriminator="type")]
-Chat = Handshake[ClientMessage, ServerMessage, Room]
+ChatHandshake = Handshake[ClientMessage, ServerMessage, Room]
 
 chat = Contract(
     "chat", Connection[ClientMessage, ServerMessage, Room], modes=("text", "binary", "msgpack", "cbor"), closes=Closes
@@ -47,11 +47,11 @@ rooms: dict[str, Group[ServerMessage]] = {}
 
 
 class Failure(Exception):
-    """What the handler raises when it is asked to."""
+    """Raised by the handler on a `Fail` message."""
 
 
 @app.websocket("/chat/{room}", chat)
-async def talk(handshake: Chat) -> Outcome:
+async def talk(handshake: ChatHandshake) -> Outcome:
     params = handshake.params
     if params.name == "mallory":
         return await handshake.deny(401, detail="not you", headers={"WWW-Authenticate": "Bearer"})

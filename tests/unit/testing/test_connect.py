@@ -1,4 +1,4 @@
-"""A client's end of a connection to an application, in process: typed by the contract, on the test's own event loop."""
+"""`connect`: a connection in process, typed by the contract, with the application on the test's own event loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 LOBBY = "/chat/lobby?name=ann"
 
 
-async def test_messages_go_both_ways_as_the_contract_says() -> None:
+async def test_messages_in_both_directions_are_typed_by_the_contract() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Say(text="hello"))
         reply = await ws.receive_model()
@@ -45,13 +45,13 @@ async def test_a_subprotocol_selects_the_mode_for_both_sides(mode: str) -> None:
         assert await ws.receive_model() == Said(text="hello", by="ann")
 
 
-async def test_an_endpoint_alone_knows_its_contract() -> None:
+async def test_the_contract_of_an_endpoint_is_known() -> None:
     async with connect(talk, path_params={"room": "lobby"}) as ws:
         await ws.send_model(Say(text="hello"))
         assert await ws.receive_model() == Said(text="hello", by="guest")
 
 
-async def test_without_a_contract_there_are_text_bytes_json_and_models_of_each_call() -> None:
+async def test_without_a_contract_text_bytes_json_and_models_can_be_exchanged() -> None:
     async def echo(scope: Any, receive: Any, send: Any) -> None:
         ws = WebSocket[Any, Any](scope, receive, send)
         await ws.accept()
@@ -72,7 +72,7 @@ async def test_without_a_contract_there_are_text_bytes_json_and_models_of_each_c
         assert await ws.receive_model(Say) == Say(text="hi")
 
 
-async def test_what_the_server_does_not_hear_cannot_be_sent() -> None:
+async def test_a_message_that_is_not_a_client_message_cannot_be_sent() -> None:
     async with connect(app, LOBBY, chat) as ws:
         wrong: Any = Said(text="hello", by="ann")
         with pytest.raises(UnsendableMessage):
@@ -81,14 +81,14 @@ async def test_what_the_server_does_not_hear_cannot_be_sent() -> None:
         assert isinstance(await ws.receive_model(), ErrorReply)
 
 
-async def test_the_response_shows_its_headers_and_subprotocol() -> None:
+async def test_the_response_headers_and_the_subprotocol_are_available() -> None:
     async with connect(app, LOBBY, chat) as ws:
         assert (ws.subprotocol, ws.response_headers["X-Room"]) == (None, "lobby")
         assert ws.url.path == "/chat/lobby"
         assert ws.end is None
 
 
-async def test_the_end_says_how_and_by_whom() -> None:
+async def test_the_end_has_the_code_the_reason_and_the_closing_party() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Leave())
         with pytest.raises(WebSocketDisconnect):
@@ -99,13 +99,13 @@ async def test_the_end_says_how_and_by_whom() -> None:
     assert ws.end == Closed(1001, "bye", "application")
 
 
-async def test_the_end_is_known_before_it_is_heard_and_after_leaving() -> None:
+async def test_the_end_is_known_before_it_is_received_and_after_leaving() -> None:
     connecting = connect(app, LOBBY, chat)
     async with connecting as ws:
         await ws.send_model(Leave())
         await settle()
         assert ws.end == Closed(4001, "you asked for it", "peer")
-    async with connecting as ws:  # once more
+    async with connecting as ws:  # the same object can connect again
         pass
     assert ws.end == Closed(1000, "", "application")
     with pytest.raises(WebSocketDisconnect, match="this application closed the connection: 1000"):
@@ -119,7 +119,7 @@ async def test_iteration_ends_with_the_connection() -> None:
         assert [message async for message in ws] == [Said(text="one", by="ann")]
 
 
-async def test_what_is_sent_after_the_servers_close_tells_how_it_ended() -> None:
+async def test_a_send_after_the_servers_close_raises_with_its_code() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Leave())
         await settle()
@@ -128,7 +128,7 @@ async def test_what_is_sent_after_the_servers_close_tells_how_it_ended() -> None
         assert (caught.value.code, caught.value.closed_by) == (Closes.LEFT, "peer")
 
 
-async def test_two_clients_hear_each_other() -> None:
+async def test_two_clients_receive_each_others_messages() -> None:
     async with connect(app, LOBBY, chat) as ann, connect(app, "/chat/lobby?name=bob", chat) as bob:
         await ann.send_model(Say(text="hello"))
         assert await bob.receive_model() == await ann.receive_model() == Said(text="hello", by="ann")
@@ -154,7 +154,7 @@ async def test_a_denial_is_an_exception_with_its_problem_document() -> None:
         ([(b"content-type", b"application/problem+json")], b"{}"),
     ],
 )
-async def test_a_denial_without_a_problem_document_says_its_status(
+async def test_a_denial_without_a_problem_document_shows_its_status(
     headers: list[tuple[bytes, bytes]], body: bytes
 ) -> None:
     async def deny(scope: Any, receive: Any, send: Any) -> None:
@@ -197,7 +197,7 @@ async def fail() -> None:
     raise Failure("as it was asked to")
 
 
-async def raw(scope: Any, receive: Any, send: Any) -> None:
+async def raw_app(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     await send({"type": "websocket.accept"})
     await receive()
@@ -209,33 +209,33 @@ async def raw(scope: Any, receive: Any, send: Any) -> None:
     [
         pytest.param(app, LOBBY, id="an application"),
         pytest.param(endpoint(fails_in_a_group), "/", id="a task group"),
-        pytest.param(raw, "/", id="a raw application"),
+        pytest.param(raw_app, "/", id="a raw application"),
     ],
 )
-async def test_leaving_raises_what_the_handler_raised_as_itself(under_test: Any, path: str) -> None:
+async def test_leaving_raises_the_handlers_exception_as_itself(under_test: Any, path: str) -> None:
     with pytest.raises(Failure):
         async with connect(under_test, path) as ws:
             await ws.send_json(Fail().model_dump())
             await settle()
 
 
-async def test_it_is_raised_in_place_of_what_the_test_met_because_of_it() -> None:
+async def test_the_handlers_exception_replaces_a_failure_that_it_caused() -> None:
     with pytest.raises(Failure):
         async with connect(app, LOBBY, chat) as ws:
             await ws.send_model(Fail())
             await ws.expect(Said)
 
 
-async def test_it_is_a_note_to_what_the_test_raised_itself() -> None:
+async def test_the_handlers_exception_is_a_note_on_the_tests_own_exception() -> None:
     with pytest.raises(LookupError, match="mine") as caught:
         async with connect(app, LOBBY, chat) as ws:
             await ws.send_model(Fail())
             await settle()
             raise LookupError("mine")
-    assert caught.value.__notes__ == ["besides, the application failed with Failure: as it was asked to"]
+    assert caught.value.__notes__ == ["the application also failed with Failure: as it was asked to"]
 
 
-async def test_what_it_raised_before_a_decision_is_raised_from_the_connect() -> None:
+async def test_an_exception_before_the_decision_is_raised_from_connect() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "websocket"
         await fail()
@@ -245,7 +245,7 @@ async def test_what_it_raised_before_a_decision_is_raised_from_the_connect() -> 
             pytest.fail("it is not connected")
 
 
-async def test_what_an_endpoint_raised_before_a_decision_is_raised_from_the_connect() -> None:
+async def test_an_endpoints_exception_before_the_decision_is_raised_from_connect() -> None:
     @endpoint
     async def handler(handshake: Handshake[str, str]) -> Outcome:
         raise Failure
@@ -255,7 +255,7 @@ async def test_what_an_endpoint_raised_before_a_decision_is_raised_from_the_conn
             pytest.fail("it is not connected")
 
 
-async def test_a_disconnect_that_an_application_passes_on_is_no_failure() -> None:
+async def test_a_disconnect_error_that_leaves_the_application_is_not_a_failure() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         ws = WebSocket[Any, Any](scope, receive, send)
         await ws.accept()
@@ -286,7 +286,7 @@ Request = Callable[[Any], Awaitable[object]]
         pytest.param("/", {"subprotocols": ["a", "b"]}, {"subprotocols": ["a", "b"]}, id="subprotocols"),
     ],
 )
-async def test_a_request_reaches_the_application_as_a_server_tells_it(
+async def test_the_application_gets_the_scope_that_a_server_would_pass(
     path: str, options: dict[str, Any], expected: dict[str, Any]
 ) -> None:
     scopes: list[Any] = []
@@ -319,7 +319,7 @@ async def test_a_request_reaches_the_application_as_a_server_tells_it(
         ("/", {"headers": {"Sec-WebSocket-Protocol": "a"}}),
     ],
 )
-async def test_a_request_that_no_client_sends_is_refused(path: str, options: dict[str, Any]) -> None:
+async def test_a_request_that_no_client_would_send_is_refused(path: str, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidHandshake):
         connect(app, path, **options)
 
@@ -327,12 +327,12 @@ async def test_a_request_that_no_client_sends_is_refused(path: str, options: dic
 # --- the lifespan ---
 
 
-class Lives:
-    """An application whose lifespan is counted."""
+class CountedLifespan:
+    """An application that counts the runs of its lifespan."""
 
     def __init__(self) -> None:
         self.started = self.stopped = 0
-        self.app = App(lifespan=self.live)
+        self.app = App(lifespan=self.run_lifespan)
 
         @self.app.websocket("/")
         async def handler(ws: Connection[str, int]) -> None:
@@ -340,53 +340,53 @@ class Lives:
                 await ws.send_model(ws.state.number)
 
     @asynccontextmanager
-    async def live(self, _: App) -> AsyncGenerator[Mapping[str, Any]]:
+    async def run_lifespan(self, _: App) -> AsyncGenerator[Mapping[str, Any]]:
         self.started += 1
         yield {"number": 7}
         self.stopped += 1
 
 
-async def test_the_lifespan_runs_and_its_state_is_passed() -> None:
-    lives = Lives()
-    async with connect(lives.app) as ws:
+async def test_the_lifespan_runs_and_its_state_reaches_the_handler() -> None:
+    counted = CountedLifespan()
+    async with connect(counted.app) as ws:
         await ws.send_text('"?"')
         assert await ws.receive_json() == 7
-        assert lives.stopped == 0
-    assert (lives.started, lives.stopped) == (1, 1)
+        assert counted.stopped == 0
+    assert (counted.started, counted.stopped) == (1, 1)
 
 
 async def test_connections_that_overlap_share_a_lifespan() -> None:
-    lives = Lives()
-    async with connect(lives.app), connect(lives.app):
-        assert lives.started == 1
-    assert lives.stopped == 1
+    counted = CountedLifespan()
+    async with connect(counted.app), connect(counted.app):
+        assert counted.started == 1
+    assert counted.stopped == 1
 
 
-async def test_a_lifespan_can_be_kept_between_connections() -> None:
-    lives = Lives()
-    async with lifespan(lives.app) as state:
+async def test_a_lifespan_can_be_kept_running_between_connections() -> None:
+    counted = CountedLifespan()
+    async with lifespan(counted.app) as state:
         assert state == {"number": 7}
         for _ in range(2):
-            async with connect(lives.app):
+            async with connect(counted.app):
                 pass
-        assert (lives.started, lives.stopped) == (1, 0)
+        assert (counted.started, counted.stopped) == (1, 0)
 
 
 @pytest.mark.parametrize("phase", ["startup", "shutdown"])
-async def test_a_lifespan_that_fails_raises_what_failed(phase: str) -> None:
+async def test_a_lifespan_that_raises_fails_with_its_own_exception(phase: str) -> None:
     @asynccontextmanager
-    async def live(_: App) -> AsyncGenerator[None]:
+    async def run_lifespan(_: App) -> AsyncGenerator[None]:
         if phase == "startup":
             raise Failure
         yield
         raise Failure
 
     with pytest.raises(Failure):
-        async with lifespan(App(lifespan=live)):
+        async with lifespan(App(lifespan=run_lifespan)):
             assert phase == "shutdown"
 
 
-async def test_a_lifespan_that_says_that_it_failed_is_a_failure() -> None:
+async def test_a_lifespan_that_reports_a_failure_raises_lifespan_failed() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "lifespan.startup.failed", "message": "no database"})
@@ -412,7 +412,7 @@ async def test_a_lifespan_that_hangs_ends_in_time(phase: str) -> None:
             assert phase == "shutdown"
 
 
-async def test_a_lifespan_that_lingers_after_its_last_word_is_cancelled() -> None:
+async def test_a_lifespan_that_does_not_return_after_its_shutdown_is_cancelled() -> None:
     ends: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -430,7 +430,7 @@ async def test_a_lifespan_that_lingers_after_its_last_word_is_cancelled() -> Non
     assert ends == ["cancelled"]
 
 
-# --- on whichever task ---
+# --- tasks and event loops ---
 
 
 async def test_a_connection_may_be_opened_in_one_task_and_left_in_another() -> None:
@@ -461,10 +461,10 @@ async def test_a_test_that_is_cancelled_leaves_nothing_behind() -> None:
 
 async def test_a_group_made_in_the_lifespan_serves_two_clients() -> None:
     @asynccontextmanager
-    async def live(_: App) -> AsyncGenerator[Mapping[str, Any]]:
+    async def run_lifespan(_: App) -> AsyncGenerator[Mapping[str, Any]]:
         yield {"lobby": Group[str]()}
 
-    app = App(lifespan=live)
+    app = App(lifespan=run_lifespan)
 
     @app.websocket("/")
     async def handler(ws: Connection[str, str]) -> None:
@@ -478,7 +478,7 @@ async def test_a_group_made_in_the_lifespan_serves_two_clients() -> None:
         assert await bob.receive_json() == "hello"
 
 
-def test_asyncio_run_is_not_kept_waiting_by_what_a_test_leaves_open() -> None:
+def test_asyncio_run_does_not_wait_for_a_connection_that_a_test_leaves_open() -> None:
     async def main() -> None:
         await connect(app, LOBBY, chat).__aenter__()
 

@@ -1,4 +1,4 @@
-"""How a handler ends, in process: the table of `tests.e2e.test_endings`, as strict servers show it."""
+"""How a handler ends, in process: the table of `tests.e2e.test_endings` on a strict simulated server."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -22,7 +22,7 @@ from tests.e2e.test_endings import (
     iterates,
     logged,
 )
-from tests.unit.testing.rows import assert_ends_as_told
+from tests.unit.testing.rows import assert_ends_as_expected
 from typedws import Connection, Handshake, HTTPException, Outcome, Policy, endpoint
 from typedws.testing import ServerBehaviour, TestConnection, advance_clock, connect, settle
 
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("case", ROWS)
-async def test_every_end_is_seen_and_logged_as_the_table_says(case: str) -> None:
+async def test_each_end_is_seen_and_logged_as_the_table_says(case: str) -> None:
     row = ROWS[case]
-    raised = await assert_ends_as_told(row)
+    raised = await assert_ends_as_expected(row)
     if row.mount is in_starlette:
         assert Outer.seen == ([] if raised is None else [raised])
 
 
-async def test_one_connection_too_many_is_told_to_come_again() -> None:
+async def test_a_connection_above_the_limit_is_denied_with_retry_after() -> None:
     end = endpoint(echo, policy=Policy(max_connections=1))
     async with connect(end) as ws:
         denied = await connect(end).expect_denied(503)
@@ -45,12 +45,12 @@ async def test_one_connection_too_many_is_told_to_come_again() -> None:
         assert denied.problem is not None
         assert denied.problem.detail == "too many connections"
         await ws.expect_nothing()
-    async with connect(end) as ws:  # whose place is free again
+    async with connect(end) as ws:  # the place of the first is free again
         await ws.send_model(Leave())
         await ws.expect_close()
 
 
-# --- what fails a test ---
+# --- pytest.fail() in a handler ---
 
 
 async def fails_after_the_accept(ws: Connection[Hears, Tick]) -> None:
@@ -81,7 +81,7 @@ FAILING: Final[Mapping[str, tuple[Any, bool]]] = {
 
 
 @pytest.mark.parametrize("where", FAILING)
-async def test_what_fails_a_test_in_a_handler_fails_it(where: str) -> None:
+async def test_a_pytest_failure_in_a_handler_fails_the_test(where: str) -> None:
     handler, is_denied = FAILING[where]
     with pytest.raises((pytest.fail.Exception, BaseExceptionGroup)):
         if is_denied:
@@ -91,31 +91,31 @@ async def test_what_fails_a_test_in_a_handler_fails_it(where: str) -> None:
                 await ws.expect(Tick)
 
 
-# --- the peer leaves ---
+# --- the client leaves ---
 
-Leaves = Callable[[TestConnection[Any, Any]], Awaitable[object]]
+Departure = Callable[[TestConnection[Any, Any]], Awaitable[object]]
 
 
-async def is_lost(ws: TestConnection[Any, Any]) -> None:
+async def lose(ws: TestConnection[Any, Any]) -> None:
     ws.lose()
 
 
-async def is_shut_down(ws: TestConnection[Any, Any]) -> None:
+async def shut_down_server(ws: TestConnection[Any, Any]) -> None:
     ws.shut_down_server()
 
 
-DEPARTURES: Final[Mapping[str, Leaves]] = {
+DEPARTURES: Final[Mapping[str, Departure]] = {
     "it closes": lambda ws: ws.close(),
     "it closes with a reason": lambda ws: ws.close(4001, SECRET),
-    "it is lost": is_lost,
-    "it speaks nonsense": lambda ws: ws.send_malformed("protocol_error"),
-    "its server shuts down": is_shut_down,
+    "it is lost": lose,
+    "it breaks the protocol": lambda ws: ws.send_malformed("protocol_error"),
+    "its server shuts down": shut_down_server,
 }
 
 
 @pytest.mark.parametrize("departure", DEPARTURES)
 @pytest.mark.parametrize("handler", LISTENERS)
-async def test_a_peer_that_leaves_ends_the_handler_at_once_and_quietly(handler: str, departure: str) -> None:
+async def test_a_client_that_leaves_ends_the_handler_at_once_without_a_warning(handler: str, departure: str) -> None:
     make, ends = LISTENERS[handler]
     ended.clear()
     with logged() as log:
@@ -131,7 +131,7 @@ async def test_a_peer_that_leaves_ends_the_handler_at_once_and_quietly(handler: 
 
 
 @pytest.mark.parametrize("handler", [iterates, is_busy])
-async def test_a_server_that_cancels_at_its_shutdown_has_us_close(handler: Any) -> None:
+async def test_a_handler_that_is_cancelled_at_a_shutdown_closes_with_1012(handler: Any) -> None:
     ended.clear()
     with logged() as log:
         async with connect(endpoint(handler), server=ServerBehaviour(cancelled_at_shutdown=True)) as ws:
@@ -144,7 +144,7 @@ async def test_a_server_that_cancels_at_its_shutdown_has_us_close(handler: Any) 
 
 
 @pytest.mark.parametrize("decision", ["accepts", "denies", "raises"])
-async def test_a_client_that_gives_up_before_the_decision_is_no_surprise(decision: str) -> None:
+async def test_a_client_that_gives_up_before_the_decision_causes_no_warning(decision: str) -> None:
     decided: list[str] = []
 
     @endpoint
@@ -157,16 +157,16 @@ async def test_a_client_that_gives_up_before_the_decision_is_no_surprise(decisio
             return await handshake.deny(401)
         return await (await handshake.accept()).close()
 
-    async def meet() -> None:
-        with patience:
+    async def connect_and_give_up() -> None:
+        with client_scope:
             await connect(handler).expect_denied()
 
-    patience = anyio.CancelScope()
+    client_scope = anyio.CancelScope()
     with logged() as log:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(meet)
+            tasks.start_soon(connect_and_give_up)
             await settle()
-            patience.cancel()
+            client_scope.cancel()
             await advance_clock(1)
     assert decided == [decision]
     assert log.tracebacks == []

@@ -1,4 +1,4 @@
-"""What a test expects of an application: what comes is given, typed; what else comes fails, and says how it differs."""
+"""The expectations of a test connection: they return what arrives, typed, or fail and show how it differs."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 LOBBY: Final = "/chat/lobby?name=ann"
 
 
-async def test_a_message_is_expected_by_its_type_and_by_some_of_its_fields() -> None:
+async def test_a_message_can_be_expected_by_its_type_and_some_fields() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Say(text="hello"))
         await ws.send_model(Say(text="again"))
@@ -54,27 +54,27 @@ class Size(TypedDict):
 
 
 @pytest.mark.parametrize("form", [Say | Leave, list[Said], Size, str])
-async def test_a_type_that_the_contract_does_not_say_is_not_what_comes(form: Any) -> None:
+async def test_a_message_of_another_type_fails_the_expectation(form: Any) -> None:
     with pytest.raises(ExpectationFailed, match=r"found Said\(type='said', text='hello', by='ann'\)"):
         async with connect(app, LOBBY, chat) as ws:
             await ws.send_model(Say(text="hello"))
             await ws.expect(form)
 
 
-async def failed(path: str, *says: BaseModel | str, expects: Any, **fields: object) -> str:
-    """Give what is told where something else comes than is expected, without the last events."""
+async def failure_of(path: str, *messages: BaseModel | str, form: Any, **fields: object) -> str:
+    """Return the text of a failed expectation without the last events."""
     with pytest.raises(ExpectationFailed) as caught:
         async with connect(app, path, chat) as ws:
-            for each in says:
+            for each in messages:
                 await (ws.send_text(each) if isinstance(each, str) else ws.send_json(each))
-            await ws.expect(expects, **fields)
-    told, _, events = str(caught.value).partition("\nthe last events:\n")
+            await ws.expect(form, **fields)
+    sentence, _, events = str(caught.value).partition("\nthe last events:\n")
     assert "  client       asks for /chat/lobby" in events
-    return told
+    return sentence
 
 
 @pytest.mark.parametrize(
-    ("says", "expects", "fields", "told"),
+    ("message", "form", "fields", "sentence"),
     [
         pytest.param(
             Say(text="ho"),
@@ -89,7 +89,7 @@ async def failed(path: str, *says: BaseModel | str, expects: Any, **fields: obje
             {"txt": "hi"},
             "expected Said, found Said(type='said', text='hi', by='ann')\n"
             "  txt: expected 'hi', found no such field (there are: type, text, by)",
-            id="a field that there is not",
+            id="an unknown field",
         ),
         pytest.param(
             Say(text="hi"),
@@ -116,13 +116,13 @@ async def failed(path: str, *says: BaseModel | str, expects: Any, **fields: obje
         ),
     ],
 )
-async def test_what_else_comes_says_how_it_differs(
-    says: BaseModel | str, expects: Any, fields: dict[str, object], told: str
+async def test_a_failed_expectation_shows_the_differences(
+    message: BaseModel | str, form: Any, fields: dict[str, object], sentence: str
 ) -> None:
-    assert await failed(LOBBY, says, expects=expects, **fields) == told
+    assert await failure_of(LOBBY, message, form=form, **fields) == sentence
 
 
-async def test_a_message_that_the_contract_does_not_know_is_told() -> None:
+async def test_a_message_that_is_not_in_the_contract_fails_the_expectation() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         ws = WebSocket[Any, Any](scope, receive, send)
         await ws.accept()
@@ -133,7 +133,7 @@ async def test_a_message_that_the_contract_does_not_know_is_told() -> None:
         async with connect(app, "/", chat) as ws:
             await ws.expect(Said)
     assert str(caught.value) == (
-        "expected Said, found a message that is none: expected Said | ErrorReply, found a message that fails "
+        "expected Said, found an invalid message: expected Said | ErrorReply, found a message that fails "
         "validation (union_tag_invalid)\n"
         "the last events:\n"
         "  client       asks for /\n"
@@ -142,7 +142,7 @@ async def test_a_message_that_the_contract_does_not_know_is_told() -> None:
     )
 
 
-async def test_the_end_is_expected_by_its_code_and_its_reason() -> None:
+async def test_the_end_can_be_expected_by_its_code_and_its_reason() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Leave())
         assert await ws.expect_close(Closes.LEFT, "you asked for it") == Closed(4001, "you asked for it", "peer")
@@ -150,20 +150,20 @@ async def test_the_end_is_expected_by_its_code_and_its_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "code", "reason", "told"),
+    ("message", "code", "reason", "sentence"),
     [
         (
             Leave(),
             1000,
             None,
-            "expected a close with 1000 (normal closure), found another end: "
+            "expected a close with 1000 (normal closure), found another end of the connection: "
             "Closed(code=<Closes.LEFT: 4001>, reason='you asked for it', closed_by='peer')",
         ),
         (
             Leave(),
             4001,
             "bye",
-            "expected a close with 4001 (private use) and 'bye', found another end: "
+            "expected a close with 4001 (private use) and 'bye', found another end of the connection: "
             "Closed(code=<Closes.LEFT: 4001>, reason='you asked for it', closed_by='peer')",
         ),
         (
@@ -174,15 +174,17 @@ async def test_the_end_is_expected_by_its_code_and_its_reason() -> None:
         ),
     ],
 )
-async def test_another_end_says_which(says: BaseModel, code: int, reason: str | None, told: str) -> None:
+async def test_a_failed_close_expectation_shows_what_arrived(
+    message: BaseModel, code: int, reason: str | None, sentence: str
+) -> None:
     with pytest.raises(ExpectationFailed) as caught:
         async with connect(app, LOBBY, chat) as ws:
-            await ws.send_json(says)
+            await ws.send_json(message)
             await ws.expect_close(code, reason)
-    assert str(caught.value).partition("\n")[0] == told
+    assert str(caught.value).partition("\n")[0] == sentence
 
 
-async def test_nothing_is_expected_where_the_application_waits() -> None:
+async def test_expect_nothing_succeeds_while_the_application_waits() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.expect_nothing()
         await ws.send_model(Say(text="hi"))
@@ -191,16 +193,16 @@ async def test_nothing_is_expected_where_the_application_waits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("says", "found"),
+    ("message", "found"),
     [
         (Say(text="hi"), 'a message: \'{"type":"said","text":"hi","by":"ann"}\''),
         (Leave(), "the end, with 4001"),
     ],
 )
-async def test_something_in_place_of_nothing_is_told(says: BaseModel, found: str) -> None:
+async def test_expect_nothing_fails_on_a_message_or_the_end(message: BaseModel, found: str) -> None:
     with pytest.raises(ExpectationFailed) as caught:
         async with connect(app, LOBBY, chat) as ws:
-            await ws.send_json(says)
+            await ws.send_json(message)
             await ws.expect_nothing()
     assert str(caught.value).partition("\n")[0] == f"expected nothing, found {found}"
 
@@ -208,13 +210,13 @@ async def test_something_in_place_of_nothing_is_told(says: BaseModel, found: str
 # --- denials ---
 
 
-async def test_a_denial_is_expected_by_its_status() -> None:
+async def test_a_denial_can_be_expected_by_its_status() -> None:
     denied = await connect(app, "/chat/lobby?name=mallory", chat).expect_denied(401)
     assert denied.headers["www-authenticate"] == "Bearer"
     assert (await connect(app, "/nowhere").expect_denied()).status == 404
 
 
-async def test_another_decision_says_which() -> None:
+async def test_a_failed_denial_expectation_shows_the_decision() -> None:
     with pytest.raises(ExpectationFailed) as caught:
         await connect(app, LOBBY, chat).expect_denied(401)
     assert str(caught.value).startswith("expected the handshake denied with 401, found it accepted\n")
@@ -224,16 +226,16 @@ async def test_another_decision_says_which() -> None:
 
 
 class Unreadable:
-    """Parameters of a path, as no router would give them."""
+    """Path parameters that raise when they are read."""
 
     def keys(self) -> Any:
         raise LookupError("the router's")
 
 
-async def test_a_denial_because_something_raised_has_that_as_its_cause() -> None:
+async def test_a_denial_after_an_exception_has_it_as_its_cause() -> None:
     @endpoint
     async def handler(ws: Connection[str, str, Say]) -> None:
-        """Is not reached."""
+        """Never called."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "websocket"
@@ -243,7 +245,7 @@ async def test_a_denial_because_something_raised_has_that_as_its_cause() -> None
     assert isinstance(denied.__cause__, LookupError)
 
 
-async def test_what_a_handler_raises_after_its_denial_is_raised() -> None:
+async def test_an_exception_after_the_denial_is_raised() -> None:
     @endpoint
     async def handler(handshake: Handshake[str, str]) -> Outcome:
         await handshake.deny(403)
@@ -253,7 +255,7 @@ async def test_what_a_handler_raises_after_its_denial_is_raised() -> None:
         await connect(handler).expect_denied(403)
 
 
-async def test_an_application_that_does_not_end_after_its_denial_is_told() -> None:
+async def test_an_application_that_does_not_end_after_its_denial_raises_wait_timeout() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await WebSocket(scope, receive, send).deny(403)
         await anyio.sleep_forever()
@@ -283,14 +285,17 @@ class Pair:
     [
         pytest.param(Point(x=1), {"x": 1}, [], id="none"),
         pytest.param(Point(x=1, y=[1, 2]), {"y": [1, 3]}, ["y.1: expected 3, found 2"], id="in a list"),
-        pytest.param(Point(x=1, y=[1]), {"y": [1, 2]}, ["y.1: expected 2, found none"], id="too little in a list"),
-        pytest.param(Point(x=1, y=[1]), {"y": []}, ["y.0: expected none, found 1"], id="too much in a list"),
+        pytest.param(Point(x=1, y=[1]), {"y": [1, 2]}, ["y.1: expected 2, found no such field"], id="a missing item in a list"),
+        pytest.param(Point(x=1, y=[1]), {"y": []}, ["y.0: expected no such field, found 1"], id="an extra item in a list"),
         pytest.param(
             Point.model_validate({"x": 1, "z": 2}), {"z": 3}, ["z: expected 3, found 2"], id="an additional field"
         ),
         pytest.param(Pair(Point(x=1)), {"left": Point(x=2)}, ["left.x: expected 2, found 1"], id="in a model"),
         pytest.param(
-            Pair(Point(x=1)), {"left": {"x": 1}}, ["left: expected {'x': 1}, found Point(x=1, y=[])"], id="type"
+            Pair(Point(x=1)),
+            {"left": {"x": 1}},
+            ["left: expected {'x': 1}, found Point(x=1, y=[])"],
+            id="another type of value",
         ),
         pytest.param({"a": {"b": 1}}, {"a": {"b": 2}}, ["a.b: expected 2, found 1"], id="in a mapping"),
         pytest.param("text", {"a": 1}, ["a: expected 1, found no such field (there are: none)"], id="no parts"),
@@ -299,5 +304,7 @@ class Pair:
         ),
     ],
 )
-def test_a_difference_says_where_it_is(message: object, expected: dict[str, object], lines: list[str]) -> None:
+def test_a_difference_has_its_path_and_both_values(
+    message: object, expected: dict[str, object], lines: list[str]
+) -> None:
     assert list(differences(message, expected)) == lines

@@ -1,4 +1,4 @@
-"""Faults on demand: how applications meet a network that fails, a client that misbehaves, a server that stops."""
+"""Faults on demand: a network that fails, a client that breaks the protocol, a server that shuts down."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.anyio
 LOBBY: Final = "/chat/lobby?name=ann"
 
 
-class Watched:
-    """An endpoint that sends back what it hears, and keeps how its connections end."""
+class RecordingEcho:
+    """An endpoint that sends each message back, and records how its connections end."""
 
     def __init__(self, policy: Policy | None = None) -> None:
         self.ends: list[tuple[int, str, str]] = []
@@ -54,25 +54,25 @@ async def restart(ws: TestConnection[str, str]) -> None:
     ws.shut_down_server()
 
 
-async def send_no_utf8(ws: TestConnection[str, str]) -> None:
+async def send_invalid_utf8(ws: TestConnection[str, str]) -> None:
     await ws.send_malformed("invalid_utf8")
 
 
-async def break_the_protocol(ws: TestConnection[str, str]) -> None:
+async def send_protocol_error(ws: TestConnection[str, str]) -> None:
     await ws.send_malformed("protocol_error")
 
 
-async def send_far_too_much(ws: TestConnection[str, str]) -> None:
+async def send_oversized_frame(ws: TestConnection[str, str]) -> None:
     await ws.send_malformed("too_big")
 
 
-async def send_a_byte_too_much(ws: TestConnection[str, str]) -> None:
+async def send_message_above_limit(ws: TestConnection[str, str]) -> None:
     with pytest.raises(WebSocketDisconnect) as caught:
         await ws.send_text("x" * 101)
     assert caught.value.code == 1009
 
 
-async def leave(ws: TestConnection[str, str]) -> None:
+async def close(ws: TestConnection[str, str]) -> None:
     await ws.close(4000, "bye")
 
 
@@ -81,39 +81,39 @@ async def leave(ws: TestConnection[str, str]) -> None:
     [
         (lose, (1006, "", "network"), Closed(1006, "", "network")),
         (restart, (1012, "", "server"), Closed(1012, "", "peer")),
-        (send_no_utf8, (1007, "", "server"), Closed(1007, "", "peer")),
-        (break_the_protocol, (1002, "", "server"), Closed(1002, "", "peer")),
-        (send_far_too_much, (1009, "", "peer"), Closed(1009, "", "peer")),
-        (send_a_byte_too_much, (1009, "", "peer"), Closed(1009, "", "peer")),
-        (leave, (4000, "bye", "peer"), Closed(4000, "bye", "application")),
+        (send_invalid_utf8, (1007, "", "server"), Closed(1007, "", "peer")),
+        (send_protocol_error, (1002, "", "server"), Closed(1002, "", "peer")),
+        (send_oversized_frame, (1009, "", "peer"), Closed(1009, "", "peer")),
+        (send_message_above_limit, (1009, "", "peer"), Closed(1009, "", "peer")),
+        (close, (4000, "bye", "peer"), Closed(4000, "bye", "application")),
     ],
 )
 async def test_both_ends_see_a_fault(
     fault: Fault, seen_by_the_application: tuple[int, str, str], seen_by_the_client: Closed
 ) -> None:
-    watched = Watched()
-    async with connect(watched.endpoint, server=ServerBehaviour(max_message_size=100)) as ws:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint, server=ServerBehaviour(max_message_size=100)) as ws:
         await ws.send_model("hi")
         await ws.expect(str)
         await fault(ws)
         await ws.expect_close(seen_by_the_client.code)
         assert ws.end == seen_by_the_client
-    assert watched.ends == [seen_by_the_application]
+    assert echo.ends == [seen_by_the_application]
 
 
-async def test_a_connection_is_lost_in_place_of_the_chosen_message() -> None:
-    watched = Watched()
-    async with connect(watched.endpoint) as ws:
+async def test_a_connection_can_be_lost_instead_of_delivering_the_nth_message() -> None:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint) as ws:
         ws.lose(at_message=2)
         await ws.send_model("one")
         await ws.expect(str)
         await ws.send_model("two")
         await ws.expect_close(1006)
-    assert watched.sent == 1
-    assert watched.ends == [(1006, "", "network")]
+    assert echo.sent == 1
+    assert echo.ends == [(1006, "", "network")]
 
 
-async def test_what_is_on_the_way_is_lost_with_the_connection() -> None:
+async def test_messages_on_the_way_are_lost_with_the_connection() -> None:
     async with connect(app, LOBBY, chat) as ws:
         await ws.send_model(Say(text="one"))
         await settle()
@@ -122,20 +122,20 @@ async def test_what_is_on_the_way_is_lost_with_the_connection() -> None:
             await ws.expect(Said)
 
 
-async def test_who_does_not_read_lets_the_application_wait_until_it_reads_again() -> None:
-    watched = Watched()
-    async with connect(watched.endpoint) as ws:
+async def test_a_send_waits_while_the_client_does_not_read() -> None:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint) as ws:
         ws.stop_reading()
         await ws.send_model("hi")
         await ws.expect_nothing()
-        assert watched.sent == 0
+        assert echo.sent == 0
         ws.read_again()
         assert await ws.expect(str) == "hi"
 
 
-async def test_who_does_not_read_is_let_go_by_a_send_timeout() -> None:
-    watched = Watched(Policy(send_timeout=30))
-    async with connect(watched.endpoint, timeout=0.1) as ws:
+async def test_a_send_timeout_closes_a_client_that_does_not_read() -> None:
+    echo = RecordingEcho(Policy(send_timeout=30))
+    async with connect(echo.endpoint, timeout=0.1) as ws:
         ws.stop_reading()
         await ws.send_model("hi")
         await settle()
@@ -143,36 +143,36 @@ async def test_who_does_not_read_is_let_go_by_a_send_timeout() -> None:
         await ws.expect_close(1008, "messages are not read")
 
 
-async def test_a_message_that_waits_for_a_reader_fails_when_the_connection_is_lost() -> None:
-    watched = Watched()
-    async with connect(watched.endpoint) as ws:
+async def test_a_send_that_waits_for_a_reader_fails_when_the_connection_is_lost() -> None:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint) as ws:
         ws.stop_reading()
         await ws.send_model("hi")
         await settle()
         ws.lose()
-    assert watched.ends == [(1006, "", "network")]
+    assert echo.ends == [(1006, "", "network")]
 
 
-async def test_a_closed_connection_sends_no_more_and_says_how_it_ended() -> None:
-    watched = Watched()
-    async with connect(watched.endpoint) as ws:
+async def test_a_send_on_a_lost_connection_raises_with_its_code() -> None:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint) as ws:
         ws.lose()
         with pytest.raises(WebSocketDisconnect, match="1006"):
             await ws.send_model("hi")
 
 
 async def test_a_fault_after_the_end_changes_nothing() -> None:
-    async with connect(Watched().endpoint) as ws:
+    async with connect(RecordingEcho().endpoint) as ws:
         await ws.close(4000)
         ws.lose()
         ws.shut_down_server()
         assert ws.end == Closed(4000, "", "application")
 
 
-# --- behaviours of servers ---
+# --- server behaviours ---
 
 
-async def test_silent_sends_are_lost_without_an_exception() -> None:
+async def test_sends_can_be_dropped_without_an_exception() -> None:
     count = 0
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -180,7 +180,7 @@ async def test_silent_sends_are_lost_without_an_exception() -> None:
         await receive()
         await send({"type": "websocket.accept"})
         await receive()
-        for count in range(1, 4):  # noqa: B007 - counted outside
+        for count in range(1, 4):  # noqa: B007 - read after the block
             await send({"type": "websocket.send", "text": "hi"})
         await send({"type": "websocket.close"})
 
@@ -190,9 +190,9 @@ async def test_silent_sends_are_lost_without_an_exception() -> None:
 
 
 @pytest.mark.parametrize("fault", ["lost", "lost at a message"])
-async def test_silent_sends_that_wait_end_with_the_connection(fault: str) -> None:
-    watched = Watched()
-    async with connect(watched.endpoint, server=ServerBehaviour(drops_sends_silently=True)) as ws:
+async def test_a_dropped_send_stops_waiting_when_the_connection_is_lost(fault: str) -> None:
+    echo = RecordingEcho()
+    async with connect(echo.endpoint, server=ServerBehaviour(drops_sends_silently=True)) as ws:
         if fault == "lost":
             ws.stop_reading()
         else:
@@ -200,17 +200,17 @@ async def test_silent_sends_that_wait_end_with_the_connection(fault: str) -> Non
         await ws.send_model("hi")
         await settle()
         ws.lose()
-    assert (watched.sent, watched.ends) == (1, [(1006, "", "network")])
+    assert (echo.sent, echo.ends) == (1, [(1006, "", "network")])
 
 
-async def test_without_the_extension_a_denial_is_a_bare_403() -> None:
+async def test_without_the_denial_extension_a_denial_is_a_bare_403() -> None:
     denied = await connect(
         app, "/chat/lobby?name=mallory", chat, server=ServerBehaviour(no_denial_extension=True)
     ).expect_denied(403)
     assert (denied.body, denied.problem) == (b"", None)
 
 
-async def test_a_reason_may_be_dropped() -> None:
+async def test_a_close_reason_can_be_dropped() -> None:
     @endpoint
     async def handler(ws: Connection[str, str]) -> None:
         await ws.close(4001, "bye")
@@ -219,7 +219,7 @@ async def test_a_reason_may_be_dropped() -> None:
         assert await ws.expect_close(4001) == Closed(4001, "", "peer")
 
 
-async def test_a_shutdown_may_cancel_the_application_without_a_disconnect() -> None:
+async def test_a_shutdown_can_cancel_the_application_without_a_disconnect() -> None:
     seen: list[str] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -238,15 +238,15 @@ async def test_a_shutdown_may_cancel_the_application_without_a_disconnect() -> N
     assert seen == ["cancelled"]
 
 
-async def test_an_endpoint_that_is_cancelled_says_so() -> None:
-    async with connect(Watched().endpoint, server=ServerBehaviour(cancelled_at_shutdown=True)) as ws:
+async def test_an_endpoint_that_is_cancelled_closes_with_1012() -> None:
+    async with connect(RecordingEcho().endpoint, server=ServerBehaviour(cancelled_at_shutdown=True)) as ws:
         await settle()
         ws.shut_down_server()
         await ws.expect_close(1012, "the server restarts")
 
 
 @pytest.mark.parametrize("both", [True, False])
-async def test_an_event_may_have_both_keys(*, both: bool) -> None:
+async def test_an_event_can_have_both_data_keys(*, both: bool) -> None:
     events: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -267,8 +267,8 @@ async def test_an_event_may_have_both_keys(*, both: bool) -> None:
 
 
 async def test_an_idle_timeout_of_a_minute_takes_milliseconds() -> None:
-    watched = Watched(Policy(idle_timeout=60))
-    async with connect(watched.endpoint) as ws:
+    echo = RecordingEcho(Policy(idle_timeout=60))
+    async with connect(echo.endpoint) as ws:
         await advance_clock(59)
         await ws.expect_nothing()
         await ws.send_model("hi")
@@ -295,7 +295,7 @@ async def test_a_handshake_timeout_of_ten_seconds_takes_milliseconds() -> None:
         await advance_clock(12)
 
 
-async def test_every_timer_on_the_way_is_due_one_after_the_other() -> None:
+async def test_every_timer_in_between_fires_one_after_the_other() -> None:
     ticks: list[float] = []
 
     @endpoint
@@ -316,8 +316,8 @@ async def test_every_timer_on_the_way_is_due_one_after_the_other() -> None:
         await ws.expect_nothing()
 
 
-async def test_a_wait_ends_in_time_whatever_the_clock_says() -> None:
-    async with connect(Watched().endpoint, timeout=0.05) as ws:
+async def test_a_wait_ends_in_time_after_the_clock_was_advanced() -> None:
+    async with connect(RecordingEcho().endpoint, timeout=0.05) as ws:
         await advance_clock(3600)
         with pytest.raises(WaitTimeout):
             await ws.receive_model()

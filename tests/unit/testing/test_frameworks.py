@@ -1,4 +1,4 @@
-"""The harness drives any ASGI application: the same conversation, denial and failure inside each framework."""
+"""`typedws.testing` with other frameworks: the same messages, denial and failure inside each of them."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from litestar import Litestar
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute as StarletteRoute
 
-from tests.unit.testing.chat import Chat, Fail, Failure, Leave, Said, Say, chat, talk
+from tests.unit.testing.chat import ChatHandshake, Fail, Failure, Leave, Said, Say, chat, talk
 from typedws import App, Connection, Endpoint, WebSocketRoute, endpoint
 from typedws.asgi import ASGIApp
 from typedws.integrations.django import routed
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.anyio
 
 
 def in_django(talk: Endpoint[Any, Any, Any]) -> ASGIApp:
-    urls: Any = import_module("django.urls")  # neither has types
+    urls: Any = import_module("django.urls")  # imported by name: neither library has types
     routing: Any = import_module("channels.routing")
     app: ASGIApp = routing.URLRouter([urls.path("chat/<str:room>", routed(talk))])
     return app
 
 
-def somebody() -> str:
+def unused_dependency() -> str:
     return "somebody"
 
 
@@ -38,9 +38,9 @@ def in_fastapi(talk: Endpoint[Any, Any, Any]) -> ASGIApp:
 
     @app.websocket("/chat/{room}")
     async def route(
-        ws: Annotated[Chat, typed_websocket(chat)], by: Annotated[str, fastapi.Depends(lambda: "ann")]
+        ws: Annotated[ChatHandshake, typed_websocket(chat)], dependency: Annotated[str, fastapi.Depends(lambda: "ann")]
     ) -> Any:
-        assert by == "ann"
+        assert dependency == "ann"
         return await talk.handler(ws)
 
     return app
@@ -58,7 +58,7 @@ each_framework = pytest.mark.parametrize("name", MOUNTS)
 
 
 @each_framework
-async def test_a_conversation_is_the_same_in_each_framework(name: str) -> None:
+async def test_messages_and_the_close_are_the_same_in_each_framework(name: str) -> None:
     async with connect(MOUNTS[name](talk), "/chat/lobby?name=ann", chat) as ws:
         await ws.send_model(Say(text="hello"))
         assert await ws.expect(Said) == Said(text="hello", by="ann")
@@ -74,18 +74,18 @@ async def test_a_denial_is_the_same_in_each_framework(name: str) -> None:
 
 
 @each_framework
-async def test_what_a_handler_raises_is_raised_from_each_framework(name: str) -> None:
+async def test_a_handlers_exception_is_raised_from_each_framework(name: str) -> None:
     with pytest.raises(Failure):
         async with connect(MOUNTS[name](talk), "/chat/lobby?name=ann", chat) as ws:
             await ws.send_model(Fail())
             await ws.expect_close(1011)
 
 
-# --- what the framework gives ---
+# --- the lifespan of a framework ---
 
 
 @asynccontextmanager
-async def live(_: object) -> AsyncGenerator[Mapping[str, Any]]:
+async def run_lifespan(_: object) -> AsyncGenerator[Mapping[str, Any]]:
     yield {"greeting": "hello"}
 
 
@@ -94,14 +94,14 @@ async def greet(ws: Connection[str, str]) -> None:
     await ws.send_model(ws.state.greeting)
 
 
-async def test_the_lifespan_of_a_framework_runs_and_its_state_is_passed() -> None:
-    app = Starlette(routes=[StarletteRoute("/", greet)], lifespan=live)
+async def test_the_lifespan_of_a_framework_runs_and_its_state_reaches_the_handler() -> None:
+    app = Starlette(routes=[StarletteRoute("/", greet)], lifespan=run_lifespan)
     async with connect(app) as ws:
         assert await ws.expect(str) == "hello"
 
 
-def test_a_framework_is_driven_by_tests_that_do_not_await_too() -> None:
-    app = fastapi.FastAPI(lifespan=live)
+def test_a_framework_works_with_the_synchronous_client() -> None:
+    app = fastapi.FastAPI(lifespan=run_lifespan)
     app.router.routes.append(StarletteRoute("/", greet))
     with TestClient(app) as client, client.websocket_connect() as ws:
         assert ws.expect(str) == "hello"

@@ -1,4 +1,4 @@
-"""How a connection begins and ends, in process: the stories of `tests.e2e.test_handshake_and_close` about the core."""
+"""How a connection begins and ends, in process: the cases of `tests.e2e.test_handshake_and_close` for the core."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Direct:
-    """An ASGI application that is a handler of the whole socket; what that returned is kept."""
+    """An ASGI application that calls a handler of the whole `WebSocket` and records what it returns."""
 
     def __init__(self, handler: Handler[Any]) -> None:
         self.results: list[Any] = []
@@ -97,7 +97,7 @@ async def test_a_close_before_the_accept_is_a_plain_403(code: int) -> None:
     assert app.results == [Closed(1006, "the handshake was denied", "application")]
 
 
-async def test_a_denied_connection_is_over_for_its_handler() -> None:
+async def test_a_denied_connection_neither_receives_nor_sends() -> None:
     async def handler(ws: Socket) -> Closed:
         await ws.deny(403)
         with pytest.raises(WebSocketDisconnect):
@@ -111,7 +111,7 @@ async def test_a_denied_connection_is_over_for_its_handler() -> None:
     assert [closed.code for closed in app.results] == [1006]
 
 
-async def test_path_query_and_headers_of_the_request_are_told() -> None:
+async def test_the_handler_sees_path_query_and_headers_of_the_request() -> None:
     async def handler(ws: Socket) -> Denied:
         assert (ws.url.path, ws.url.query) == ("/room/café", "a=1&b=%C3%A9")
         assert dict(ws.query_params) == {"a": "1", "b": "é"}
@@ -204,17 +204,17 @@ async def test_the_handler_sees_the_close_code_and_reason_of_the_client(code: in
     app = Direct(disconnect_of)
     async with connect(app) as ws:
         await ws.close(code, reason)
-    (told,) = app.results
-    assert (told.code, told.reason, told.closed_by) == (code, reason, "peer")
+    (closed,) = app.results
+    assert (closed.code, closed.reason, closed.closed_by) == (code, reason, "peer")
 
 
-async def test_the_end_of_the_server_is_told_to_both() -> None:
+async def test_a_shutdown_of_the_server_reaches_both_ends() -> None:
     app = Direct(disconnect_of)
     async with connect(app) as ws:
         ws.shut_down_server()
         await ws.expect_close(1012)
-    (told,) = app.results
-    assert (told.code, told.closed_by) == (1012, "server")
+    (closed,) = app.results
+    assert (closed.code, closed.closed_by) == (1012, "server")
 
 
 async def test_messages_before_our_close_arrive() -> None:
@@ -229,52 +229,52 @@ async def test_messages_before_our_close_arrive() -> None:
         await ws.expect_close(4000)
 
 
-# --- peers that vanish ---
+# --- clients that leave ---
 
-Vanish = Callable[[TestConnection[Any, Any]], Awaitable[object]]
+Departure = Callable[[TestConnection[Any, Any]], Awaitable[object]]
 
 
-async def is_lost(ws: TestConnection[Any, Any]) -> None:
+async def lose(ws: TestConnection[Any, Any]) -> None:
     ws.lose()
 
 
-WAYS_TO_VANISH: Final[Mapping[str, tuple[Vanish, int]]] = {
+DEPARTURES: Final[Mapping[str, tuple[Departure, int]]] = {
     "it closes": (lambda ws: ws.close(1001), 1001),
-    "it is lost": (is_lost, 1006),
+    "it is lost": (lose, 1006),
     "it breaks the protocol": (lambda ws: ws.send_malformed("protocol_error"), 1002),
 }
-vanishing = pytest.mark.parametrize(("vanish", "code"), WAYS_TO_VANISH.values(), ids=WAYS_TO_VANISH)
+each_departure = pytest.mark.parametrize(("depart", "code"), DEPARTURES.values(), ids=DEPARTURES)
 
 
-def end_told_to(use: Handler[object]) -> Handler[list[int]]:
-    """Make a handler that uses its socket to the end, and gives the codes that it is told, then and ever after."""
+def codes_seen_by(use: Handler[object]) -> Handler[list[int]]:
+    """Return a handler that uses its connection until the end and once more, and returns the close codes it gets."""
 
     async def handler(ws: Socket) -> list[int]:
         await ws.accept()
         codes: list[int] = []
         for _ in range(2):
-            with pytest.raises(WebSocketDisconnect) as gone:
+            with pytest.raises(WebSocketDisconnect) as caught:
                 await use(ws)
-            codes.append(gone.value.code)
+            codes.append(caught.value.code)
         return [*codes, (await ws.close()).code]
 
     return handler
 
 
-@vanishing
+@each_departure
 @pytest.mark.parametrize(
     "receive", [receive_text, receive_bytes, receive_json, receive_model], ids=lambda receive: receive.__name__
 )
-async def test_a_peer_that_vanishes_ends_a_receive(receive: Handler[None], vanish: Vanish, code: int) -> None:
-    app = Direct(end_told_to(receive))
+async def test_a_client_that_leaves_ends_a_receive(receive: Handler[None], depart: Departure, code: int) -> None:
+    app = Direct(codes_seen_by(receive))
     async with connect(app) as ws:
-        await vanish(ws)
+        await depart(ws)
     assert app.results == [[code] * 3]
 
 
-@vanishing
+@each_departure
 @pytest.mark.parametrize("method", ["__aiter__", "iter_models", "iter_text", "iter_bytes", "iter_json"])
-async def test_a_peer_that_vanishes_ends_a_loop(method: str, vanish: Vanish, code: int) -> None:
+async def test_a_client_that_leaves_ends_a_loop(method: str, depart: Departure, code: int) -> None:
     async def handler(ws: Socket) -> int:
         await ws.accept()
         async for _ in getattr(ws, method)():
@@ -283,29 +283,31 @@ async def test_a_peer_that_vanishes_ends_a_loop(method: str, vanish: Vanish, cod
 
     app = Direct(handler)
     async with connect(app) as ws:
-        await vanish(ws)
+        await depart(ws)
     assert app.results == [code]
 
 
-@vanishing
+@each_departure
 @pytest.mark.parametrize("send", [send_for_ever, send_models_for_ever, send_at_leisure], ids=lambda send: send.__name__)
-async def test_a_peer_that_vanishes_ends_a_handler_that_sends(send: Handler[None], vanish: Vanish, code: int) -> None:
-    app = Direct(end_told_to(send))
+async def test_a_client_that_leaves_ends_a_handler_that_sends(
+    send: Handler[None], depart: Departure, code: int
+) -> None:
+    app = Direct(codes_seen_by(send))
     async with connect(app) as ws:
         await ws.receive_bytes() if send is send_at_leisure else await ws.receive_text()
-        await vanish(ws)
-    assert app.results == [[1006] * 3]  # who only sends is not told how
+        await depart(ws)
+    assert app.results == [[1006] * 3]  # a handler that only sends does not get the close code of the client
 
 
-@vanishing
-async def test_a_peer_that_vanishes_ends_every_task_that_sends(vanish: Vanish, code: int) -> None:
+@each_departure
+async def test_a_client_that_leaves_ends_every_task_that_sends(depart: Departure, code: int) -> None:
     async def handler(ws: Socket) -> int:
         ends: list[int] = []
 
         async def send() -> None:
-            with pytest.raises(WebSocketDisconnect) as gone:
+            with pytest.raises(WebSocketDisconnect) as caught:
                 await send_at_leisure(ws)
-            ends.append(gone.value.code)
+            ends.append(caught.value.code)
 
         await ws.accept()
         async with anyio.create_task_group() as tasks:
@@ -317,32 +319,32 @@ async def test_a_peer_that_vanishes_ends_every_task_that_sends(vanish: Vanish, c
     app = Direct(handler)
     async with connect(app) as ws:
         await ws.receive_bytes()
-        await vanish(ws)
+        await depart(ws)
     assert app.results == [5]
 
 
-@vanishing
+@each_departure
 @pytest.mark.parametrize("busy", [wait, send_at_leisure], ids=lambda busy: busy.__name__)
-async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
-    busy: Handler[None], vanish: Vanish, code: int
+async def test_a_client_that_leaves_cancels_a_handler_that_does_not_receive(
+    busy: Handler[None], depart: Departure, code: int
 ) -> None:
     async def handler(ws: Socket) -> int:
         await ws.accept()
         await ws.send_text("go")
-        with pytest.raises(WebSocketDisconnect) as gone:
+        with pytest.raises(WebSocketDisconnect) as caught:
             async with ws.cancelled_on_disconnect():
                 await busy(ws)
         await ws.close()
-        return gone.value.code
+        return caught.value.code
 
     app = Direct(handler)
     async with connect(app) as ws:
         assert await ws.receive_text() == "go"
-        await vanish(ws)
-    assert app.results in ([code], [1006])  # where a send fails first
+        await depart(ws)
+    assert app.results in ([code], [1006])  # 1006 if a send fails before the disconnect arrives
 
 
-async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept() -> None:
+async def test_messages_to_a_handler_that_does_not_receive_are_kept() -> None:
     app = Direct(waits_then_hears)
     async with connect(app) as ws:
         for number in range(10):
@@ -351,7 +353,7 @@ async def test_what_a_client_says_to_a_handler_that_does_not_receive_is_kept() -
     assert app.results == [(4001, [str(number) for number in range(10)])]
 
 
-async def test_a_client_that_says_too_much_to_a_handler_that_does_not_receive_is_closed_with_1008() -> None:
+async def test_too_many_messages_to_a_handler_that_does_not_receive_close_with_1008() -> None:
     app = Direct(waits_for_three)
     async with connect(app) as ws:
         for number in range(4):
@@ -363,20 +365,20 @@ async def test_a_client_that_says_too_much_to_a_handler_that_does_not_receive_is
 @pytest.mark.parametrize(
     "decide", [accept, deny, deny_with_a_response, deny_with_a_stream, close], ids=lambda decide: decide.__name__
 )
-async def test_a_peer_that_gives_up_before_the_decision_is_no_surprise(decide: Handler[object]) -> None:
+async def test_a_client_that_gives_up_before_the_decision_is_not_an_error(decide: Handler[object]) -> None:
     async def handler(ws: Socket) -> object:
         await anyio.sleep(1)
         return await decide(ws)
 
-    async def meet() -> None:
-        with patience:
+    async def connect_and_give_up() -> None:
+        with client_scope:
             await connect(app).expect_denied()
 
-    app, patience = Direct(handler), anyio.CancelScope()
+    app, client_scope = Direct(handler), anyio.CancelScope()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(meet)
+        tasks.start_soon(connect_and_give_up)
         await settle()
-        patience.cancel()
+        client_scope.cancel()
         await advance_clock(1)
     (result,) = app.results
     assert isinstance(result, Closed | Denied)

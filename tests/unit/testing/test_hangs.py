@@ -1,4 +1,4 @@
-"""Each way in which a test or its application could hang ends in time, and says where the application stands."""
+"""Each way in which a test or its application could hang: it ends in time and shows the application's position."""
 
 import threading
 import time
@@ -13,28 +13,28 @@ from tests.unit.testing.chat import app as chat_app
 from tests.unit.testing.chat import chat
 from typedws import Connection, WebSocket, endpoint
 from typedws.testing import ApplicationReturned, TestConnection, WaitTimeout, connect, settle
-from typedws.testing import application_run as runs
+from typedws.testing import application_run as run_module
 
 pytestmark = pytest.mark.anyio
 
 LIMIT: Final = 0.05
-MOST: Final = 2.0
-"""Seconds that ending what has to be ended without being asked may take on top."""
+MARGIN: Final = 2.0
+"""Seconds beyond the limit that ending an application may take if it swallows its cancellation."""
 
 
 @pytest.fixture(autouse=True)
-def what_was_given_up_ends_with_the_test() -> Generator[None]:
-    """Let it end, so that it does not complain when it is collected."""
-    IS_OVER.clear()
+def end_unclosable_applications() -> Generator[None]:
+    """End the applications that could not be closed: otherwise Python would warn when it collects them."""
+    TEST_IS_OVER.clear()
     yield
-    IS_OVER.set()
-    for each in runs.UNENDING:
-        if hasattr(each, "close"):
-            each.close()
-    runs.UNENDING.clear()
+    TEST_IS_OVER.set()
+    for part in run_module.UNCLOSABLE:
+        if hasattr(part, "close"):
+            part.close()
+    run_module.UNCLOSABLE.clear()
 
 
-IS_OVER: Final = threading.Event()
+TEST_IS_OVER: Final = threading.Event()
 
 
 Play = Callable[[TestConnection[object, Any]], Awaitable[object]]
@@ -72,7 +72,7 @@ async def swallows_cancellation(scope: Any, receive: Any, send: Any) -> None:
 async def swallows_everything(scope: Any, receive: Any, send: Any) -> None:
     await accepts(scope, receive, send)
     event = anyio.Event()
-    while not IS_OVER.is_set():
+    while not TEST_IS_OVER.is_set():
         with suppress(BaseException):
             await event.wait()
 
@@ -115,7 +115,7 @@ async def floods(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": "x" * 1000})
 
 
-async def hears(ws: TestConnection[object, Any]) -> None:
+async def receives(ws: TestConnection[object, Any]) -> None:
     await ws.receive_text()
 
 
@@ -123,7 +123,7 @@ async def expects_a_close(ws: TestConnection[object, Any]) -> None:
     await ws.expect_close()
 
 
-async def shouts(ws: TestConnection[object, Any]) -> None:
+async def sends_for_ever(ws: TestConnection[object, Any]) -> None:
     while True:
         await ws.send_text("x" * 100_000)
 
@@ -138,13 +138,13 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
         pytest.param(
             never_accepts,
             leaves,
-            r"expected the application to accept or deny within 0.05 s, found nothing: the application stands at "
+            r"expected the application to accept or deny within 0.05 s, found nothing: the application is at "
             r"\S+test_hangs.py:\d+ in never_accepts: await anyio.sleep_forever\(\)",
             id="it never accepts",
         ),
         pytest.param(
             waits_for_a_message,
-            hears,
+            receives,
             r"expected a message of the application within 0.05 s, found nothing: the application waits for a message "
             r"at \S+test_hangs.py:\d+ in waits_for_a_message: await receive\(\)",
             id="both wait for a message",
@@ -159,26 +159,26 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
             ignores_the_disconnect,
             leaves,
             r"expected the application to end after its client has left within 0.05 s, found nothing: the application "
-            r"stands at \S+test_hangs.py:\d+ in ignores_the_disconnect: await anyio.sleep_forever\(\)$",
+            r"is at \S+test_hangs.py:\d+ in ignores_the_disconnect: await anyio.sleep_forever\(\)$",
             id="it ignores the disconnect",
         ),
         pytest.param(
             swallows_cancellation,
             leaves,
-            r"the application to end after .* in swallows_cancellation: .*; cancelled, it went on$",
+            r"the application to end after .* in swallows_cancellation: .*; it did not stop when it was cancelled$",
             id="it swallows its cancellation",
         ),
         pytest.param(
             swallows_everything,
             leaves,
-            r"the application to end after .* in swallows_everything: .*; cancelled, it went on$",
-            id="it swallows whatever it is told",
+            r"the application to end after .* in swallows_everything: .*; it did not stop when it was cancelled$",
+            id="it swallows every exception",
         ),
         pytest.param(
             asks_again_and_again,
             leaves,
             r"the application to end after .* in asks_again_and_again: await receive\(\)",
-            id="it asks for more after the disconnect",
+            id="a raw application receives after the disconnect",
         ),
         pytest.param(
             receives_again_and_again,
@@ -194,29 +194,31 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
         ),
         pytest.param(
             waits_in_a_generator,
-            hears,
-            r"a message of the application .* stands at \S+test_hangs.py:\d+ in ticks: await anyio.sleep_forever\(\)",
+            receives,
+            r"a message of the application .* is at \S+test_hangs.py:\d+ in ticks: await anyio.sleep_forever\(\)",
             id="it waits in a generator",
         ),
         pytest.param(
             ignores_the_disconnect,
-            shouts,
+            sends_for_ever,
             r"expected the application to read what the client sends within 0.05 s, found nothing: .* "
             r"in ignores_the_disconnect",
             id="it does not read",
         ),
     ],
 )
-async def test_a_hang_ends_in_time_and_says_where_the_application_stands(app: Any, play: Play, sentence: str) -> None:
+async def test_a_hang_ends_in_time_and_shows_the_position_of_the_application(
+    app: Any, play: Play, sentence: str
+) -> None:
     started = time.monotonic()
     with pytest.raises(WaitTimeout) as caught:
         async with connect(app, timeout=LIMIT) as ws:
             await play(ws)
-    assert time.monotonic() - started < LIMIT + MOST
+    assert time.monotonic() - started < LIMIT + MARGIN
     caught.match(sentence.removesuffix("$") + (r"\nthe last events:" if sentence.endswith("$") else ""))
 
 
-async def test_an_application_that_returns_early_is_told_at_once() -> None:
+async def test_an_application_that_returns_early_fails_the_test_at_once() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         return
 
@@ -231,26 +233,26 @@ async def test_an_application_that_returns_early_is_told_at_once() -> None:
     )
 
 
-async def test_a_message_that_never_comes_from_an_application_that_is_over_is_told_at_once() -> None:
+async def test_a_receive_from_an_application_that_ended_fails_at_once() -> None:
     with pytest.raises(AssertionError, match="found the connection was lost: 1006"):
         async with connect(accepts) as ws:
             await ws.expect(str)
 
 
-async def test_an_application_that_floods_who_does_not_read_waits() -> None:
+async def test_an_application_waits_for_a_client_that_does_not_read() -> None:
     sentence = r"the application waits for the client to read at \S+ in floods: await send"
     with pytest.raises(WaitTimeout, match=sentence) as caught:
         async with connect(floods, timeout=LIMIT) as ws:
             await settle()
             ws.stop_reading()
-            while True:  # what is on the way
+            while True:  # the messages that are on the way
                 await ws.receive_text()
     count, *last = caught.value.events
     assert 1_000 < int(count[1:].split()[0]) < 2_000
     assert {*last} == {f"application  sends text '{'x' * 80}'... (1000 in all)"}
 
 
-async def test_the_last_events_both_ways_are_told() -> None:
+async def test_an_error_shows_the_last_events_in_both_directions() -> None:
     with pytest.raises(WaitTimeout) as caught:
         async with connect(chat_app, "/chat/lobby?name=ann", chat, timeout=LIMIT) as ws:
             await ws.send_text('{"type":"say","text":"hello"}')

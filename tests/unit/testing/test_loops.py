@@ -1,4 +1,4 @@
-"""The event loops that tests run on: their tasks are waited for, their clocks advanced; one that is fixed says so."""
+"""The event loops that tests run on: waiting for their tasks, and advancing their clocks."""
 
 import asyncio
 from typing import Any
@@ -22,55 +22,55 @@ async def echo(ws: Connection[str, str]) -> None:
 
 
 @pytest.mark.anyio
-async def test_all_tasks_are_waited_for_until_they_wait() -> None:
+async def test_settle_waits_until_all_tasks_are_blocked() -> None:
     steps: list[int] = []
 
-    async def walk() -> None:
+    async def take_steps() -> None:
         for step in range(100):
             await anyio.lowlevel.checkpoint()
             steps.append(step)
         await anyio.sleep_forever()
 
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(walk)
+        tasks.start_soon(take_steps)
         await settle()
         assert len(steps) == 100
         tasks.cancel_scope.cancel()
 
 
 @pytest.mark.anyio
-async def test_tasks_that_never_wait_are_not_waited_for_for_ever() -> None:
+async def test_settle_does_not_wait_for_ever_for_a_task_that_never_blocks() -> None:
     async def run() -> None:
         while True:
             await anyio.lowlevel.checkpoint()
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
-        with anyio.move_on_after(0.5):  # trio waits for what never comes, asyncio gives up
+        with anyio.move_on_after(0.5):  # on trio settle() never returns, on asyncio it gives up
             await settle()
         tasks.cancel_scope.cancel()
 
 
 @pytest.mark.anyio
-async def test_the_clock_goes_by_as_much_as_is_asked() -> None:
+async def test_the_clock_advances_by_the_given_time() -> None:
     started = anyio.current_time()
     await advance_clock(1000)
     await advance_clock(0)
     assert 1000 <= anyio.current_time() - started < 1001
 
 
-def test_uvloop_runs_connections_and_tells_that_its_clock_is_fixed() -> None:
+def test_uvloop_runs_connections_but_its_clock_cannot_be_advanced() -> None:
     async def main() -> None:
         async with connect(echo) as ws:
             await ws.expect_nothing()
-            with pytest.raises(RuntimeError, match="found one whose clock is fixed"):
+            with pytest.raises(RuntimeError, match="found another, whose clock cannot be set"):
                 await advance_clock(60)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main())
 
 
-def test_a_clock_of_trio_that_jumps_by_itself_may_be_advanced_too() -> None:
+def test_a_mock_clock_of_trio_can_be_advanced_too() -> None:
     async def main() -> float:
         started = trio.current_time()
         async with connect(echo) as ws:

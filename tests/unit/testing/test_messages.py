@@ -1,4 +1,4 @@
-"""Every kind of message, there and back in every mode, through endpoints whose contract lets the client choose it."""
+"""Every kind of message, sent and echoed in every mode, by endpoints whose contract offers all modes."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -53,51 +53,51 @@ from typedws.testing import TestConnecting, TestConnection, connect
 pytestmark = pytest.mark.anyio
 
 MODES: Final = tuple(FORMATS)
-echoing: Final = Contract("echo", Connection[Message, Message], modes=MODES)
+echo_contract: Final = Contract("echo", Connection[Message, Message], modes=MODES)
 
 
-def offering(mode: str) -> list[str]:
-    """Give the subprotocols that a client offers which wants to speak a mode."""
+def subprotocols_for(mode: str) -> list[str]:
+    """Return the subprotocols that a client offers to select a mode."""
     return [f"echo.v1.{'json' if mode == 'text' else mode}"]
 
 
-def served(echo: Handler[None]) -> Endpoint[Message, Message, object]:
-    """Make an endpoint of an echo, which ends where its client leaves."""
+def echo_endpoint(echo: Handler[None]) -> Endpoint[Message, Message, object]:
+    """Return an endpoint for an echo handler; it returns when the client leaves."""
 
     async def handler(ws: Connection[Message, Message]) -> None:
         with suppress(WebSocketDisconnect):
             await echo(cast(Socket, ws))
 
-    return endpoint(handler, echoing)
+    return endpoint(handler, echo_contract)
 
 
 # --- models and plain values ---
 
-Echoing = TestConnection[Message, Message]
+EchoConnection = TestConnection[Message, Message]
 
 
 async def send_frame(ws: TestConnection[Any, Any], frame: str | bytes) -> None:
     await (ws.send_text(frame) if isinstance(frame, str) else ws.send_bytes(frame))
 
 
-async def as_models(ws: Echoing, mode: str, value: dict[str, Any]) -> None:
+async def exchange_models(ws: EchoConnection, mode: str, value: dict[str, Any]) -> None:
     message: Point | Track = TypeAdapter[Any](Message).validate_python(value)
     await ws.send_model(message)
     assert await ws.receive_model() == message
 
 
-async def as_expected(ws: Echoing, mode: str, value: dict[str, Any]) -> None:
+async def exchange_expected(ws: EchoConnection, mode: str, value: dict[str, Any]) -> None:
     message: Point | Track = TypeAdapter[Any](Message).validate_python(value)
     await ws.send_model(message)
     await ws.expect(type(message), **dict(message))
 
 
-async def as_values(ws: Echoing, mode: str, value: dict[str, Any]) -> None:
+async def exchange_json(ws: EchoConnection, mode: str, value: dict[str, Any]) -> None:
     await ws.send_json(value)
     assert without_defaults(await ws.receive_json()) == value
 
 
-async def as_frames(ws: Echoing, mode: str, value: dict[str, Any]) -> None:
+async def exchange_frames(ws: EchoConnection, mode: str, value: dict[str, Any]) -> None:
     encode, decode = FORMATS[mode]
     await send_frame(ws, encode(value))
     frame = await (ws.receive_text() if mode == "text" else ws.receive_bytes())
@@ -105,41 +105,41 @@ async def as_frames(ws: Echoing, mode: str, value: dict[str, Any]) -> None:
 
 
 SMALL_VALUES: Final = [value for name, value in VALUES.items() if name != "a mebibyte"]
-WAYS: Final[Mapping[str, Callable[[Echoing, str, dict[str, Any]], Awaitable[None]]]] = {
-    "models": as_models,
-    "expected models": as_expected,
-    "plain values": as_values,
-    "frames of other libraries": as_frames,
+EXCHANGES: Final[Mapping[str, Callable[[EchoConnection, str, dict[str, Any]], Awaitable[None]]]] = {
+    "models": exchange_models,
+    "expected models": exchange_expected,
+    "plain values": exchange_json,
+    "frames of other libraries": exchange_frames,
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("echo", OF_MODELS.values(), ids=lambda echo: echo.__name__)
-async def test_every_value_comes_back_in_the_mode_that_the_client_has_chosen(
-    echo: Handler[None], mode: str, way: str
+async def test_every_value_comes_back_in_the_mode_that_the_client_chose(
+    echo: Handler[None], mode: str, exchange: str
 ) -> None:
-    async with connect(served(echo), subprotocols=offering(mode)) as ws:
+    async with connect(echo_endpoint(echo), subprotocols=subprotocols_for(mode)) as ws:
         for value in SMALL_VALUES:
-            await WAYS[way](ws, mode, value)
+            await EXCHANGES[exchange](ws, mode, value)
 
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_mebibyte_comes_back(mode: str) -> None:
-    async with connect(served(OF_MODELS["iterate"]), subprotocols=offering(mode)) as ws:
-        for way in WAYS.values():
-            await way(ws, mode, VALUES["a mebibyte"])
+    async with connect(echo_endpoint(OF_MODELS["iterate"]), subprotocols=subprotocols_for(mode)) as ws:
+        for exchange in EXCHANGES.values():
+            await exchange(ws, mode, VALUES["a mebibyte"])
 
 
 @pytest.mark.parametrize("default", MODES)
-async def test_each_message_may_travel_in_a_mode_of_its_own(default: str) -> None:
-    @endpoint(contract=echoing)
+async def test_each_message_can_have_its_own_mode(default: str) -> None:
+    @endpoint(contract=echo_contract)
     async def handler(ws: Connection[Message, Message]) -> None:
         for mode in MODES:
             await ws.send_model(await ws.receive_model(Point, mode=mode), mode=mode)
             await ws.send_json(await ws.receive_json(mode), mode=mode)
 
-    async with connect(handler, subprotocols=offering(default)) as ws:
+    async with connect(handler, subprotocols=subprotocols_for(default)) as ws:
         for mode in MODES:
             point = Point.model_validate(POINT)
             await ws.send_model(point, mode)
@@ -149,10 +149,10 @@ async def test_each_message_may_travel_in_a_mode_of_its_own(default: str) -> Non
         await ws.expect_close()
 
 
-async def test_a_client_that_offers_nothing_speaks_the_first_mode() -> None:
-    async with connect(served(OF_MODELS["iterate"])) as ws:
+async def test_a_client_that_offers_no_subprotocol_uses_the_first_mode() -> None:
+    async with connect(echo_endpoint(OF_MODELS["iterate"])) as ws:
         assert ws.subprotocol is None
-        await as_frames(ws, MODES[0], POINT)
+        await exchange_frames(ws, MODES[0], POINT)
 
 
 # --- every type that a contract can name ---
@@ -160,9 +160,9 @@ async def test_a_client_that_offers_nothing_speaks_the_first_mode() -> None:
 KINDS: Final[Mapping[str, tuple[Any, list[Any]]]] = {
     "text": (str, ["", "naïve 東京 🦊"]),
     "an integer": (int, [0, -1, 2**53, 2**63 - 1]),
-    "a number": (float, [0.5, -1e300, 5e-324]),
-    "a truth": (bool, [True, False]),
-    "one of several words": (Literal["up", "down"], ["up", "down"]),
+    "a float": (float, [0.5, -1e300, 5e-324]),
+    "a boolean": (bool, [True, False]),
+    "a literal": (Literal["up", "down"], ["up", "down"]),
     "a time": (datetime, [datetime(2026, 2, 28, 12, 30, tzinfo=UTC)]),
     "a duration": (timedelta, [timedelta(days=1, seconds=2)]),
     "a UUID": (UUID, [UUID(int=5)]),
@@ -186,20 +186,20 @@ KINDS: Final[Mapping[str, tuple[Any, list[Any]]]] = {
 }
 
 
-def echoing_kind(form: Any, mode: str) -> TestConnecting[Any, Any]:
+def connect_to_echo_of(form: Any, mode: str) -> TestConnecting[Any, Any]:
     contract = Contract("echo", Connection[form, form], modes=MODES)
 
     async def handler(ws: Any) -> None:
         async for message in ws:
             await ws.send_model(message)
 
-    return connect(endpoint(handler, contract), subprotocols=offering(mode))
+    return connect(endpoint(handler, contract), subprotocols=subprotocols_for(mode))
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(("form", "messages"), KINDS.values(), ids=KINDS)
-async def test_every_kind_of_message_comes_back_as_it_was(form: Any, messages: list[Any], mode: str) -> None:
-    async with echoing_kind(form, mode) as ws:
+async def test_every_kind_of_message_comes_back_unchanged(form: Any, messages: list[Any], mode: str) -> None:
+    async with connect_to_echo_of(form, mode) as ws:
         for message in messages:
             await ws.send_model(message)
             received = await ws.receive_model()
@@ -208,7 +208,7 @@ async def test_every_kind_of_message_comes_back_as_it_was(form: Any, messages: l
 
 @pytest.mark.parametrize(("form", "messages"), KINDS.values(), ids=KINDS)
 async def test_every_kind_of_message_can_be_expected(form: Any, messages: list[Any]) -> None:
-    async with echoing_kind(form, "text") as ws:
+    async with connect_to_echo_of(form, "text") as ws:
         for message in messages:
             await ws.send_model(message)
             assert await ws.expect(form) == message
@@ -223,10 +223,10 @@ async def test_every_kind_of_message_can_be_expected(form: Any, messages: list[A
     ids=lambda value: getattr(value, "__name__", ""),
 )
 @pytest.mark.parametrize("mode", MODES)
-async def test_text_and_bytes_come_back_as_they_are_whatever_the_mode(
+async def test_text_and_bytes_come_back_unchanged_in_every_mode(
     echo: Handler[None], messages: list[str | bytes], mode: str
 ) -> None:
-    async with connect(served(echo), subprotocols=offering(mode)) as ws:
+    async with connect(echo_endpoint(echo), subprotocols=subprotocols_for(mode)) as ws:
         for message in messages:
             await send_frame(ws, message)
             received = await (ws.receive_text() if isinstance(message, str) else ws.receive_bytes())
@@ -236,7 +236,7 @@ async def test_text_and_bytes_come_back_as_they_are_whatever_the_mode(
 # --- order ---
 
 
-async def test_messages_arrive_in_the_order_of_the_calls() -> None:
+async def test_messages_arrive_in_the_order_of_the_sends() -> None:
     @endpoint
     async def handler(ws: Connection[int, int]) -> None:
         for number in range(200):
@@ -246,15 +246,15 @@ async def test_messages_arrive_in_the_order_of_the_calls() -> None:
         assert [number async for number in ws] == list(range(200))
 
 
-async def test_messages_that_came_before_the_client_left_are_all_received() -> None:
-    heard: list[int] = []
+async def test_messages_sent_before_the_client_left_are_all_received() -> None:
+    received: list[int] = []
 
     @endpoint
     async def handler(ws: Connection[int, int]) -> None:
         async for number in ws:
-            heard.append(number)
+            received.append(number)
 
     async with connect(handler) as ws:
         for number in range(100):
             await ws.send_model(number)
-    assert heard == list(range(100))
+    assert received == list(range(100))

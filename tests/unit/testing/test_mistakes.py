@@ -1,6 +1,6 @@
-"""The mistakes that people make most often, with the framework that most of them use: each is told by its name.
+"""The most frequent mistakes in applications, made with Starlette: each raises an error that names it.
 
-The numbers are those of the threads in which they met them; see also `test_hangs` and `test_strictness`.
+The numbers are those of the GitHub threads that report them; see also `test_hangs` and `test_strictness`.
 """
 
 import traceback
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 Play = Callable[[TestConnection[object, Any]], Awaitable[object]]
 
-WAIT: Final = 0.05
+TIMEOUT: Final = 0.05
 
 
 async def echoes(ws: WebSocket) -> None:
@@ -47,12 +47,12 @@ async def forgets_to_close(ws: WebSocket) -> None:
     await ws.send_text("hello")
 
 
-async def is_not_told_that_the_client_left(ws: WebSocket) -> None:
+async def does_not_notice_that_the_client_left(ws: WebSocket) -> None:
     await ws.accept()
     await anyio.sleep_forever()
 
 
-async def goes_on_after_its_close(ws: WebSocket) -> None:
+async def sends_after_its_close(ws: WebSocket) -> None:
     await ws.accept()
     await ws.close()
     await ws.send_text("one more thing")
@@ -63,16 +63,16 @@ async def refuses_after_accepting(ws: WebSocket) -> None:
     raise HTTPException(401, "token missing")
 
 
-async def accepts_what_nobody_offered(ws: WebSocket) -> None:
+async def accepts_a_subprotocol_that_was_not_offered(ws: WebSocket) -> None:
     await ws.accept(subprotocol="graphql-ws")
 
 
-async def closes_with_what_must_not_be_sent(ws: WebSocket) -> None:
+async def closes_with_1006(ws: WebSocket) -> None:
     await ws.accept()
     await ws.close(1006)
 
 
-async def sends_what_is_no_json(ws: WebSocket) -> None:
+async def sends_a_value_that_is_not_json(ws: WebSocket) -> None:
     await ws.accept()
     await ws.send_json({"when": object()})
 
@@ -85,11 +85,11 @@ async def forgets_an_await(ws: WebSocket) -> None:
     await ws.receive_text()
 
 
-async def hears(ws: TestConnection[object, Any]) -> None:
+async def receives(ws: TestConnection[object, Any]) -> None:
     await ws.receive_text()
 
 
-async def hears_twice(ws: TestConnection[object, Any]) -> None:
+async def receives_twice(ws: TestConnection[object, Any]) -> None:
     await ws.receive_text()
     await ws.receive_text()
 
@@ -108,12 +108,12 @@ async def waits(ws: TestConnection[object, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("handler", "path", "play", "told"),
+    ("handler", "path", "play", "parts"),
     [
         pytest.param(
             echoes,
             "/ws",
-            hears,
+            receives,
             [
                 "WaitTimeout: expected a message of the application within 0.05 s, found nothing: "
                 "the application waits for a message at ",
@@ -145,18 +145,18 @@ async def waits(ws: TestConnection[object, Any]) -> None:
         pytest.param(
             forgets_to_close,
             "/ws",
-            hears_twice,
+            receives_twice,
             ["WebSocketDisconnect: the connection was lost: 1006", "application  ends without a close"],
-            id="the handler returned: nothing more comes",
+            id="the handler returned: no further message arrives",
         ),
         pytest.param(
-            is_not_told_that_the_client_left,
+            does_not_notice_that_the_client_left,
             "/ws",
             leaves,
             [
                 "WaitTimeout: expected the application to end after its client has left within 0.05 s, found nothing: "
-                "the application stands at ",
-                " in is_not_told_that_the_client_left: await anyio.sleep_forever()",
+                "the application is at ",
+                " in does_not_notice_that_the_client_left: await anyio.sleep_forever()",
             ],
             id="starlette#947: it does not notice that its client left",
         ),
@@ -171,62 +171,62 @@ async def waits(ws: TestConnection[object, Any]) -> None:
             id="async-asgi-testclient#54: an unknown path",
         ),
         pytest.param(
-            goes_on_after_its_close,
+            sends_after_its_close,
             "/ws",
             waits,
-            ['Cannot call "send" once a close message has been sent.', "in goes_on_after_its_close"],
-            id="starlette#2766: it goes on after its close",
+            ['Cannot call "send" once a close message has been sent.', "in sends_after_its_close"],
+            id="starlette#2766: it sends after its close",
         ),
         pytest.param(
             echoes,
             "/ws",
             sends_bytes,
             ["KeyError: 'text'", "client       sends bytes b'hello'"],
-            id="starlette#3381: bytes in place of text",
+            id="starlette#3381: bytes instead of text",
         ),
         pytest.param(
             refuses_after_accepting,
             "/ws",
             waits,
             ["401: token missing", "in refuses_after_accepting"],
-            id="it refuses after accepting",
+            id="it denies after accepting",
         ),
         pytest.param(
-            accepts_what_nobody_offered,
+            accepts_a_subprotocol_that_was_not_offered,
             "/ws",
             waits,
             ["InvalidHandshake: subprotocol: expected one of the 0 that the client offered, found 'graphql-ws'"],
-            id="a subprotocol that nobody offered",
+            id="a subprotocol that was not offered",
         ),
         pytest.param(
-            closes_with_what_must_not_be_sent,
+            closes_with_1006,
             "/ws",
             waits,
             ["InvalidClose: expected a close code that may be sent ", " found 1006 (abnormal closure, no close frame)"],
             id="a close code that must not be sent",
         ),
         pytest.param(
-            sends_what_is_no_json,
+            sends_a_value_that_is_not_json,
             "/ws",
             waits,
-            ["TypeError: Object of type object is not JSON serializable", "in sends_what_is_no_json"],
-            id="channels#1646: what is no JSON",
+            ["TypeError: Object of type object is not JSON serializable", "in sends_a_value_that_is_not_json"],
+            id="channels#1646: a value that is not JSON",
         ),
         pytest.param(
             forgets_an_await,
             "/ws",
-            hears,
+            receives,
             ["WaitTimeout: expected a message of the application", " in forgets_an_await: await ws.receive_text()"],
             id="it forgets an await",
         ),
     ],
 )
-async def test_a_mistake_is_told_by_its_name(
-    handler: Callable[[WebSocket], Awaitable[None]], path: str, play: Play, told: list[str]
+async def test_a_mistake_raises_an_error_that_names_it(
+    handler: Callable[[WebSocket], Awaitable[None]], path: str, play: Play, parts: list[str]
 ) -> None:
     app = Starlette(routes=[WebSocketRoute("/ws", handler)])
     with pytest.raises(Exception) as caught:
-        async with connect(app, path, timeout=WAIT) as ws:
+        async with connect(app, path, timeout=TIMEOUT) as ws:
             await play(ws)
     shown = "".join(traceback.format_exception(caught.value))
-    assert [each for each in told if each not in shown] == [], shown
+    assert [part for part in parts if part not in shown] == [], shown

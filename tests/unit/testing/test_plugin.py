@@ -1,4 +1,4 @@
-"""The fixture for pytest, in whole runs of it: with anyio's plugin on both backends, and with those of others."""
+"""The pytest fixture in whole pytest runs: under anyio's plugin on both backends, pytest-asyncio and pytest-trio."""
 
 from typing import Final
 
@@ -39,7 +39,7 @@ RUNNERS: Final = {
     "asyncio, auto": ["-p", "no:trio", "-o", "asyncio_mode=auto"],
     "trio": ["-p", "no:asyncio"],
 }
-"""Which plugins run asynchronous tests."""
+"""The command line options that choose the plugin for asynchronous tests."""
 
 
 def run(pytester: pytest.Pytester, code: str, runner: str = "anyio") -> pytest.RunResult:
@@ -66,7 +66,7 @@ async def test_plain():
     run(pytester, code).assert_outcomes(passed=4)
 
 
-def test_what_a_handler_raised_fails_the_test_as_itself(pytester: pytest.Pytester) -> None:
+def test_a_handlers_exception_fails_the_test_as_itself(pytester: pytest.Pytester) -> None:
     code = (
         ANYIO
         + """
@@ -86,7 +86,7 @@ async def test_stays(typedws_connect):
     )
 
 
-def test_it_is_available_with_a_contract_and_options(pytester: pytest.Pytester) -> None:
+def test_the_fixture_takes_a_contract_and_options(pytester: pytest.Pytester) -> None:
     code = (
         ANYIO
         + """
@@ -103,7 +103,7 @@ async def test_it(typedws_connect):
     run(pytester, code).assert_outcomes(passed=2)
 
 
-def test_a_test_that_does_not_await_is_told_what_to_use(pytester: pytest.Pytester) -> None:
+def test_a_synchronous_test_gets_an_error_that_names_the_test_client(pytester: pytest.Pytester) -> None:
     code = (
         APP
         + """
@@ -113,11 +113,11 @@ def test_sync(typedws_connect):
     )
     result = run(pytester, code)
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*expected an asynchronous test, found one that is not: use TestClient(app)*"])
+    result.stdout.fnmatch_lines(["*needs an asynchronous test: use TestClient(app) in others*"])
 
 
 @pytest.mark.parametrize("runner", ["asyncio, strict", "asyncio, auto"])
-def test_pytest_asyncio_runs_it_too(pytester: pytest.Pytester, runner: str) -> None:
+def test_the_fixture_works_under_pytest_asyncio(pytester: pytest.Pytester, runner: str) -> None:
     code = (
         APP
         + """
@@ -160,7 +160,7 @@ async def test_it(ws):
     run(pytester, code, "asyncio, strict").assert_outcomes(passed=1)
 
 
-def test_pytest_trio_runs_it_too(pytester: pytest.Pytester) -> None:
+def test_the_fixture_works_under_pytest_trio(pytester: pytest.Pytester) -> None:
     code = (
         APP
         + """

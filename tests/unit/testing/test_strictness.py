@@ -1,4 +1,4 @@
-"""As strict as a real server: what those refuse, and lenient test clients let pass, is refused, in the application."""
+"""Mistakes that real servers refuse and lenient test clients accept: they raise inside the application."""
 
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ BODY: Final[Event] = {"type": "websocket.http.response.body"}
 
 
 def sending(*events: Event) -> Any:
-    """Make an application that sends these events, whatever comes of it."""
+    """Return an application that sends these events."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
@@ -43,7 +43,7 @@ def sending(*events: Event) -> Any:
         pytest.param(
             [ACCEPT, ACCEPT],
             InvalidState,
-            "expected websocket.close or websocket.send, found websocket.accept: it is accepted already",
+            "expected websocket.close or websocket.send, found websocket.accept: the connection is accepted already",
             id="a second accept",
         ),
         pytest.param(
@@ -82,23 +82,23 @@ def sending(*events: Event) -> Any:
         pytest.param(
             [{**ACCEPT, "headers": [(b"upgrade", b"h2")]}],
             InvalidHandshake,
-            "headers: expected none that belongs to the handshake itself, found 'upgrade'",
+            "headers: expected no header of the handshake itself, found 'upgrade'",
             id="a header of the handshake",
         ),
         pytest.param(
             [{**START, "status": 101}],
             InvalidHandshake,
             "status: expected an HTTP status from 200 to 599, found 101",
-            id="a status that is no answer",
+            id="an informational status",
         ),
         *(
             pytest.param(
                 [ACCEPT, {**CLOSE, "code": code}],
                 InvalidClose,
-                f"expected a close code that may be sent (1000-1003, 1007-1014, 3000-4999), found {told}",
+                f"expected a close code that may be sent (1000-1003, 1007-1014, 3000-4999), found {found}",
                 id=f"close code {code}",
             )
-            for code, told in [
+            for code, found in [
                 (1005, "1005 (no status received)"),
                 (1006, "1006 (abnormal closure, no close frame)"),
                 (999, "999 (unknown)"),
@@ -107,14 +107,14 @@ def sending(*events: Event) -> Any:
         pytest.param(
             [ACCEPT, {**CLOSE, "reason": "x" * 124}],
             InvalidClose,
-            "expected a close reason of at most 123 bytes of UTF-8, found 124 bytes: truncate_reason() cuts",
+            "expected a close reason of at most 123 bytes of UTF-8, found 124 bytes: shorten it with truncate_reason()",
             id="a long reason",
         ),
         pytest.param(
             [ACCEPT, {**TEXT, "text": "\ud800"}],
             UnsendableMessage,
             "expected text that UTF-8 can encode, found a lone surrogate at index 0: nothing was sent",
-            id="text that is no UTF-8",
+            id="text that is not UTF-8",
         ),
         pytest.param(
             [ACCEPT, {**TEXT, "bytes": b"hi"}],
@@ -142,7 +142,7 @@ def sending(*events: Event) -> Any:
         ),
     ],
 )
-async def test_the_application_gets_the_error_that_a_server_should_raise(
+async def test_an_application_that_breaks_a_rule_gets_the_error_for_it(
     events: list[Event], error: type[Exception], sentence: str
 ) -> None:
     with pytest.raises(error) as caught:
@@ -151,12 +151,12 @@ async def test_the_application_gets_the_error_that_a_server_should_raise(
     assert str(caught.value) == sentence
 
 
-async def test_a_denial_needs_the_extension() -> None:
+async def test_a_denial_response_needs_the_extension() -> None:
     with pytest.raises(InvalidState, match="the server has no Denial Response extension"):
         await connect(sending(START), server=ServerBehaviour(no_denial_extension=True)).__aenter__()
 
 
-async def test_who_receives_after_the_disconnect_is_told() -> None:
+async def test_a_receive_after_the_disconnect_raises() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await WebSocket(scope, receive, send).accept()
         await receive()
@@ -167,7 +167,7 @@ async def test_who_receives_after_the_disconnect_is_told() -> None:
             pass
 
 
-async def test_who_sends_after_the_client_has_left_is_told() -> None:
+async def test_a_send_after_the_client_has_left_raises() -> None:
     errors: list[OSError] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""The same for tests that do not await: the application runs in another thread, and may even block it."""
+"""`TestClient`, for tests that do not await: the application runs in another thread, which it may even block."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ def client(backend: str) -> Generator[TestClient]:
         yield client
 
 
-def test_messages_go_both_ways_as_the_contract_says(client: TestClient) -> None:
+def test_messages_in_both_directions_are_typed_by_the_contract(client: TestClient) -> None:
     with client.websocket_connect(LOBBY, chat, subprotocols=["chat.v1.cbor"]) as ws:
         ws.send_model(Say(text="hello"))
         reply = ws.receive_model()
@@ -40,7 +40,7 @@ def test_messages_go_both_ways_as_the_contract_says(client: TestClient) -> None:
         assert (ws.subprotocol, ws.response_headers["x-room"], ws.end) == ("chat.v1.cbor", "lobby", None)
 
 
-def test_each_kind_of_message_has_its_calls(client: TestClient) -> None:
+def test_each_kind_of_message_has_its_methods(client: TestClient) -> None:
     @endpoint
     async def echo(ws: Connection[Any, Any]) -> None:
         while True:
@@ -68,7 +68,7 @@ def test_iteration_ends_with_the_connection(client: TestClient) -> None:
         assert ws.end == Closed(4001, "you asked for it", "peer")
 
 
-def test_two_clients_hear_each_other(client: TestClient) -> None:
+def test_two_clients_receive_each_others_messages(client: TestClient) -> None:
     with (
         client.websocket_connect(LOBBY, chat) as ann,
         client.websocket_connect("/chat/lobby?name=bob", chat) as bob,
@@ -77,7 +77,7 @@ def test_two_clients_hear_each_other(client: TestClient) -> None:
         assert bob.expect(Said, by="ann") == ann.expect(Said, text="hello")
 
 
-def test_expectations_hold_or_fail(client: TestClient) -> None:
+def test_expectations_succeed_or_fail(client: TestClient) -> None:
     with client.websocket_connect(LOBBY, chat) as ws:
         ws.expect_nothing()
         ws.send_model(Leave())
@@ -109,13 +109,13 @@ def test_faults_reach_the_application(backend: str) -> None:
             ws.expect_close(1006)
 
 
-def test_a_denial_is_raised_or_expected(client: TestClient) -> None:
+def test_a_denial_is_raised_or_can_be_expected(client: TestClient) -> None:
     with pytest.raises(ConnectionDenied), client.websocket_connect("/chat/lobby?name=mallory"):
         pass
     assert client.websocket_connect("/chat/lobby?name=mallory").expect_denied(401).status == 401
 
 
-def test_leaving_raises_what_the_handler_raised(client: TestClient) -> None:
+def test_leaving_raises_the_handlers_exception(client: TestClient) -> None:
     with pytest.raises(Failure), client.websocket_connect(LOBBY, chat) as ws:
         ws.send_model(Fail())
         ws.expect_close(1011)
@@ -137,7 +137,7 @@ def test_the_clock_of_the_application_can_be_advanced(backend: str) -> None:
 
 
 @asynccontextmanager
-async def live(app: App) -> AsyncGenerator[Mapping[str, Any]]:
+async def run_lifespan(app: App) -> AsyncGenerator[Mapping[str, Any]]:
     starts.append(threading.current_thread().name)
     yield {"start": len(starts)}
 
@@ -145,9 +145,9 @@ async def live(app: App) -> AsyncGenerator[Mapping[str, Any]]:
 starts: list[str] = []
 
 
-def lives() -> App:
+def app_with_lifespan() -> App:
     starts.clear()
-    app = App(lifespan=live)
+    app = App(lifespan=run_lifespan)
 
     @app.websocket("/")
     async def handler(ws: Connection[str, int]) -> None:
@@ -157,7 +157,7 @@ def lives() -> App:
 
 
 def test_the_lifespan_runs_as_long_as_the_client() -> None:
-    with TestClient(lives()) as client:
+    with TestClient(app_with_lifespan()) as client:
         for _ in range(2):
             with client.websocket_connect() as ws:
                 assert ws.receive_json() == 1
@@ -165,7 +165,7 @@ def test_the_lifespan_runs_as_long_as_the_client() -> None:
 
 
 def test_without_a_block_the_lifespan_runs_for_each_connection() -> None:
-    client = TestClient(lives())
+    client = TestClient(app_with_lifespan())
     for number in (1, 2):
         with client.websocket_connect() as ws:
             assert ws.receive_json() == number
@@ -180,18 +180,18 @@ def test_a_lifespan_that_fails_is_raised() -> None:
 
     with pytest.raises(Failure), TestClient(App(lifespan=fails)):
         pass
-    assert "typedws.testing" not in {each.name for each in threading.enumerate()}
+    assert "typedws.testing" not in {thread.name for thread in threading.enumerate()}
 
 
-# --- what blocks ---
+# --- a blocked event loop ---
 
 
-def test_a_handler_that_blocks_its_event_loop_is_told_in_time() -> None:
+def test_a_handler_that_blocks_the_event_loop_fails_the_test_in_time() -> None:
     released = threading.Event()
 
     @endpoint
     async def handler(ws: Connection[str, str]) -> None:
-        released.wait()  # without await: nothing else runs
+        released.wait()  # blocks: without await, no other task runs
 
     started = time.monotonic()
     with pytest.raises(WaitTimeout) as caught, TestClient(handler, timeout=0.05).websocket_connect() as ws:
@@ -204,7 +204,7 @@ def test_a_handler_that_blocks_its_event_loop_is_told_in_time() -> None:
     released.set()
 
 
-def test_a_client_whose_event_loop_is_blocked_says_so_at_once_from_then_on() -> None:
+def test_every_further_call_to_a_blocked_event_loop_fails_at_once() -> None:
     released = threading.Event()
 
     @endpoint
@@ -221,18 +221,18 @@ def test_a_client_whose_event_loop_is_blocked_says_so_at_once_from_then_on() -> 
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_event_loop_that_is_stopped_by_others_fails_in_its_thread() -> None:
+def test_an_event_loop_that_other_code_stops_fails_in_its_thread() -> None:
     portal = Portal("asyncio", {}, 0.1)
     portal.start()
     portal.call(lambda: asyncio.get_running_loop().stop())
-    for each in threading.enumerate():
-        if each.name == "typedws.testing":
-            each.join()
+    for thread in threading.enumerate():
+        if thread.name == "typedws.testing":
+            thread.join()
     with pytest.raises(RuntimeError, match="closed"):
         portal.call(anyio.sleep, 0)
 
 
-def test_what_a_call_waits_for_ends_by_its_own_time_limit() -> None:
+def test_a_wait_on_a_running_event_loop_has_its_own_time_limit() -> None:
     @endpoint
     async def handler(ws: Connection[str, str]) -> None:
         await anyio.sleep_forever()
@@ -245,6 +245,6 @@ def test_what_a_call_waits_for_ends_by_its_own_time_limit() -> None:
         ws.receive_text()
 
 
-def test_an_unknown_backend_is_told() -> None:
+def test_an_unknown_backend_raises() -> None:
     with pytest.raises(LookupError), TestClient(app, backend="curio"):
         pass
