@@ -1020,7 +1020,7 @@ def test_an_exception_of_a_validator_that_meets_more_than_json_is_an_invalid_mes
         with pytest.raises(InvalidMessage):
             decode(subject, form, b'"\xff"')
     else:
-        with pytest.raises(InvalidMessage, match="holds what JSON does not have") as caught:
+        with pytest.raises(InvalidMessage, match="with a value that JSON does not have") as caught:
             decode(subject, form, subject.write(b"\xff"))
         assert isinstance(caught.value.__cause__, TypeError)
 

@@ -35,6 +35,7 @@ __all__ = [
     "chooses_cbor",
     "client_of",
     "closed",
+    "closes_before_it_reads",
     "depart",
     "departs",
     "does_not_read",
@@ -351,25 +352,43 @@ async def breaks(server: RunningServer, run: Run, *, breach: Departure) -> Facts
 
 
 async def does_not_read(server: RunningServer, run: Run) -> Facts:
-    """Read nothing for a while, then all that there is, then leave; tell what of that ended the handler."""
+    """Return what ended the handler of a client that reads nothing for a second, then the whole flood, then leaves."""
     async with raw_client(server.port, run.path()) as client:
         client.stop_reading()
         when = "in time"
-        last: Frame | None = None
         with anyio.move_on_after(1):
             await run.report("left")
         client.read_on()
         if not any(each["kind"] == "left" for each in run.reports):
             when = "once the peer reads"
-        with anyio.move_on_after(1) as patience:
-            last = await client.close_frame()
-            await run.report("left")
-        if patience.cancelled_caught:
+        last = await _frame_after_flood(client)
+        if last is not None and last.opcode != Opcode.CLOSE:
             when = "once the peer leaves"
             client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
             last = await client.close_frame()
         ends = (await run.report("left"))["how"]
     return {"the handler ends": f"{ends}, {when}", "the client sees": frame_in_words(last)}
+
+
+async def _frame_after_flood(client: RawClient) -> Frame | None:
+    """Return the close frame that interrupts the flood, else the first short message, which is sent after all of it."""
+    while (received := await client.next_frame()) is not None:
+        if received.opcode == Opcode.CLOSE or len(received.payload) == 1:
+            break
+    return received
+
+
+async def closes_before_it_reads(server: RunningServer, run: Run) -> Facts:
+    """Return what both sides see when a client sends a close frame while the flood is unread, and reads only then."""
+    async with raw_client(server.port, run.path()) as client:
+        client.stop_reading()
+        with anyio.move_on_after(0.3):  # no server but daphne takes the whole flood
+            await run.report("flooded")
+        client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
+        client.read_on()
+        last = await client.close_frame()
+        ends = (await run.report("left"))["how"]
+    return {"the handler ends": ends, "the client sees": frame_in_words(last)}
 
 
 async def does_not_read_and_leaves(server: RunningServer, run: Run, *, departure: Departure) -> Facts:

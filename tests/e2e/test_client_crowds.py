@@ -143,8 +143,8 @@ async def test_a_version_that_the_server_does_not_speak_is_denied_with_400(host:
     async with host.run(APP) as run:
         denied = await denied_of(run, contract=second, params=Client(crowd="small", client="ann"))
         assert str(denied) == (
-            "expected an accepted connection, found it denied with 400 (Bad Request): expected an offer of the "
-            "subprotocol counting.v1.json or counting.v1.msgpack, found only others"
+            "expected an accepted connection, found it denied with 400 (Bad Request): the client offers "
+            "subprotocols, but not counting.v1.json or counting.v1.msgpack"
         )
 
 

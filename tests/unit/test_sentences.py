@@ -189,7 +189,7 @@ ForeignHTTPException.__name__ = "HTTPException"
 
 
 def origin_ending(headers: list[tuple[bytes, bytes]], hosts: list[str] | None, server: Any) -> endings.Ending:
-    """Return the ending of a handshake with a declaration_error origin or host."""
+    """Return the ending of a handshake with a refused origin or host."""
     refusal = OriginRule("same-host", hosts).refusal(headers, server)
     assert refusal is not None
     return endings.origin_refused(refusal)
@@ -260,7 +260,7 @@ def test_every_place_that_raises_a_declaration_error_is_covered(monkeypatch: pyt
         for file, first, last in places()
         if not any(path == file and first <= line <= last for path, line in reached)
     ]
-    assert not uncovered, f"no declaration of this table is declaration_error at {uncovered}"
+    assert not uncovered, f"no declaration of this table is refused at {uncovered}"
 
 
 def places() -> list[tuple[Path, int, int]]:

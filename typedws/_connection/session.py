@@ -52,6 +52,7 @@ class Session:
 
     __slots__ = (
         "__weakref__",
+        "_departure",
         "_parts",
         "asgi_receive",
         "asgi_send",
@@ -91,6 +92,8 @@ class Session:
         """Called once, when the accept was sent. For server workarounds."""
         self.before_close: Callable[[], None] | None = None
         """Called before a close or a denial is sent. For server workarounds."""
+        self._departure: anyio.Event | None = None
+        """Set at the disconnect event; ``None`` unless a failed send waits for another task to receive it."""
         self._parts: list[bytes] = []
 
     # --- in ---
@@ -173,6 +176,8 @@ class Session:
             if self.state.application not in _ENDED:
                 self.end = disconnect_of(event, self.profile)
             self._set_gates()
+            if self._departure is not None:
+                self._departure.set()
         return self._error_for_end(WebSocketDisconnect)
 
     def receive_from(self, inbox: Inbox) -> None:
@@ -288,26 +293,43 @@ class Session:
         if means_disconnected(error):
             self.is_lost = True
             if self.end is None:
-                await self._drain_events()
+                await self._learn_end()
             self.end = self.end or _LOST
             self._set_gates()
             raise self._error_for_end(WebSocketDisconnect) from error
 
-    async def _drain_events(self) -> None:
-        """Read the events that the server has ready, to learn how the peer left. Messages go to the inbox."""
+    async def _learn_end(self) -> None:
+        """Receive until the disconnect event, which has the peer's close code; keep the messages before it.
+
+        On most servers the event is there when a send fails, and is not waited for. daphne refuses sends from the
+        peer's close frame on, but has the event only when the peer has read all that was sent before. There it is
+        waited for, up to ``close_timeout`` seconds; not after our own close, which has ended the connection already.
+        """
+        must_wait = not self.profile.send_raises_when_gone and self.state.application is Application.CONNECTED
+        timeout = self.close_timeout if must_wait else 0
         if self.receiving == "busy" or (self.inbox is not None and self.inbox.is_fed):
-            return  # the task that receives learns it
+            await self._wait_for_receiving_task(timeout)
+            return
         inbox = self.inbox or Inbox()
-        self.receiving = "busy"
+        inbox.is_fed = True  # a task that starts to receive meanwhile gets its messages from here
+        self.receive_from(inbox)
         try:
-            # No wait: the disconnect is ready at once, or this server never reports it.
-            with anyio.move_on_after(0), suppress(Exception):
+            with anyio.move_on_after(timeout), suppress(Exception):
                 while self.state.client is Client.CONNECTED:
                     inbox.put(await self.next_event())
         finally:
-            self.receiving = self.receiving_when_idle
-            if inbox.events:
-                self.receive_from(inbox)
+            inbox.is_fed = False
+            inbox.wake()
+
+    async def _wait_for_receiving_task(self, timeout: float) -> None:  # noqa: ASYNC109 - 0 is no wait but a few turns
+        """Give the task that receives time to take the disconnect event, which it may have without knowing it yet."""
+        if timeout:
+            self._departure = self._departure or anyio.Event()
+            with anyio.move_on_after(timeout):
+                await self._departure.wait()
+        else:
+            for _ in range(_TURNS):
+                await anyio.lowlevel.checkpoint()
 
     def closed_error(self) -> WebSocketDisconnected:
         """Return the exception for using the connection after its end."""
@@ -386,6 +408,8 @@ class Session:
             self.sending = self.sending_when_idle
 
 
+_TURNS: Final = 2
+"""Turns of the event loop after which a task whose event is there has run; trio shuffles the tasks of one turn."""
 _LOST: Final = Closed(CloseCode.ABNORMAL_CLOSURE, "", "network")
 _ENDED: Final = (Application.CLOSED, Application.DENIED)
 

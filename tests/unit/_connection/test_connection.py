@@ -99,9 +99,7 @@ ClientMessage = Annotated[Join | Say, Field(discriminator="type")]
         (Annotated[int, Field(gt=0)], "1", 1),
     ],
 )
-async def test_any_type_that_pydantic_supports_is_received_in_both_modes(
-    form: Any, frame: str, message: object
-) -> None:
+async def test_any_pydantic_type_is_received_in_both_modes(form: Any, frame: str, message: object) -> None:
     ws, _ = await accepted(WebSocket, text(frame), binary(frame.encode()))
     assert await ws.receive_model(form) == message
     assert await ws.receive_model(form, "binary") == message
@@ -149,7 +147,7 @@ async def test_a_type_without_a_pydantic_schema_is_an_error_that_consumes_no_mes
     assert await ws.receive_json() == 1
 
 
-async def test_a_connection_that_declares_never_refuses_every_message() -> None:
+async def test_a_connection_with_never_as_its_message_type_refuses_every_message() -> None:
     ws, _ = await accepted(WebSocket[Never, Say], text("1"), disconnect())
     with pytest.raises(InvalidMessage, match="expected no message"):
         await ws.receive_model()

@@ -76,7 +76,7 @@ async def test_an_invalid_accept_sends_nothing_and_a_valid_one_can_follow(argume
 async def test_a_second_accept_is_an_error() -> None:
     ws, sent = connecting(WebSocket)
     await ws.accept()
-    with pytest.raises(InvalidState, match="accepted sent_before"):
+    with pytest.raises(InvalidState, match="accepted already"):
         await ws.accept()
     assert sent == [ACCEPT]
 
@@ -297,7 +297,7 @@ def file_response(tmp_path: Path) -> starlette.responses.Response:
 RESPONSES: dict[str, tuple[Callable[[Path], Any], int, bytes]] = {
     "typedws": (lambda _: DenialResponse(401, body="no"), 401, b"no"),
     "starlette": (lambda _: starlette.responses.PlainTextResponse("no", 401), 401, b"no"),
-    "starlette, streaming": (lambda _: streaming_response(), 403, b"streaming_response"),
+    "starlette, streaming": (lambda _: streaming_response(), 403, b"streamed"),
     "starlette, file": (file_response, 404, b"<p>no</p>"),
     "fastapi": (lambda _: fastapi.responses.JSONResponse({"no": 1}, 422), 422, b'{"no":1}'),
     "litestar": (lambda _: ASGIResponse(body=b"no", status_code=418), 418, b"no"),

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 
 class SlowServer:
-    """A server that writes nothing after the accept until ``may_write`` is set; ``sent`` is in the order of the writes."""
+    """A server that writes nothing after the accept until ``may_write`` is set; ``sent`` is in the order of writes."""
 
     def __init__(self, *events: Event) -> None:
         self.receive, self._deliver, self.sent = wire(CONNECT, *events)
@@ -192,7 +192,7 @@ async def test_a_second_receiving_task_gets_an_error_at_once_and_the_first_conti
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receive_first)
         await anyio.wait_all_tasks_blocked()
-        with anyio.fail_after(1), pytest.raises(ConcurrentReceive, match="another task is sent_before receiving"):
+        with anyio.fail_after(1), pytest.raises(ConcurrentReceive, match="another task is already receiving"):
             await getattr(ws, second)()
         arrival.set()
     assert results
@@ -464,3 +464,32 @@ async def test_a_send_that_fails_after_a_received_disconnect_raises_with_its_cod
     with pytest.raises(WebSocketDisconnect) as caught:
         await ws.send_text("a")
     assert caught.value.code == 4001
+
+
+async def test_a_failed_send_raises_the_code_that_a_receiving_task_is_about_to_get() -> None:
+    coming, events = anyio.create_memory_object_stream[Event](2)
+    coming.send_nowait(CONNECT)
+
+    async def send(event: Event) -> None:
+        if event["type"] != "websocket.accept":
+            coming.send_nowait(disconnect(4001))
+            raise OSError
+
+    ws = WebSocket[Any, Any](scope(), events.receive, send)
+    await ws.accept()
+    codes: list[int] = []
+
+    async def receive() -> None:
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await ws.receive_text()
+        codes.append(caught.value.code)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(receive)
+        await anyio.wait_all_tasks_blocked()
+        with pytest.raises(WebSocketDisconnect) as caught:
+            await ws.send_text("a")
+        codes.append(caught.value.code)
+    assert codes == [4001, 4001]
+    coming.close()
+    events.close()

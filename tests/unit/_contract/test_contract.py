@@ -1,4 +1,4 @@
-"""`Contract`: what it says of both sides, its subprotocols, and the contradictions that are errors when it is made."""
+"""`Contract`: its attributes, its subprotocols, and the contradictions that raise when it is created."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, Never, Optional, TypeAlias, TypeVar, Union
@@ -132,16 +132,16 @@ def tag_of(value: Any) -> str:
 
 Either = Annotated[Join | Say, Field(discriminator="type")]
 Chat: TypeAlias = Connection[Either, Say, Room]
-OPTIONAL: Final[Any] = Optional  # checkers take no | for the value of an Annotated
+OPTIONAL: Final[Any] = Optional  # type checkers refuse `|` after the value of an Annotated
 OLD_UNION: Final[Any] = Union
 OPEN: Final[Any] = Connection
-SAYING: Final[Any] = Connection[Join, Say]
+CONNECTION: Final[Any] = Connection[Join, Say]
 
 
-# --- what it says ---
+# --- attributes ---
 
 
-def test_it_says_what_it_was_given() -> None:
+def test_a_contract_has_the_given_attributes() -> None:
     class Closes(ApplicationCloseCode):
         KICKED = 4001, "removed", "never"
 
@@ -160,15 +160,15 @@ def test_it_says_what_it_was_given() -> None:
     assert repr(chat) == "<Contract chat 2.10.3>"
 
 
-def test_what_is_left_out_is_as_a_client_of_a_browser_expects() -> None:
-    chat = Contract("chat", SAYING)
+def test_the_defaults_suit_a_client_in_a_browser() -> None:
+    chat = Contract("chat", CONNECTION)
     assert (chat.version, chat.title, chat.description, chat.closes) == ("1.0.0", None, None, None)
     assert chat.modes == ("text",)
     assert dict(chat.subprotocols) == {"chat.v1.json": "text"}
     assert chat.params is None
 
 
-class OfJoin(Connection[Join, Say, Room]):
+class JoinConnection(Connection[Join, Say, Room]):
     pass
 
 
@@ -178,7 +178,7 @@ class OfJoin(Connection[Join, Say, Room]):
         (Connection[Join, Say, Room], Join, Say, Room),
         (Handshake[Join, Say, Room], Join, Say, Room),
         (WebSocket[Join, Say, Room], Join, Say, Room),
-        (OfJoin, Join, Say, Room),
+        (JoinConnection, Join, Say, Room),
         (Connection[Join, Say], Join, Say, None),
         (Connection[Join], Join, None, None),
         (Connection[None, Say], type(None), Say, None),
@@ -189,7 +189,7 @@ class OfJoin(Connection[Join, Say, Room]):
     ],
     ids=stable_id,
 )
-def test_any_type_of_a_connection_declares(
+def test_every_connection_type_declares_messages_and_parameters(
     connection: Any, client_messages: Any, server_messages: Any, params: Any
 ) -> None:
     for contract in (Contract("chat", connection), Contract[Any, Any, Any].unnamed("chat", connection)):
@@ -198,7 +198,7 @@ def test_any_type_of_a_connection_declares(
         assert contract.is_feed is (client_messages is Never)
 
 
-def test_an_annotation_makes_a_contract_without_subprotocols() -> None:
+def test_a_contract_of_an_annotation_has_no_subprotocols() -> None:
     talk = Contract[Any, Any, Any].unnamed("talk to me", Connection[Join, SayOrError])
     assert (talk.name, talk.version, talk.title, talk.description) == ("talk to me", "1.0.0", None, None)
     assert (dict(talk.subprotocols), talk.modes, talk.closes, talk.codecs) == ({}, ("text",), None, registry)
@@ -226,39 +226,39 @@ MODES: Final[list[tuple[Any, dict[str, Mode], tuple[Mode, ...]]]] = [
 
 
 @pytest.mark.parametrize(("modes", "subprotocols", "order"), MODES, ids=stable_id)
-def test_every_mode_has_its_subprotocol(modes: Any, subprotocols: dict[str, Mode], order: tuple[Mode, ...]) -> None:
-    chat = Contract("chat", SAYING, version="2.1.0", modes=modes)
+def test_every_mode_has_a_subprotocol(modes: Any, subprotocols: dict[str, Mode], order: tuple[Mode, ...]) -> None:
+    chat = Contract("chat", CONNECTION, version="2.1.0", modes=modes)
     assert list(chat.subprotocols.items()) == list(subprotocols.items())
     assert chat.modes == order
 
 
-def test_a_registry_of_its_own_knows_modes_of_its_own() -> None:
-    own = CodecRegistry()
-    own.register("yaml", CODEC)
-    chat = Contract("chat", SAYING, modes=("yaml",), codecs=own)
+def test_the_modes_are_those_of_the_given_registry() -> None:
+    own_registry = CodecRegistry()
+    own_registry.register("yaml", CODEC)
+    chat = Contract("chat", CONNECTION, modes=("yaml",), codecs=own_registry)
     assert dict(chat.subprotocols) == {"chat.v1.yaml": "yaml"}
-    assert chat.codecs is own
+    assert chat.codecs is own_registry
     with pytest.raises(UnknownMode):
-        Contract("chat", SAYING, modes=("text",), codecs=own)
+        Contract("chat", CONNECTION, modes=("text",), codecs=own_registry)
 
 
 def test_the_subprotocols_cannot_be_changed() -> None:
-    chat: Any = Contract("chat", SAYING)
+    chat: Any = Contract("chat", CONNECTION)
     with pytest.raises(TypeError):
         chat.subprotocols["other"] = "text"
 
 
 @pytest.mark.parametrize("modes", [("yaml",), {"chat": "yaml"}, ("text", "yaml")], ids=stable_id)
-def test_a_mode_that_names_no_codec_is_refused(modes: Any) -> None:
+def test_a_mode_without_a_codec_raises(modes: Any) -> None:
     with pytest.raises(UnknownMode):
-        Contract("chat", SAYING, modes=modes)
+        Contract("chat", CONNECTION, modes=modes)
 
 
-def test_a_mode_whose_library_is_missing_is_refused() -> None:
-    own = registry.copy()
-    own.register_extra("yaml", "typedws_yaml_that_is_not_there:YAML", extra="yaml")
+def test_a_mode_whose_library_is_missing_raises() -> None:
+    own_registry = registry.copy()
+    own_registry.register_extra("yaml", "typedws_yaml_that_is_not_there:YAML", extra="yaml")
     with pytest.raises(CodecNotInstalled, match=r"install typedws\[yaml\]"):
-        Contract("chat", SAYING, modes=("yaml",), codecs=own)
+        Contract("chat", CONNECTION, modes=("yaml",), codecs=own_registry)
 
 
 # --- the error model ---
@@ -284,30 +284,42 @@ ERRORS: Final[list[tuple[Any, type[ErrorReply] | None, type[ErrorReply] | None]]
 
 
 @pytest.mark.parametrize(("server_messages", "given", "chosen"), ERRORS, ids=stable_id)
-def test_the_error_reply_that_the_server_says_is_chosen(server_messages: Any, given: Any, chosen: Any) -> None:
+def test_the_error_reply_among_the_server_messages_is_chosen(server_messages: Any, given: Any, chosen: Any) -> None:
     assert Contract("chat", Connection[Join, server_messages], error=given).error is chosen
     if given is None:
         assert Contract[Any, Any, Any].unnamed("chat", Connection[Join, server_messages]).error is chosen
 
 
 @pytest.mark.parametrize(
-    ("server_messages", "error", "told"),
+    ("server_messages", "error", "message"),
     [
         (Say, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (Say)"),
-        (SayOrError, OwnReply, "found OwnReply: derive it from ErrorReply and add it to the server messages (Say | ErrorReply)"),
-        (Both, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (Say | OwnReply)"),
-        (Any, ErrorReply, "found ErrorReply: derive it from ErrorReply and add it to the server messages (none declared)"),
+        (
+            SayOrError,
+            OwnReply,
+            "found OwnReply: derive it from ErrorReply and add it to the server messages (Say | ErrorReply)",
+        ),
+        (
+            Both,
+            ErrorReply,
+            "found ErrorReply: derive it from ErrorReply and add it to the server messages (Say | OwnReply)",
+        ),
+        (
+            Any,
+            ErrorReply,
+            "found ErrorReply: derive it from ErrorReply and add it to the server messages (none declared)",
+        ),
         (Say, Say, "found Say: derive it from ErrorReply and add it to the server messages (Say)"),
     ],
     ids=stable_id,
 )
-def test_an_error_that_the_server_does_not_say_is_refused(server_messages: Any, error: Any, told: str) -> None:
+def test_an_error_reply_outside_the_server_messages_raises(server_messages: Any, error: Any, message: str) -> None:
     with pytest.raises(InvalidContract) as caught:
         Contract("chat", Connection[Join, server_messages], error=error)
-    assert str(caught.value) == f"expected an error reply among the server messages, {told}"
+    assert str(caught.value) == f"expected an error reply among the server messages, {message}"
 
 
-def test_an_error_reply_says_where_and_nothing_of_what_was_sent() -> None:
+def test_an_error_reply_contains_locations_and_no_values() -> None:
     with pytest.raises(InvalidMessage) as caught:
         adapter_for(Either).from_plain({"type": "say", "text": 3, "s3cr3t": "s3cr3t"}, "JSON")
     reply = ErrorReply.of(caught.value)
@@ -350,7 +362,7 @@ class Within(ApplicationCloseCode):
 
 
 @pytest.mark.parametrize(
-    ("closes", "told"),
+    ("closes", "message"),
     [
         (Low, "expected close codes from 4000 to 4999, found 3999 (LOW): RFC 6455 section 7.4.2"),
         (High, "expected close codes from 4000 to 4999, found 5000 (HIGH): RFC 6455 section 7.4.2"),
@@ -359,19 +371,19 @@ class Within(ApplicationCloseCode):
         (Unsure, "expected reconnect to be one of never, resume, backoff, found 'sometimes' (MAYBE)"),
     ],
 )
-def test_close_codes_that_contradict_the_standard_or_themselves_are_refused(closes: Any, told: str) -> None:
+def test_close_codes_that_contradict_the_standard_or_each_other_raise(closes: Any, message: str) -> None:
     with pytest.raises(InvalidContract) as caught:
-        Contract("chat", SAYING, closes=closes)
-    assert str(caught.value) == told
+        Contract("chat", CONNECTION, closes=closes)
+    assert str(caught.value) == message
 
 
-def test_close_codes_within_the_range_are_taken() -> None:
-    assert Contract("chat", SAYING, closes=Within).closes is Within
+def test_close_codes_within_the_range_are_accepted() -> None:
+    assert Contract("chat", CONNECTION, closes=Within).closes is Within
 
 
 # --- contradictions ---
 
-NAMED: Final[list[tuple[dict[str, Any], str]]] = [
+INVALID_ARGUMENTS: Final[list[tuple[dict[str, Any], str]]] = [
     ({"name": ""}, "expected a name that is a token, found ''"),
     ({"name": "a chat"}, "expected a name that is a token, found 'a chat'"),
     ({"name": "chat/1"}, "expected a name that is a token, found 'chat/1'"),
@@ -402,17 +414,17 @@ NAMED: Final[list[tuple[dict[str, Any], str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "told"), NAMED, ids=stable_id)
-def test_what_could_not_be_told_to_a_client_is_refused(arguments: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("arguments", "message"), INVALID_ARGUMENTS, ids=stable_id)
+def test_invalid_arguments_raise(arguments: dict[str, Any], message: str) -> None:
     complete: dict[str, Any] = {"name": "chat", "connection": Chat, **arguments}
     with pytest.raises(InvalidContract) as caught:
         Contract(**complete)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert isinstance(caught.value, TypedWSError)
     assert isinstance(caught.value, ValueError)
 
 
-UNTOLD: Final[list[Any]] = [
+UNDISCRIMINATED: Final[list[Any]] = [
     Join | Say,
     Join | Untagged,
     Untagged | Join | None,
@@ -429,7 +441,7 @@ UNTOLD: Final[list[Any]] = [
     Join | TaggedRoot,
     Tree | Join,
 ]
-TOLD: Final[list[Any]] = [
+ALLOWED: Final[list[Any]] = [
     Join,
     Join | None,
     Join | int | str,
@@ -457,8 +469,8 @@ TOLD: Final[list[Any]] = [
 ]
 
 
-@pytest.mark.parametrize("form", UNTOLD, ids=stable_id)
-def test_a_union_that_nothing_tells_apart_is_refused_both_ways(form: Any) -> None:
+@pytest.mark.parametrize("form", UNDISCRIMINATED, ids=stable_id)
+def test_an_undiscriminated_union_raises_in_both_directions(form: Any) -> None:
     assert is_undiscriminated(adapter_for(form).core_schema)
     for connection, role in ((Connection[form, Join], "client messages"), (Connection[Join, form], "server messages")):
         for make in (Contract, Contract[Any, Any, Any].unnamed):
@@ -468,8 +480,8 @@ def test_a_union_that_nothing_tells_apart_is_refused_both_ways(form: Any) -> Non
             assert f" as the {role}: write Annotated[..., Field(discriminator=" in str(caught.value)
 
 
-@pytest.mark.parametrize("form", TOLD, ids=stable_id)
-def test_what_is_told_apart_is_taken_both_ways(form: Any) -> None:
+@pytest.mark.parametrize("form", ALLOWED, ids=stable_id)
+def test_other_message_types_are_accepted_in_both_directions(form: Any) -> None:
     assert not is_undiscriminated(adapter_for(form).core_schema)
     Contract("chat", Connection[form, form])
     Contract[Any, Any, Any].unnamed("chat", Connection[form, form])
@@ -492,7 +504,7 @@ def test_a_union_of_parameters_needs_no_discriminator() -> None:
     ],
     ids=stable_id,
 )
-def test_what_pydantic_cannot_build_is_refused_wherever_it_stands(form: Any) -> None:
+def test_a_type_that_pydantic_cannot_build_raises_in_every_position(form: Any) -> None:
     for connection in (Connection[form, Join], Connection[Join, form], Connection[Join, Join, form]):
         for make in (Contract, Contract[Any, Any, Any].unnamed):
             with pytest.raises(InvalidMessageType):

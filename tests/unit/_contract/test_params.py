@@ -1,4 +1,4 @@
-"""`read_params` and `write_params`: the path and the query of a handshake as one value, validated and written."""
+"""`read_params` and `write_params`: the parameters of a handshake as one value, read and written."""
 
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -40,10 +40,10 @@ SECRET = "s3cr3t-t0k3n"
 
 
 def params(form: Any, query: str | bytes = b"", path: Mapping[str, Any] | None = None) -> Any:
-    """Read the parameters of a handshake; without ``path``, no router had a look at it."""
+    """Read the parameters of a handshake. Without ``path`` the scope has no ``path_params``, as without a router."""
     data = query if isinstance(query, bytes) else query.encode()
-    routed = {} if path is None else {"path_params": path}
-    return read_params(HandshakeRequest(scope(query_string=data, **routed)), adapter_for(form))
+    in_path = {} if path is None else {"path_params": path}
+    return read_params(HandshakeRequest(scope(query_string=data, **in_path)), adapter_for(form))
 
 
 class Colour(Enum):
@@ -133,7 +133,7 @@ class Typed(BaseModel):
     kind: Literal["a", "b"] = "a"
 
 
-# --- what is read ---
+# --- reading ---
 
 
 @pytest.mark.parametrize(
@@ -150,36 +150,36 @@ class Typed(BaseModel):
     ],
     ids=stable_id,
 )
-def test_path_and_query_are_one_value(form: Any, expected: Any) -> None:
+def test_path_and_query_are_read_as_one_value(form: Any, expected: Any) -> None:
     for query, path in (
         ("page=2", {"room": "lobby"}),
         ("room=lobby&page=2", None),
         ("room=lobby&page=2", {}),
         ("", {"room": "lobby", "page": "2"}),
     ):
-        found = params(form, query, path)
-        assert found == expected
-        assert type(found) is type(expected)
+        result = params(form, query, path)
+        assert result == expected
+        assert type(result) is type(expected)
 
 
-def test_the_path_wins() -> None:
+def test_a_path_parameter_wins_over_the_query() -> None:
     assert params(Room, "room=other&page=3", {"room": "lobby"}) == Room(room="lobby", page=3)
     assert params(Room, "page=2&page=3&room=x", {"room": "lobby", "page": 7}) == Room(room="lobby", page=7)
     assert params(Search, "many=a&many=b", {"many": ["c"]}) == Search(many=["c"])
 
 
-def test_what_a_router_converted_stays_as_it_is() -> None:
+def test_path_parameters_that_a_router_converted_are_unchanged() -> None:
     assert params(Typed, "flag=yes", {"id": UUID(int=5), "day": date(2024, 1, 2)}) == Typed(
         id=UUID(int=5), day=date(2024, 1, 2), flag=True
     )
 
 
-def test_query_parameters_are_read_as_text() -> None:
+def test_query_parameters_are_parsed_from_text() -> None:
     query = "id=00000000-0000-0000-0000-000000000005&day=2024-01-02&flag=true&ratio=1.5&colour=red&kind=b"
     assert params(Typed, query) == Typed(id=UUID(int=5), day=date(2024, 1, 2), flag=True, ratio=1.5, kind="b")
 
 
-def test_defaults_fill_in_what_is_missing() -> None:
+def test_missing_parameters_have_their_defaults() -> None:
     assert params(Room, "", {"room": "lobby"}) == Room(room="lobby")
     assert params(Search) == Search()
     assert params(SearchKeys) == {}
@@ -206,7 +206,7 @@ def test_defaults_fill_in_what_is_missing() -> None:
     ],
     ids=stable_id,
 )
-def test_a_parameter_that_comes_several_times_is_all_or_the_last(form: Any, query: str, expected: Any) -> None:
+def test_a_repeated_parameter_is_a_list_or_its_last_value(form: Any, query: str, expected: Any) -> None:
     assert params(form, query) == expected
 
 
@@ -263,11 +263,11 @@ class ByEither(BaseModel):
     ],
     ids=stable_id,
 )
-def test_lists_are_found_however_the_model_is_made(form: Any, query: str, expected: list[Any]) -> None:
+def test_list_fields_are_found_in_every_kind_of_model(form: Any, query: str, expected: list[Any]) -> None:
     assert params(form, query).many == expected
 
 
-def test_aliases_are_the_names_that_the_client_writes() -> None:
+def test_a_client_names_parameters_by_their_aliases() -> None:
     assert params(Aliased, "t=abc&s=2") == Aliased.model_validate({"t": "abc", "s": 2})
     assert params(Aliased, "s=2", {"t": "abc"}) == Aliased.model_validate({"t": "abc", "s": 2})
     assert params(Generated, "TOKEN=abc").token == "abc"
@@ -277,7 +277,7 @@ def test_aliases_are_the_names_that_the_client_writes() -> None:
     assert caught.value.locations() == [("t", "missing")]
 
 
-def test_unknown_parameters_are_passed_over_unless_forbidden() -> None:
+def test_unknown_parameters_are_ignored_unless_forbidden() -> None:
     assert params(Room, "room=a&utm_source=x&x=1&x=2") == Room(room="a")
     with pytest.raises(InvalidParams, match=r"\(extra_forbidden at \*\)"):
         params(Closed, f"{SECRET}=1")
@@ -294,7 +294,7 @@ def test_unknown_parameters_are_passed_over_unless_forbidden() -> None:
         ("room=%00", "\0"),
     ],
 )
-def test_the_query_is_read_as_forms_are(query: str | bytes, room: str) -> None:
+def test_the_query_is_decoded_like_form_data(query: str | bytes, room: str) -> None:
     assert params(Room, query) == Room(room=room)
 
 
@@ -303,15 +303,15 @@ texts = st.text(st.characters(exclude_categories=["Cs"]))
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["many", "one", "x"]), texts)))
-def test_no_value_is_lost(pairs: list[tuple[str, str]]) -> None:
-    found = params(Search, urlencode(pairs))
-    assert found.many == [value for name, value in pairs if name == "many"]
-    assert found.one == next((value for name, value in reversed(pairs) if name == "one"), "")
+def test_no_query_value_is_lost(pairs: list[tuple[str, str]]) -> None:
+    result = params(Search, urlencode(pairs))
+    assert result.many == [value for name, value in pairs if name == "many"]
+    assert result.one == next((value for name, value in reversed(pairs) if name == "one"), "")
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40))
-def test_every_query_is_read_or_refused(query: bytes) -> None:
+def test_every_query_is_read_or_raises_invalid_params(query: bytes) -> None:
     for form in (Search, Typed, Closed, dict[str, str]):
         try:
             params(form, query)
@@ -319,11 +319,11 @@ def test_every_query_is_read_or_refused(query: bytes) -> None:
             assert error.errors()  # noqa: PT017
 
 
-# --- what is refused ---
+# --- invalid parameters ---
 
 
 @pytest.mark.parametrize(
-    ("form", "query", "path", "where"),
+    ("form", "query", "path", "locations"),
     [
         (Room, "", None, [("room", "missing")]),
         (Room, f"page={SECRET}", {"room": "a"}, [("page", "int_parsing")]),
@@ -342,23 +342,23 @@ def test_every_query_is_read_or_refused(query: bytes) -> None:
     ],
     ids=stable_id,
 )
-def test_parameters_that_fail_validation_tell_where_and_not_what(
-    form: Any, query: str, path: Mapping[str, Any] | None, where: list[tuple[str, str]]
+def test_the_error_for_invalid_parameters_contains_locations_and_no_values(
+    form: Any, query: str, path: Mapping[str, Any] | None, locations: list[tuple[str, str]]
 ) -> None:
     with pytest.raises(InvalidParams) as caught:
         params(form, query, path)
     error = caught.value
-    assert error.locations() == where
+    assert error.locations() == locations
     assert error.problem == "invalid"
     assert error.status_code == 422
     assert error.expected == adapter_for(form).name
     assert str(error).startswith(f"expected {error.expected}, found parameters that fail validation (")
-    for told in (str(error), repr(error), str(error.locations())):
-        assert SECRET not in told
+    for text in (str(error), repr(error), str(error.locations())):
+        assert SECRET not in text
     assert error.__suppress_context__
 
 
-def test_errors_have_no_input_unless_asked() -> None:
+def test_errors_contain_the_input_only_if_asked_for() -> None:
     with pytest.raises(InvalidParams) as caught:
         params(Room, f"room=a&page={SECRET}")
     assert [set(detail) for detail in caught.value.errors()] == [{"type", "loc", "msg"}]
@@ -366,7 +366,7 @@ def test_errors_have_no_input_unless_asked() -> None:
     assert [detail.get("input") for detail in caught.value.errors(include_input=True)] == [SECRET]
 
 
-def test_invalid_params_are_invalid_input_and_no_message() -> None:
+def test_invalid_params_is_an_invalid_input_without_a_close_code() -> None:
     with pytest.raises(InvalidParams) as caught:
         params(Room)
     assert isinstance(caught.value, InvalidInput)
@@ -374,7 +374,7 @@ def test_invalid_params_are_invalid_input_and_no_message() -> None:
     assert not hasattr(caught.value, "close_code")
 
 
-def test_what_a_validator_says_is_in_errors_only() -> None:
+def test_the_error_text_of_a_validator_is_in_errors_only() -> None:
     with pytest.raises(InvalidParams) as caught:
         params(Checked, "low=2&high=1")
     assert SECRET in caught.value.errors()[0]["msg"]
@@ -387,7 +387,7 @@ def test_what_a_validator_says_is_in_errors_only() -> None:
 
 class FromAll(BaseModel):
     room: str = ""
-    x_tenant: Annotated[str, FromHeader()] = "nobody"
+    x_tenant: Annotated[str, FromHeader()] = "default"
     agent: Annotated[str | None, FromHeader("User-Agent")] = None
     age: Annotated[int, FromHeader("Age")] = 0
     tags: Annotated[list[str], FromHeader("X-Tag")] = []
@@ -406,7 +406,7 @@ class Inherited(FromAll):
 
 
 class Overridden(FromAll):
-    x_tenant: str = "nobody"
+    x_tenant: str = "default"
 
 
 class Renamed(BaseModel):
@@ -415,7 +415,7 @@ class Renamed(BaseModel):
     flag: str = Field(default="", alias="f")
 
 
-class Assigned(BaseModel):
+class MarkPositions(BaseModel):
     token: str = Field(default="", json_schema_extra={"a": 1})
     outer: Annotated[Annotated[str, FromHeader("x-outer")], Field(min_length=1)] = "-"
     inner: Annotated[str, FromHeader("x-inner")] | None = None
@@ -457,7 +457,7 @@ class GuestRoot(RootModel[Guest]):
     pass
 
 
-def sourced(
+def read_with_headers(
     form: Any, headers: Sequence[tuple[str, str]] = (), query: str = "", path: Mapping[str, Any] | None = None
 ) -> Any:
     """Read the parameters of a handshake with these headers."""
@@ -488,48 +488,50 @@ SID = "00000000-0000-0000-0000-000000000005"
     ],
     ids=stable_id,
 )
-def test_a_field_that_says_so_is_a_header_or_a_cookie(headers: list[tuple[str, str]], expected: dict[str, Any]) -> None:
-    assert sourced(FromAll, headers) == FromAll(**expected)
-    assert sourced(FromAll, headers, "room=a").room == "a"
+def test_a_marked_field_is_read_from_a_header_or_a_cookie(
+    headers: list[tuple[str, str]], expected: dict[str, Any]
+) -> None:
+    assert read_with_headers(FromAll, headers) == FromAll(**expected)
+    assert read_with_headers(FromAll, headers, "room=a").room == "a"
 
 
-@pytest.mark.parametrize("routed", [True, False])
-def test_path_and_query_are_never_taken_for_a_header_or_a_cookie(routed: bool) -> None:
+@pytest.mark.parametrize("in_path", [True, False])
+def test_path_and_query_never_set_a_header_or_cookie_field(in_path: bool) -> None:
     forged = {"x_tenant": SECRET, "x-tenant": SECRET, "tags": SECRET, "X-Tag": SECRET, "session": SID, "sid": SID}
-    query, path = ("", forged) if routed else (urlencode(forged), None)
-    assert sourced(FromAll, [], query, path) == FromAll()
-    assert sourced(FromAll, [("x-tenant", "acme")], query, path) == FromAll(x_tenant="acme")
+    query, path = ("", forged) if in_path else (urlencode(forged), None)
+    assert read_with_headers(FromAll, [], query, path) == FromAll()
+    assert read_with_headers(FromAll, [("x-tenant", "acme")], query, path) == FromAll(x_tenant="acme")
     for form in (HeaderKeys, HeaderPlain, HeaderChecked):
         with pytest.raises(InvalidParams) as caught:
-            sourced(form, [], query, path)
+            read_with_headers(form, [], query, path)
         assert caught.value.locations() == [("x_tenant", "missing")]
 
 
 @pytest.mark.parametrize("name", ["token", "t", "size", "s", "sz"])
-def test_no_name_of_a_header_field_lets_the_query_in(name: str) -> None:
-    assert sourced(Renamed, [("x-token", "real"), ("size", "3")], f"{name}=7&f=a") == (
+def test_the_query_cannot_set_a_header_field_by_any_of_its_names(name: str) -> None:
+    assert read_with_headers(Renamed, [("x-token", "real"), ("size", "3")], f"{name}=7&f=a") == (
         Renamed.model_validate({"t": "real", "s": 3, "f": "a"})
     )
     with pytest.raises(InvalidParams) as caught:
-        sourced(Renamed, [], f"{name}=7")
+        read_with_headers(Renamed, [], f"{name}=7")
     assert caught.value.locations() == [("t", "missing")]
 
 
 @pytest.mark.parametrize(
     "form", [Admin | Guest, Annotated[Admin | Guest, Field(discriminator="kind")], Guest | None, GuestRoot]
 )
-def test_a_header_field_of_any_alternative_is_no_query_parameter(form: Any) -> None:
+def test_the_query_cannot_set_a_header_field_of_any_union_member(form: Any) -> None:
     for headers, user in (([("x-user", "ann")], "ann"), ([], "guest")):
-        found = sourced(form, headers, f"kind=guest&user={SECRET}")
-        assert found in (Guest(kind="guest", user=user), GuestRoot(Guest(kind="guest", user=user)))
+        result = read_with_headers(form, headers, f"kind=guest&user={SECRET}")
+        assert result in (Guest(kind="guest", user=user), GuestRoot(Guest(kind="guest", user=user)))
 
 
-def test_a_mark_is_found_wherever_it_stands_on_the_field() -> None:
-    query = urlencode(dict.fromkeys(Assigned.model_fields, SECRET))
-    assert sourced(Assigned, [], query) == Assigned(token=SECRET)
+def test_a_mark_is_found_at_every_position_in_the_annotation() -> None:
+    query = urlencode(dict.fromkeys(MarkPositions.model_fields, SECRET))
+    assert read_with_headers(MarkPositions, [], query) == MarkPositions(token=SECRET)
     names = ["x-outer", "x-inner", "x-listed", "x-either", "x-checked", "one", "other"]
-    found = sourced(Assigned, [(name, f"v-{name}") for name in names], query)
-    assert found == Assigned(
+    result = read_with_headers(MarkPositions, [(name, f"v-{name}") for name in names], query)
+    assert result == MarkPositions(
         token=SECRET,
         outer="v-x-outer",
         inner="v-x-inner",
@@ -542,22 +544,25 @@ def test_a_mark_is_found_wherever_it_stands_on_the_field() -> None:
 
 
 @pytest.mark.parametrize("form", [HeaderPlain, HeaderChecked])
-def test_dataclasses_have_headers_and_cookies(form: Any) -> None:
-    assert sourced(form, [("x-tenant", "acme"), ("cookie", "sid=5")], "sid=6") == form("acme", "5")
+def test_dataclasses_may_have_header_and_cookie_fields(form: Any) -> None:
+    assert read_with_headers(form, [("x-tenant", "acme"), ("cookie", "sid=5")], "sid=6") == form("acme", "5")
 
 
-def test_typed_dictionaries_have_headers() -> None:
-    assert sourced(HeaderKeys, [("x-tenant", "acme"), ("age", "5")], "age=6") == {"x_tenant": "acme", "age": 5}
-    assert sourced(HeaderKeys, [("x-tenant", "acme")], "age=6") == {"x_tenant": "acme"}
+def test_typed_dictionaries_may_have_header_fields() -> None:
+    assert read_with_headers(HeaderKeys, [("x-tenant", "acme"), ("age", "5")], "age=6") == {
+        "x_tenant": "acme",
+        "age": 5,
+    }
+    assert read_with_headers(HeaderKeys, [("x-tenant", "acme")], "age=6") == {"x_tenant": "acme"}
 
 
-def test_marks_are_inherited_until_they_are_overridden() -> None:
+def test_marks_are_inherited_unless_overridden() -> None:
     headers = [("host", "example.org"), ("x-tenant", "acme")]
-    assert sourced(Inherited, headers, "x_tenant=a&host=b") == Inherited(host="example.org", x_tenant="acme")
-    assert sourced(Overridden, headers, "x_tenant=a") == Overridden(x_tenant="a")
+    assert read_with_headers(Inherited, headers, "x_tenant=a&host=b") == Inherited(host="example.org", x_tenant="acme")
+    assert read_with_headers(Overridden, headers, "x_tenant=a") == Overridden(x_tenant="a")
 
 
-def test_postponed_annotations_are_marks_too() -> None:
+def test_marks_are_found_in_postponed_annotations() -> None:
     names: dict[str, Any] = {"__name__": __name__}
     exec(
         "from __future__ import annotations\n"
@@ -570,11 +575,11 @@ def test_postponed_annotations_are_marks_too() -> None:
     )
     form = names["Postponed"]
     form.model_rebuild(_types_namespace=names)
-    assert sourced(form, [("x-tenant", "acme")], "tenant=a").tenant == "acme"
+    assert read_with_headers(form, [("x-tenant", "acme")], "tenant=a").tenant == "acme"
 
 
 @pytest.mark.parametrize(
-    ("headers", "where"),
+    ("headers", "locations"),
     [
         ([("age", SECRET)], [("age", "int_parsing")]),
         ([("x-size", "1"), ("x-size", SECRET)], [("sizes.1", "int_parsing")]),
@@ -582,42 +587,42 @@ def test_postponed_annotations_are_marks_too() -> None:
     ],
     ids=stable_id,
 )
-def test_a_header_that_fails_validation_is_told_by_the_name_of_its_field(
-    headers: list[tuple[str, str]], where: list[tuple[str, str]]
+def test_the_location_of_an_invalid_header_is_the_name_of_its_field(
+    headers: list[tuple[str, str]], locations: list[tuple[str, str]]
 ) -> None:
     with pytest.raises(InvalidParams) as caught:
-        sourced(FromAll, headers)
-    assert caught.value.locations() == where
+        read_with_headers(FromAll, headers)
+    assert caught.value.locations() == locations
     assert SECRET not in str(caught.value)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["x-tenant", "age", "x-tag", "cookie"]), st.binary(max_size=12))))
-def test_every_header_is_read_or_refused(headers: list[tuple[str, bytes]]) -> None:
+def test_every_header_is_read_or_raises_invalid_params(headers: list[tuple[str, bytes]]) -> None:
     raw = [(name.encode(), value) for name, value in headers]
     try:
-        found = read_params(HandshakeRequest(scope(headers=raw)), adapter_for(FromAll))
+        result = read_params(HandshakeRequest(scope(headers=raw)), adapter_for(FromAll))
     except InvalidParams as error:
         assert error.locations()  # noqa: PT017
     else:
-        assert found.tags == [value.decode("latin-1") for name, value in headers if name == "x-tag"]
+        assert result.tags == [value.decode("latin-1") for name, value in headers if name == "x-tag"]
 
 
-class Quoted(BaseModel):
+class SeveralValues(BaseModel):
     numbers: Json[list[int]] = []
     names: Sequence[str] = ()
     last: deque[str] = deque()
 
 
-def test_what_takes_several_values_is_told_from_what_parses_them() -> None:
-    found = params(Quoted, "numbers=[1,2]&names=a&names=b&last=c")
-    assert (found.numbers, list(found.names), found.last) == ([1, 2], ["a", "b"], deque(["c"]))
+def test_a_json_field_takes_one_value_and_a_sequence_several() -> None:
+    result = params(SeveralValues, "numbers=[1,2]&names=a&names=b&last=c")
+    assert (result.numbers, list(result.names), result.last) == ([1, 2], ["a", "b"], deque(["c"]))
 
 
-# --- written ---
+# --- writing ---
 
 
-class Secretive(BaseModel):
+class Hidden(BaseModel):
     token: SecretStr
 
 
@@ -625,7 +630,7 @@ class Shown(BaseModel):
     token: Annotated[SecretStr, PlainSerializer(SecretStr.get_secret_value, when_used="json")]
 
 
-class Crooked(BaseModel):
+class Unreadable(BaseModel):
     page: Annotated[int, PlainSerializer(lambda _: SECRET, when_used="json")]
 
 
@@ -677,7 +682,7 @@ texts = st.text(st.characters(codec="utf-8"))
         sid=st.none() | st.uuids(),
     )
 )
-def test_what_is_written_is_read_as_the_same(params: Everything) -> None:
+def test_written_parameters_are_read_back_equal(params: Everything) -> None:
     written = write_params(params, adapter_for(Everything), ["text", "as"])
     assert set(written.path) == {"text", "as"}
     request = HandshakeRequest(
@@ -698,7 +703,7 @@ def test_what_is_written_is_read_as_the_same(params: Everything) -> None:
         (Shown, Shown(token=SecretStr(SECRET)), {}, [("token", SECRET)]),
     ],
 )
-def test_parameters_of_any_kind_are_written(
+def test_parameters_of_every_kind_of_model_are_written(
     form: Any, params: Any, path: dict[str, str], query: list[tuple[str, str]]
 ) -> None:
     written = write_params(params, adapter_for(form), ["room"])
@@ -706,11 +711,11 @@ def test_parameters_of_any_kind_are_written(
 
 
 @pytest.mark.parametrize(
-    ("params", "form", "found"),
+    ("params", "form", "message"),
     [
         (Nested(room=Room(room="a")), Nested, "a structure"),
-        (Crooked(page=1), Crooked, "a value that the server would refuse"),
-        (Secretive(token=SecretStr(SECRET)), Secretive, "one that changes"),
+        (Unreadable(page=1), Unreadable, "a value that the server would refuse"),
+        (Hidden(token=SecretStr(SECRET)), Hidden, "one that changes"),
         (Room(room="a"), Nested, "a Room that does not fit"),
         ("lobby", Room, "a str that does not fit"),
         ("lobby", str, "a str"),
@@ -720,7 +725,7 @@ def test_parameters_of_any_kind_are_written(
         (Everything.model_construct(day=None, several=["x"]), Everything, "a Everything that does not fit"),
     ],
 )
-def test_what_cannot_be_written_is_refused(params: Any, form: Any, found: str) -> None:
-    with pytest.raises(InvalidHandshake, match=found) as caught:
+def test_parameters_that_cannot_be_written_raise(params: Any, form: Any, message: str) -> None:
+    with pytest.raises(InvalidHandshake, match=message) as caught:
         write_params(params, adapter_for(form))
     assert SECRET not in str(caught.value)

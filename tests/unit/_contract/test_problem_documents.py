@@ -1,4 +1,4 @@
-"""What `typedws._contract.problem_documents` renders: denial responses and problem documents as ASGI events."""
+"""`typedws._contract.problem_documents`: denial responses and problem documents, rendered as ASGI events."""
 
 from http import HTTPStatus
 from typing import Any
@@ -34,7 +34,7 @@ class Retry(BaseModel):
         ),
     ],
 )
-def test_a_body_is_rendered_by_its_kind(
+def test_a_body_is_rendered_by_its_type(
     body: bytes | str | BaseModel, content_type: bytes | None, rendered: bytes
 ) -> None:
     start, end = DenialResponse(401, body=body).events()
@@ -45,32 +45,32 @@ def test_a_body_is_rendered_by_its_kind(
     assert (start["type"], start["status"]) == ("websocket.http.response.start", 401)
 
 
-def test_headers_given_win_but_for_the_length() -> None:
+def test_given_headers_win_except_content_length() -> None:
     response = DenialResponse(401, headers={"Content-Type": "text/html", "Content-Length": "99"}, body="no")
     assert response.headers == [(b"content-type", b"text/html"), (b"content-length", b"2")]
 
 
 @pytest.mark.parametrize("status", [-1, 0, 100, 101, 200, 204, 299, 600, 1000])
-def test_a_status_that_denies_nothing_is_refused(status: int) -> None:
+def test_a_status_that_does_not_deny_raises(status: int) -> None:
     with pytest.raises(InvalidHandshake, match="status"):
         DenialResponse(status)
 
 
 @pytest.mark.parametrize("status", [300, 403, 599, HTTPStatus.NOT_FOUND])
-def test_a_status_that_denies_is_kept_as_a_plain_integer(status: int) -> None:
+def test_a_status_that_denies_is_stored_as_a_plain_int(status: int) -> None:
     response = DenialResponse(status)
     assert response.status == status
     assert type(response.status) is int
 
 
 @pytest.mark.parametrize(("status", "title"), [(401, "Unauthorized"), (404, "Not Found"), (499, "Denied")])
-def test_a_problem_document_is_titled_by_its_status(status: int, title: str) -> None:
+def test_the_title_of_a_problem_document_is_the_phrase_of_its_status(status: int, title: str) -> None:
     document = ProblemDocument.of(status)
     assert document.model_dump(exclude_none=True) == {"type": "about:blank", "title": title, "status": status}
 
 
 @pytest.mark.parametrize("make", [lambda: DenialResponse(body="\ud800"), lambda: ProblemDocument.of(403, "\ud800")])
-def test_text_that_is_no_unicode_is_refused(make: Any) -> None:
+def test_text_with_a_lone_surrogate_raises(make: Any) -> None:
     with pytest.raises(UnsendableMessage):
         make()
 
@@ -85,9 +85,9 @@ def test_text_that_is_no_unicode_is_refused(make: Any) -> None:
         (None, False),
     ],
 )
-def test_the_extension_is_found(extensions: Any, supported: bool) -> None:
+def test_the_extension_is_detected(extensions: Any, supported: bool) -> None:
     assert supports_denial_response({"extensions": extensions}) is supported
 
 
-def test_a_scope_without_extensions_has_none() -> None:
+def test_a_scope_without_extensions_does_not_support_denial_responses() -> None:
     assert not supports_denial_response({})

@@ -1,4 +1,4 @@
-"""How a handler ends: what is sent, logged and raised for each kind of end, whatever the handler takes."""
+"""How a handler ends: the sent events, log records and raised exceptions, for each kind of handler."""
 
 import http.client
 import json
@@ -52,35 +52,35 @@ class Params(BaseModel):
     room: int
 
 
-Dying = Callable[[], Exception]
+MakeError = Callable[[], Exception]
 
 
-def dying(kind: Kind, when: When, error: Dying) -> Endpoint[Any, Any, Any]:
-    """Give a handler of that kind which raises before or after it accepts."""
+def raising_endpoint(kind: Kind, when: When, make_error: MakeError) -> Endpoint[Any, Any, Any]:
+    """Return an endpoint with a handler of this kind, which raises before or after the accept."""
 
-    async def of_connection(ws: Connection[Message, Message]) -> None:
-        raise error()
+    async def connection_handler(ws: Connection[Message, Message]) -> None:
+        raise make_error()
 
-    async def of_handshake(handshake: Handshake[Message, Message]) -> Outcome:
+    async def handshake_handler(handshake: Handshake[Message, Message]) -> Outcome:
         if when == "after":
             await handshake.accept()
-        raise error()
+        raise make_error()
 
-    async def of_websocket(ws: WebSocket) -> None:
+    async def classic_handler(ws: WebSocket) -> None:
         if when == "after":
             await ws.accept()
-        raise error()
+        raise make_error()
 
     if kind == "connection":
-        return endpoint(of_connection)
+        return endpoint(connection_handler)
     if kind == "handshake":
-        return endpoint(of_handshake)
-    return WebSocketRoute("/", of_websocket).endpoint
+        return endpoint(handshake_handler)
+    return WebSocketRoute("/", classic_handler).endpoint
 
 
 @dataclass
-class Run:
-    """What became of one connection."""
+class Result:
+    """The sent events, the raised exception and the log records of one connection."""
 
     sent: list[Event] = field(default_factory=list[Event])
     raised: Exception | None = None
@@ -88,7 +88,7 @@ class Run:
 
     @property
     def denial(self) -> tuple[int, dict[str, Any]]:
-        """The status and the problem document of a denial, which is all that was sent."""
+        """The status and the problem document of the denial. Nothing else may have been sent."""
         start, body = self.sent
         assert start["type"] == "websocket.http.response.start"
         assert body["type"] == "websocket.http.response.body"
@@ -96,33 +96,33 @@ class Run:
 
     @property
     def closure(self) -> tuple[int, str]:
-        """The code and the reason of a close after an accept, which are all that was sent."""
+        """The code and the reason of the close. Nothing but an accept and a close may have been sent."""
         accept, close = self.sent
         assert (accept["type"], close["type"]) == ("websocket.accept", "websocket.close")
         return close["code"], close["reason"]
 
     @property
     def levels(self) -> list[int]:
-        """The levels of what was logged."""
+        """The levels of the log records."""
         return [record.levelno for record in self.records]
 
 
 @pytest.fixture
-def run(caplog: pytest.LogCaptureFixture) -> Callable[..., Awaitable[Run]]:
-    """Run an application for one client, which connects and does these things."""
+def run(caplog: pytest.LogCaptureFixture) -> Callable[..., Awaitable[Result]]:
+    """Return a function that runs an application for one client, which connects and then sends these events."""
     caplog.set_level(logging.DEBUG, "typedws.endpoint")
 
-    async def run(app: ASGIApp, /, *events: Event, **overrides: Any) -> Run:
+    async def run(app: ASGIApp, /, *events: Event, **overrides: Any) -> Result:
         caplog.clear()
         receive, send, sent = wire(CONNECT, *events)
-        found = Run(sent)
+        result = Result(sent)
         with anyio.fail_after(5):
             try:
                 await app(scope(**overrides), receive, send)
             except Exception as error:
-                found.raised = error
-        found.records = [record for record in caplog.records if record.name == "typedws.endpoint"]
-        return found
+                result.raised = error
+        result.records = [record for record in caplog.records if record.name == "typedws.endpoint"]
+        return result
 
     return run
 
@@ -136,7 +136,7 @@ def invalid_params() -> InvalidParams:
 
 
 def closed_upstream() -> Exception:
-    """An upstream's connection is over: nothing that our own peer has to do with."""
+    """Return the error of a handler's own client connection, which is not the connection to the peer."""
     return websockets.exceptions.ConnectionClosedError(None, None)
 
 
@@ -146,13 +146,13 @@ def group(*errors: Exception) -> Exception:
 
 INVALID = InvalidMessage("wrong_frame", "a text frame", "a binary frame")
 UNKNOWN = UnknownSubprotocol(["chat.v1.json"])
-GONE = WebSocketDisconnect(4001, SECRET)
+PEER_LEFT = WebSocketDisconnect(4001, SECRET)
 
-DENIALS: dict[str, tuple[Dying, int, str | None, int, str]] = {
-    # what is raised: before the accept the status and the detail; after it the code and the reason
-    "ours": (lambda: HTTPException(401, "who?"), 401, "who?", 1008, "who?"),
-    "our default": (lambda: HTTPException(402), 402, "Payment Required", 1008, "Payment Required"),
-    "one without a phrase": (lambda: HTTPException(499), 499, None, 1008, ""),
+DENIALS: dict[str, tuple[MakeError, int, str | None, int, str]] = {
+    # exception: status and detail if raised before the accept, close code and reason if raised after it
+    "typedws": (lambda: HTTPException(401, "who?"), 401, "who?", 1008, "who?"),
+    "typedws, the default detail": (lambda: HTTPException(402), 402, "Payment Required", 1008, "Payment Required"),
+    "a status without a phrase": (lambda: HTTPException(499), 499, None, 1008, ""),
     "Starlette's": (lambda: starlette.exceptions.HTTPException(401, "who?"), 401, "who?", 1008, "who?"),
     "FastAPI's": (lambda: fastapi.HTTPException(404), 404, "Not Found", 1008, "Not Found"),
     "FastAPI's with data": (lambda: fastapi.HTTPException(409, {"a": [1]}), 409, None, 1008, ""),
@@ -163,7 +163,7 @@ DENIALS: dict[str, tuple[Dying, int, str | None, int, str]] = {
         1008,
         "who?",
     ),
-    "werkzeug's, which are Quart's": (lambda: werkzeug.exceptions.Gone("away"), 410, "away", 1008, "away"),
+    "werkzeug's, which Quart uses": (lambda: werkzeug.exceptions.Gone("away"), 410, "away", 1008, "away"),
     "a long detail": (lambda: HTTPException(400, "€" * 100), 400, "€" * 100, 1008, "€" * 41),
     "a close": (lambda: WebSocketException(4001, "bye"), 403, "bye", 4001, "bye"),
     "a close without a reason": (lambda: WebSocketException(CloseCode.GOING_AWAY), 403, None, 1001, ""),
@@ -173,25 +173,25 @@ DENIALS: dict[str, tuple[Dying, int, str | None, int, str]] = {
     "an invalid message": (lambda: INVALID, 400, str(INVALID), 1003, str(INVALID)),
     "invalid parameters": (invalid_params, 422, str(invalid_params()), 1008, ""),
     "an unknown subprotocol": (lambda: UNKNOWN, 400, str(UNKNOWN), 1008, ""),
-    "a group with a disconnect": (lambda: group(GONE, HTTPException(401, "who?")), 401, "who?", 1008, "who?"),
+    "a group with a disconnect": (lambda: group(PEER_LEFT, HTTPException(401, "who?")), 401, "who?", 1008, "who?"),
 }
-QUIET: dict[str, Dying] = {
-    "the peer's disconnect": lambda: GONE,
+DISCONNECTS: dict[str, MakeError] = {
+    "the peer's disconnect": lambda: PEER_LEFT,
     "a use after the peer's disconnect": lambda: WebSocketDisconnected(1001, SECRET),
     "Starlette's": lambda: starlette.websockets.WebSocketDisconnect(1001, SECRET),
     "Litestar's": lambda: litestar.exceptions.WebSocketDisconnect(detail=SECRET),
-    "a group": lambda: group(GONE, WebSocketDisconnect()),
+    "a group": lambda: group(PEER_LEFT, WebSocketDisconnect()),
 }
-FAILURES: dict[str, Dying] = {
+FAILURES: dict[str, MakeError] = {
     "an exception": lambda: ValueError(SECRET),
-    "a group of one failure": lambda: group(GONE, HTTPException(401), ValueError(SECRET)),
+    "a group of one failure": lambda: group(PEER_LEFT, HTTPException(401), ValueError(SECRET)),
     "several failures": lambda: group(ValueError(SECRET), KeyError(SECRET)),
     "a close code that must not be sent": lambda: WebSocketException(1006, SECRET),
-    "a close code that is none": lambda: WebSocketException("1000", SECRET),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    "a close code that is not an integer": lambda: WebSocketException("1000", SECRET),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
     "a status of success": lambda: HTTPException(200, SECRET),
     "no status": lambda: werkzeug.exceptions.HTTPException(SECRET),
-    "http.client's exception of that name": lambda: http.client.IncompleteRead(SECRET.encode()),
-    "a client library's exception of that name": closed_upstream,
+    "http.client's HTTPException": lambda: http.client.IncompleteRead(SECRET.encode()),
+    "websockets' WebSocketException": closed_upstream,
 }
 PLACES: list[tuple[Kind, When]] = [
     ("connection", "after"),
@@ -201,52 +201,52 @@ PLACES: list[tuple[Kind, When]] = [
     ("classic", "after"),
 ]
 places = pytest.mark.parametrize(("kind", "when"), PLACES)
-mounts = pytest.mark.parametrize("around", [{}, {"app": object()}], ids=["alone", "mounted"])
+mounts = pytest.mark.parametrize("overrides", [{}, {"app": object()}], ids=["standalone", "mounted"])
 
 
 @places
 @mounts
 @pytest.mark.parametrize("name", DENIALS)
-async def test_an_end_that_the_handler_names_denies_or_closes_and_is_one_line_of_the_log(
-    run: Any, name: str, kind: Kind, when: When, around: Event
+async def test_an_expected_exception_denies_or_closes_and_logs_one_line(
+    run: Any, name: str, kind: Kind, when: When, overrides: Event
 ) -> None:
-    error, status, detail, code, reason = DENIALS[name]
-    found = await run(dying(kind, when, error), **around)
+    make_error, status, detail, code, reason = DENIALS[name]
+    result = await run(raising_endpoint(kind, when, make_error), **overrides)
     if when == "before":
-        assert (found.denial[0], found.denial[1].get("detail")) == (status, detail)
+        assert (result.denial[0], result.denial[1].get("detail")) == (status, detail)
     else:
-        assert found.closure == (code, reason)
-    assert found.raised is None
-    [record] = found.records
+        assert result.closure == (code, reason)
+    assert result.raised is None
+    [record] = result.records
     assert (record.levelno, record.exc_info) == (logging.INFO, None)
     done = f"denied with {status}" if when == "before" else f"closed with {code}"
     assert done in record.getMessage()
-    for told in ("who?", "bye", "away", SECRET):
-        assert told not in record.getMessage()
+    for text in ("who?", "bye", "away", SECRET):
+        assert text not in record.getMessage()
 
 
 @places
 @mounts
-@pytest.mark.parametrize("name", QUIET)
-async def test_a_disconnect_that_the_handler_lets_pass_ends_it_quietly(
-    run: Any, name: str, kind: Kind, when: When, around: Event
+@pytest.mark.parametrize("name", DISCONNECTS)
+async def test_an_uncaught_disconnect_is_logged_at_debug_level(
+    run: Any, name: str, kind: Kind, when: When, overrides: Event
 ) -> None:
-    found = await run(dying(kind, when, QUIET[name]), **around)
-    assert found.denial[0] == 403 if when == "before" else found.closure == (1000, "")
-    assert (found.raised, found.levels) == (None, [logging.DEBUG])
-    assert SECRET not in found.records[0].getMessage()
+    result = await run(raising_endpoint(kind, when, DISCONNECTS[name]), **overrides)
+    assert result.denial[0] == 403 if when == "before" else result.closure == (1000, "")
+    assert (result.raised, result.levels) == (None, [logging.DEBUG])
+    assert SECRET not in result.records[0].getMessage()
 
 
 @places
 @pytest.mark.parametrize("name", FAILURES)
-async def test_a_failure_alone_is_logged_once_with_its_traceback_and_swallowed(
+async def test_a_standalone_endpoint_logs_an_unexpected_exception_with_its_traceback(
     run: Any, name: str, kind: Kind, when: When
 ) -> None:
-    found = await run(dying(kind, when, FAILURES[name]))
-    assert found.denial[0] == 500 if when == "before" else found.closure == (1011, "")
-    assert SECRET not in str(found.sent)
-    [record] = found.records
-    assert (found.raised, record.levelno) == (None, logging.ERROR)
+    result = await run(raising_endpoint(kind, when, FAILURES[name]))
+    assert result.denial[0] == 500 if when == "before" else result.closure == (1011, "")
+    assert SECRET not in str(result.sent)
+    [record] = result.records
+    assert (result.raised, record.levelno) == (None, logging.ERROR)
     assert record.exc_info is not None
     assert type(record.exc_info[1]) is type(root_cause(FAILURES[name]()))
     assert SECRET not in record.getMessage()
@@ -254,46 +254,46 @@ async def test_a_failure_alone_is_logged_once_with_its_traceback_and_swallowed(
 
 @places
 @pytest.mark.parametrize("name", FAILURES)
-async def test_a_failure_in_a_framework_is_answered_and_raised_and_one_line_says_so(
+async def test_a_mounted_endpoint_raises_an_unexpected_exception_and_logs_a_warning(
     run: Any, name: str, kind: Kind, when: When
 ) -> None:
-    found = await run(dying(kind, when, FAILURES[name]), app=object())
-    assert found.denial[0] == 500 if when == "before" else found.closure == (1011, "")
-    assert type(found.raised) is type(root_cause(FAILURES[name]()))
-    assert found.levels == [logging.WARNING]
-    assert found.records[0].exc_info is None
-    assert SECRET not in found.records[0].getMessage()
+    result = await run(raising_endpoint(kind, when, FAILURES[name]), app=object())
+    assert result.denial[0] == 500 if when == "before" else result.closure == (1011, "")
+    assert type(result.raised) is type(root_cause(FAILURES[name]()))
+    assert result.levels == [logging.WARNING]
+    assert result.records[0].exc_info is None
+    assert SECRET not in result.records[0].getMessage()
 
 
 @places
-async def test_debug_tells_the_peer_what_was_raised(run: Any, kind: Kind, when: When) -> None:
-    error: Dying
-    for error in (lambda: ValueError("told " + "€" * 100), lambda: WebSocketException(1006, "told")):
-        app = App([WebSocketRoute("/", dying(kind, when, error))], debug=True)
-        found = await run(app)
-        told = found.denial[1]["detail"] if when == "before" else found.closure[1]
-        assert told.startswith(f"{type(error()).__name__}: ")
-        assert "told" in told
-        assert found.levels == [logging.ERROR]
+async def test_debug_sends_an_unexpected_exception_to_the_peer(run: Any, kind: Kind, when: When) -> None:
+    make_error: MakeError
+    for make_error in (lambda: ValueError("cause " + "€" * 100), lambda: WebSocketException(1006, "cause")):
+        app = App([WebSocketRoute("/", raising_endpoint(kind, when, make_error))], debug=True)
+        result = await run(app)
+        text = result.denial[1]["detail"] if when == "before" else result.closure[1]
+        assert text.startswith(f"{type(make_error()).__name__}: ")
+        assert "cause" in text
+        assert result.levels == [logging.ERROR]
 
 
-async def test_debug_tells_nothing_more_of_what_was_foreseen() -> None:
+async def test_debug_does_not_change_the_ending_of_an_expected_exception() -> None:
     assert ending_for(HTTPException(401), debug=True) == ending_for(HTTPException(401))
 
 
-async def test_headers_and_data_of_an_exception_are_those_of_the_denial(run: Any) -> None:
+async def test_a_denial_has_the_headers_and_the_data_of_the_exception(run: Any) -> None:
     error = fastapi.HTTPException(401, [{"a": 1}], {"WWW-Authenticate": "Bearer", "Content-Length": "1"})
-    found = await run(dying("handshake", "before", lambda: error))
-    headers = dict(found.sent[0]["headers"])
+    result = await run(raising_endpoint("handshake", "before", lambda: error))
+    headers = dict(result.sent[0]["headers"])
     assert headers[b"www-authenticate"] == b"Bearer"
-    assert int(headers[b"content-length"]) == len(found.sent[1]["body"])
-    assert found.denial[1]["errors"] == [{"a": 1}]
+    assert int(headers[b"content-length"]) == len(result.sent[1]["body"])
+    assert result.denial[1]["errors"] == [{"a": 1}]
 
 
-async def test_invalid_parameters_are_named_field_by_field_without_what_was_sent(run: Any) -> None:
-    found = await run(dying("handshake", "before", invalid_params))
-    assert found.denial[1]["errors"] == [{"name": "room", "problem": "int_parsing"}]
-    assert SECRET not in str(found.sent) + str([record.getMessage() for record in found.records])
+async def test_a_denial_lists_the_invalid_parameters_without_their_values(run: Any) -> None:
+    result = await run(raising_endpoint("handshake", "before", invalid_params))
+    assert result.denial[1]["errors"] == [{"name": "room", "problem": "int_parsing"}]
+    assert SECRET not in str(result.sent) + str([record.getMessage() for record in result.records])
 
 
 @pytest.mark.parametrize(
@@ -308,40 +308,40 @@ async def test_invalid_parameters_are_named_field_by_field_without_what_was_sent
     ],
     ids=["header value", "header name", "surrogate", "no headers", "no data", "surrogate in data"],
 )
-async def test_a_denial_that_cannot_be_sent_is_sent_without_what_was_wrong_and_warns(
+async def test_a_denial_that_cannot_be_sent_is_sent_without_its_details_and_logs_a_warning(
     run: Any, error: Exception
 ) -> None:
-    found = await run(dying("handshake", "before", lambda: error))
-    assert found.denial == (401, {"type": "about:blank", "title": "Unauthorized", "status": 401})
-    assert (found.raised, found.levels) == (None, [logging.INFO, logging.WARNING])
+    result = await run(raising_endpoint("handshake", "before", lambda: error))
+    assert result.denial == (401, {"type": "about:blank", "title": "Unauthorized", "status": 401})
+    assert (result.raised, result.levels) == (None, [logging.INFO, logging.WARNING])
 
 
 async def test_without_the_extension_a_denial_is_a_close(run: Any) -> None:
-    found = await run(dying("handshake", "before", lambda: HTTPException(401)), extensions=None)
-    assert found.sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    result = await run(raising_endpoint("handshake", "before", lambda: HTTPException(401)), extensions=None)
+    assert result.sent == [{"type": "websocket.close", "code": 1000, "reason": ""}]
 
 
-def test_several_failures_stay_a_group_and_one_is_itself() -> None:
+def test_the_root_cause_is_the_only_unexpected_exception_or_the_group_of_several() -> None:
     one, other = ValueError(), KeyError()
-    both = group(one, GONE, other)
+    both = group(one, PEER_LEFT, other)
     assert root_cause(both) is both
-    assert root_cause(group(GONE, one)) is one
+    assert root_cause(group(PEER_LEFT, one)) is one
     assert root_cause(one) is one
 
 
-def test_a_group_without_failures_is_the_gravest_of_it() -> None:
+def test_the_root_cause_of_expected_exceptions_is_the_most_severe_one() -> None:
     misused = WebSocketDisconnected(1000, "", "application")
     denied = HTTPException(401)
-    assert root_cause(group(GONE, denied)) is denied
-    assert root_cause(group(denied, GONE, misused)) is misused
+    assert root_cause(group(PEER_LEFT, denied)) is denied
+    assert root_cause(group(denied, PEER_LEFT, misused)) is misused
 
 
-def test_going_on_after_ones_own_close_is_a_warning() -> None:
+def test_using_the_connection_after_closing_it_is_a_warning() -> None:
     ending = ending_for(WebSocketDisconnected(1000, "", "application"))
     assert (ending.level, ending.code, ending.is_failure) == (logging.WARNING, 1000, False)
 
 
-def test_a_refused_origin_is_one_line_that_names_both_hosts_and_the_remedy() -> None:
+def test_a_refused_origin_is_denied_with_403_and_the_refusal_is_logged() -> None:
     refusal = OriginRefusal("origin", "http://evil.example", "chat.example", "why", "Policy(...) would allow it")
     ending = origin_refused(refusal)
     assert ending == Ending(status=403, detail="this origin may not connect", log_message=str(refusal))

@@ -1,4 +1,4 @@
-"""`endpoint`: the ways to make an `Endpoint`, what is refused when it is made, and that it is an ASGI application."""
+"""`endpoint`: its call forms, the errors that it raises, and the ASGI application that it returns."""
 
 import json
 from collections.abc import Callable
@@ -56,28 +56,28 @@ async def decide(handshake: Handshake[Say, Say, Room]) -> Outcome:
 
 
 HANDLERS = pytest.mark.parametrize("handler", [echo, decide])
-make: Any = endpoint  # as it is at run time
-WAYS: dict[str, Callable[[Any], Any]] = {
-    "a function": make,
-    "a function with a contract": lambda handler: make(handler, CHAT),
-    "a function with a policy": lambda handler: make(handler, policy=Policy()),
-    "a decorator": lambda handler: make()(handler),
-    "a decorator with a policy": lambda handler: make(policy=Policy())(handler),
-    "a decorator with a contract": lambda handler: make(contract=CHAT)(handler),
-    "a decorator with both": lambda handler: make(contract=CHAT, policy=Policy())(handler),
+untyped_endpoint: Any = endpoint  # untyped, as some of the calls below are type errors
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "a function": untyped_endpoint,
+    "a function with a contract": lambda handler: untyped_endpoint(handler, CHAT),
+    "a function with a policy": lambda handler: untyped_endpoint(handler, policy=Policy()),
+    "a decorator": lambda handler: untyped_endpoint()(handler),
+    "a decorator with a policy": lambda handler: untyped_endpoint(policy=Policy())(handler),
+    "a decorator with a contract": lambda handler: untyped_endpoint(contract=CHAT)(handler),
+    "a decorator with both": lambda handler: untyped_endpoint(contract=CHAT, policy=Policy())(handler),
 }
 
 
 @HANDLERS
-@pytest.mark.parametrize("way", WAYS)
-async def test_every_way_to_make_an_endpoint_makes_an_application(handler: Any, way: str) -> None:
-    app: Endpoint[Say, Say, Room] = WAYS[way](handler)
+@pytest.mark.parametrize("call", CALLS)
+async def test_every_call_form_returns_an_application(handler: Any, call: str) -> None:
+    app: Endpoint[Say, Say, Room] = CALLS[call](handler)
     assert app.handler is handler
     sent = await run(app, text('{"text":"a"}'), disconnect(), path_params={"room": 5})
     assert [event.get("text") for event in sent] == [None, '{"text":"5: a"}']
 
 
-def test_an_endpoint_knows_what_it_is_made_of() -> None:
+def test_an_endpoint_has_its_contract_policy_and_kind() -> None:
     policy = Policy(max_connections=1)
     app = endpoint(decide, CHAT, policy=policy)
     assert (app.contract, app.policy, app.kind) == (CHAT, policy, "handshake")
@@ -86,7 +86,7 @@ def test_an_endpoint_knows_what_it_is_made_of() -> None:
     assert (alone.contract.name, alone.policy, alone.kind) == ("echo", None, "connection")
 
 
-def test_annotations_may_name_what_the_function_around_defines() -> None:
+def test_annotations_may_name_classes_of_the_enclosing_function() -> None:
     class Local(BaseModel):
         n: int
 
@@ -101,7 +101,7 @@ def test_annotations_may_name_what_the_function_around_defines() -> None:
         assert app.contract.client_messages.form is Local
 
 
-async def test_a_method_a_partial_and_an_object_are_handlers() -> None:
+async def test_a_method_a_partial_and_a_callable_object_are_handlers() -> None:
     class Talk:
         async def method(self, ws: Connection[Say, Say]) -> None:
             await ws.send_model(Say(text="method"))
@@ -109,28 +109,28 @@ async def test_a_method_a_partial_and_an_object_are_handlers() -> None:
         async def __call__(self, ws: Connection[Say, Say]) -> None:
             await ws.send_model(Say(text="object"))
 
-    async def with_more(ws: Connection[Say, Say], what: str) -> None:
-        await ws.send_model(Say(text=what))
+    async def with_argument(ws: Connection[Say, Say], content: str) -> None:
+        await ws.send_model(Say(text=content))
 
-    for handler, what in (
+    for handler, content in (
         (Talk().method, "method"),
         (Talk(), "object"),
-        (partial(with_more, what="partial"), "partial"),
+        (partial(with_argument, content="partial"), "partial"),
     ):
         sent = await run(endpoint(handler))
-        assert json.loads(sent[1]["text"]) == {"text": what}
+        assert json.loads(sent[1]["text"]) == {"text": content}
 
 
-async def test_a_handler_without_annotations_hears_what_it_asks_for() -> None:
+async def test_a_handler_without_annotations_receives_the_model_that_it_passes() -> None:
     async def talk(ws: Any) -> None:
         await ws.send_model(await ws.receive_model(Say))
 
     talk.__annotations__.clear()
-    app: ASGIApp = make(talk)
+    app: ASGIApp = untyped_endpoint(talk)
     assert (await run(app, text('{"text":"a"}')))[1]["text"] == '{"text":"a"}'
 
 
-async def test_the_subprotocol_chooses_the_mode_and_is_answered() -> None:
+async def test_the_subprotocol_selects_the_mode_and_is_in_the_accept() -> None:
     sent = await run(
         endpoint(echo, CHAT),
         {"type": "websocket.receive", "bytes": b'{"text":"a"}'},
@@ -147,7 +147,7 @@ async def test_an_offer_of_only_unknown_subprotocols_is_denied() -> None:
     assert sent[0]["status"] == 400
 
 
-async def test_an_endpoint_is_an_application_for_a_lifespan_and_for_plain_http() -> None:
+async def test_an_endpoint_answers_a_lifespan_and_plain_http() -> None:
     app = endpoint(echo)
     receive, send, sent = wire({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
     await app({"type": "lifespan"}, receive, send)
@@ -164,7 +164,7 @@ class Typed(BaseModel):
     type: Literal["say"] = "say"
 
 
-def test_replying_needs_an_error_model_when_the_endpoint_is_made() -> None:
+def test_replying_to_invalid_messages_requires_an_error_model() -> None:
     policy = Policy(on_invalid="reply")
     with pytest.raises(InvalidEndpoint) as caught:
         endpoint(echo, policy=policy)
@@ -178,31 +178,32 @@ def test_replying_needs_an_error_model_when_the_endpoint_is_made() -> None:
     endpoint(talk, policy=policy)
 
 
-def no_such(*arguments: Any, **options: Any) -> InvalidEndpoint:
+def declaration_error(*arguments: Any, **options: Any) -> InvalidEndpoint:
+    """Return the error that `endpoint` raises for these arguments."""
     with pytest.raises(InvalidEndpoint) as caught:
-        make(*arguments, **options)
+        untyped_endpoint(*arguments, **options)
     return caught.value
 
 
-def test_a_policy_in_the_place_of_the_contract_is_told() -> None:
-    error = no_such(echo, Policy())
+def test_a_policy_passed_as_the_contract_raises_with_a_hint() -> None:
+    error = declaration_error(echo, Policy())
     assert str(error).startswith("expected a Contract, found a Policy")
     assert error.hint == "pass the policy as policy=..."
 
 
-def test_a_handler_that_disagrees_with_its_contract_is_refused() -> None:
+def test_a_handler_that_disagrees_with_its_contract_raises() -> None:
     async def other(ws: Connection[Other, Say, Room]) -> None: ...
 
-    assert "Other in other" in no_such(other, CHAT).found
+    assert "Other in other" in declaration_error(other, CHAT).found
 
 
-def test_a_classic_handler_is_told_where_it_belongs() -> None:
+def test_a_classic_handler_raises_with_a_hint_to_use_a_route() -> None:
     async def classic(ws: WebSocket[Say, Say]) -> None: ...
 
-    assert no_such(classic).hint == "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
+    assert declaration_error(classic).hint == "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
 
 
-def test_an_annotation_that_contradicts_itself_is_refused() -> None:
+def test_an_annotation_with_an_undiscriminated_union_raises() -> None:
     async def talk(ws: Connection[Say | Other, Say]) -> None: ...
 
     with pytest.raises(InvalidContract):

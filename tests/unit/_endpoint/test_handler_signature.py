@@ -1,4 +1,4 @@
-"""What the annotations of a handler say, and the law: refused at run time is what the checkers refuse, no more."""
+"""The annotations of a handler: how they are read, and that only what a type checker refuses is refused."""
 
 import functools
 import json
@@ -40,16 +40,16 @@ class Room(BaseModel):
 
 Chat: TypeAlias = Connection[Message, Event, Room]
 ChatHandshake: TypeAlias = Handshake[Message, Event, Room]
-Later = TypeAliasType("Later", Connection[Message, Event])
-Of = TypeAliasType("Of", Connection[T, Event], type_params=(T,))
-Noted: TypeAlias = Annotated[Connection[Message, Event], "a note"]
+LazyAlias = TypeAliasType("LazyAlias", Connection[Message, Event])
+LazyGeneric = TypeAliasType("LazyGeneric", Connection[T, Event], type_params=(T,))
+WithMetadata: TypeAlias = Annotated[Connection[Message, Event], "a note"]
 
 
 def read(handler: Any, *, is_classic: bool = False) -> Signature:
     return read_signature(handler, {}, is_classic=is_classic)
 
 
-# --- the law: one table for a checker and for the run time ---
+# --- one table for a type checker and for the run time ---
 
 PRELUDE: Final = """
 import asyncio
@@ -79,7 +79,7 @@ class Keys(TypedDict):
 class MoreKeys(TypedDict):
     x: int
     y: int
-class Wrong(TypedDict):
+class OtherKeys(TypedDict):
     z: int
 class Colour(enum.Enum):
     RED = "red"
@@ -91,7 +91,7 @@ class Named(Protocol):
 class Typed(Protocol):
     @property
     def type(self) -> str: ...
-class Closing(Protocol):
+class Dumpable(Protocol):
     def model_dump_json(self) -> str: ...
 @runtime_checkable
 class Flying(Protocol):
@@ -104,12 +104,12 @@ AdminId = NewType("AdminId", UserId)
 Known = TypeAliasType("Known", Base | Other)
 Pair = TypeAliasType("Pair", tuple[V, V], type_params=(V,))
 Either = Annotated[Base | Other, Field(discriminator="type")]
-Rehtie = Annotated[Other | Base, Field(discriminator="type")]
-Any3 = Annotated[Base | Other | Third, Field(discriminator="type")]
+EitherReversed = Annotated[Other | Base, Field(discriminator="type")]
+AnyOfThree = Annotated[Base | Other | Third, Field(discriminator="type")]
 """
 
-# The one type, the other, whether a value of the one is one of the other: by a checker, and by the run time where
-# that can tell.
+# (narrow, wide, whether a checker accepts narrow where wide is declared, whether `is_assignable` does). The last two
+# differ where only a checker can decide.
 PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
     *((narrow, wide, True, True) for narrow, wide in [
         ("Base", "Base"),
@@ -121,8 +121,8 @@ PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
         ("Base", "Base | Other"),
         ("Other | Base", "Base | Other"),
         ("Sub | Other", "Other | Base"),
-        ("Either", "Rehtie"),
-        ("Either", "Any3"),
+        ("Either", "EitherReversed"),
+        ("Either", "AnyOfThree"),
         ("Either", "Base | Other"),
         ("Base | Other", "Either"),
         ("Either", "Known"),
@@ -160,7 +160,7 @@ PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
         ("Literal['a']", "LiteralString"),
         ("LiteralString", "str"),
         ("LiteralString", "LiteralString"),
-        ("str", "LiteralString"),  # to mypy, not to pyright
+        ("str", "LiteralString"),  # mypy accepts it, pyright does not
         ("list[Base]", "list[Base]"),
         ("list[Base | Other]", "list[Other | Base]"),
         ("list[Either]", "list[Known]"),
@@ -193,8 +193,8 @@ PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
         ("Keys", "Keys"),
         ("MoreKeys", "Keys"),
         ("Keys", "Mapping[str, object]"),
-            ("Base", "Typed"),
-        ("Base", "Closing"),
+        ("Base", "Typed"),
+        ("Base", "Dumpable"),
         ("Plain", "Plain"),
         ("Box[int]", "Box[int]"),
         ("Colour", "Colour"),
@@ -204,7 +204,7 @@ PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
         ("Base", "Other"),
         ("object", "Base"),
         ("Base | Other", "Base"),
-        ("Any3", "Either"),
+        ("AnyOfThree", "Either"),
         ("Known", "Base | Third"),
         ("Base | None", "Base"),
         ("None", "Base"),
@@ -249,26 +249,26 @@ PAIRS: Final[list[tuple[str, str, bool, bool]]] = [
         ("Plain", "Base"),
         ("Box[int]", "Box[str]"),
     ]),
-    *((narrow, wide, False, True) for narrow, wide in [  # a checker knows more
+    *((narrow, wide, False, True) for narrow, wide in [  # only a checker can decide
         ("tuple[int, ...]", "tuple[int, int]"),
         ("tuple[int]", "tuple[int, int]"),
         ("list[Base]", "Sequence[Other]"),
         ("Keys", "MoreKeys"),
-        ("Keys", "Wrong"),
+        ("Keys", "OtherKeys"),
         ("Callable[[int], str]", "Callable[[str], str]"),
     ]),
 ]  # fmt: skip
 
-TALK: Final = "async def talk(ws: {}) -> {}: raise NotImplementedError"
-FITTING: Final = "Connection[Either, Third, Base]"
+TEMPLATE: Final = "async def talk(ws: {}) -> {}: raise NotImplementedError"
+CONTRACT_TYPE: Final = "Connection[Either, Third, Base]"
 
-# What an endpoint is made of; the contract's types, if it has one; whether it fits.
+# (source of the handler, connection type of the contract or None, whether `endpoint` accepts both)
 HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
-    # (what the handler takes, what the contract says): what is heard may be more, what is said less
-    *((TALK.format(f"Connection[{mine}]", "None"), f"Connection[{theirs}]", fits) for mine, theirs, fits in [
+    # (types of the handler, types of the contract). A handler may receive more and send less.
+    *((TEMPLATE.format(f"Connection[{own}]", "None"), f"Connection[{other}]", accepted) for own, other, accepted in [
         ("Either, Third, Base", "Either, Third, Base", True),
-        ("Rehtie, Third, Base", "Either, Third, Base", True),
-        ("Any3, Third, Base", "Either, Third, Base", True),
+        ("EitherReversed, Third, Base", "Either, Third, Base", True),
+        ("AnyOfThree, Third, Base", "Either, Third, Base", True),
         ("Base, Third, Base", "Either, Third, Base", False),
         ("Either, Base, Base", "Either, Base | None, Base", True),
         ("Either, Base | None, Base", "Either, Base, Base", False),
@@ -288,7 +288,7 @@ HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
         ("Never, Third", "Never, Third", True),
         ("Either, Third", "Never, Third", True),
         ("Never, Third", "Either, Third", False),
-        ("list[Either], Third", "list[Rehtie], Third", True),
+        ("list[Either], Third", "list[EitherReversed], Third", True),
         ("int, Third", "bool, Third", True),
         ("bool, Third", "int, Third", False),
         ("Literal['a', 'b'], Third", "Literal['b', 'a'], Third", True),
@@ -298,8 +298,8 @@ HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
         ("None, Third", "None, Third", True),
         ("Base, Third", "None, Third", False),
     ]),
-    (TALK.format("Connection", "None"), FITTING, True),  # bare, which mypy --strict refuses by itself
-    *((TALK.format(takes, returns), contract, fits) for takes, returns, contract, fits in [
+    (TEMPLATE.format("Connection", "None"), CONTRACT_TYPE, True),  # bare, which mypy --strict refuses itself
+    *((TEMPLATE.format(takes, returns), contract, accepted) for takes, returns, contract, accepted in [
         ("Connection[Either, Third]", "None", None, True),
         ("Connection[Either, Third]", "Never", None, True),
         ("Connection[Either, Third]", "Any", None, True),
@@ -315,16 +315,16 @@ HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
         ("Handshake[Either, Third]", "None", None, False),
         ("Handshake[Either, Third]", "Outcome | None", None, False),
         ("Handshake[Either, Third]", "str", None, False),
-        ("Handshake[Either, Third, Base]", "Outcome", FITTING, True),
-        ("Handshake[Other, Third, Base]", "Outcome", FITTING, False),
+        ("Handshake[Either, Third, Base]", "Outcome", CONTRACT_TYPE, True),
+        ("Handshake[Other, Third, Base]", "Outcome", CONTRACT_TYPE, False),
         ("WebSocket[Either, Third]", "None", None, False),
         ("Either", "None", None, False),
         ("str", "None", None, False),
         ("None", "None", None, False),
-        ("object", "None", FITTING, True),
-        ("HandshakeRequest", "None", FITTING, True),
-        ("Mapping[str, Any]", "None", FITTING, True),
-        ("Connection[Either, Third, Base] | None", "None", FITTING, True),
+        ("object", "None", CONTRACT_TYPE, True),
+        ("HandshakeRequest", "None", CONTRACT_TYPE, True),
+        ("Mapping[str, Any]", "None", CONTRACT_TYPE, True),
+        ("Connection[Either, Third, Base] | None", "None", CONTRACT_TYPE, True),
         ("Annotated[Connection[Either, Third], 'a note']", "None", None, True),
     ]),
     ("def talk(ws: Connection[Either, Third]) -> None: ...", None, False),
@@ -408,25 +408,25 @@ HANDLERS: Final[list[tuple[str, str | None, bool]]] = [
         "async def each(message: Base) -> None: ...\n"
         "    @wraps(each)\n"
         "    async def talk(ws: Connection[Either, Third, Base]) -> None: ...",
-        FITTING,
+        CONTRACT_TYPE,
         True,
     ),
 ]  # fmt: skip
-# A bare generic is an error of its own under --strict; whether the decorator takes it is what is asked here.
+# Without --allow-any-generics, --strict would refuse a bare `Connection` itself, whether or not `endpoint` accepts it.
 FLAGS: Final = ("--strict", "--allow-any-generics", "--config-file=", "--output=json")
 
 
 def source() -> str:
-    """Write the tables as a program: a function for each pair, and one for each handler."""
+    """Return the tables as a program with one function for each pair and for each handler."""
     lines = [PRELUDE]
     for number, (narrow, wide, *_) in enumerate(PAIRS):
         lines.append(f"def pair_{number}(narrow: {narrow}, wide: list[{wide}]) -> None: wide.append(narrow)")
     for number, (handler, contract, _) in enumerate(HANDLERS):
-        made = f'Contract("chat", {contract})' if contract else "None"
+        contract_source = f'Contract("chat", {contract})' if contract else "None"
         lines += [
             f"def handler_{number}() -> None:",
             f"    {handler}",
-            f"    chat = {made}",
+            f"    chat = {contract_source}",
             "    endpoint(talk, chat)",
         ]
     return "\n".join(lines) + "\n"
@@ -434,55 +434,55 @@ def source() -> str:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("law") / "law.py"
+    path = tmp_path_factory.mktemp("tables") / "handler_tables.py"
     path.write_text(source(), encoding="utf-8")
     return path
 
 
 @pytest.fixture(scope="module")
 def refused_by_mypy(program: Path) -> dict[str, list[str]]:
-    """What mypy says about each function of the program, if anything."""
+    """The errors that mypy reports for the program, by function."""
     command = [sys.executable, "-m", "mypy", *FLAGS, f"--cache-dir={program.parent}", str(program)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
+    completed = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300, check=False)
+    assert completed.returncode == 1, completed.stdout + completed.stderr
     owners: list[str] = []
     for line in program.read_text(encoding="utf-8").splitlines():
         match = re.match(r"def (\w+)\(", line)
         owners.append(match[1] if match else owners[-1] if owners else "")
     refused: dict[str, list[str]] = {}
-    for line in done.stdout.splitlines():
-        told: dict[str, Any] = json.loads(line)
-        if told["severity"] == "error":
-            number: int = told["line"]
-            refused.setdefault(owners[number - 1], []).append(told["message"])
+    for line in completed.stdout.splitlines():
+        report: dict[str, Any] = json.loads(line)
+        if report["severity"] == "error":
+            number: int = report["line"]
+            refused.setdefault(owners[number - 1], []).append(report["message"])
     return refused
 
 
 @pytest.fixture(scope="module")
 def names(program: Path) -> dict[str, Any]:
-    """The program, run."""
+    """The global names of the program after its run."""
     return runpy.run_path(str(program))
 
 
-def test_a_checker_refuses_what_the_tables_say(refused_by_mypy: dict[str, list[str]]) -> None:
+def test_mypy_refuses_exactly_what_the_tables_list(refused_by_mypy: dict[str, list[str]]) -> None:
     expected = {f"pair_{number}": pair[2] for number, pair in enumerate(PAIRS)}
     expected |= {f"handler_{number}": row[2] for number, row in enumerate(HANDLERS)}
     wrong = {
         function: refused_by_mypy.get(function, "accepted")
-        for function, fits in expected.items()
-        if fits is (function in refused_by_mypy)
+        for function, accepted in expected.items()
+        if accepted is (function in refused_by_mypy)
     }
     assert wrong == {}
 
 
 @pytest.mark.parametrize("number", range(len(PAIRS)), ids=[" for ".join(pair[:2]) for pair in PAIRS])
-def test_a_type_may_be_another_where_a_checker_says_so(number: int, names: dict[str, Any]) -> None:
+def test_is_assignable_returns_what_the_table_lists(number: int, names: dict[str, Any]) -> None:
     hints = get_type_hints(names[f"pair_{number}"], include_extras=True)
     assert is_assignable(hints["narrow"], get_args(hints["wide"])[0]) is PAIRS[number][3]
 
 
 @pytest.mark.parametrize("number", range(len(HANDLERS)), ids=[handler.partition("\n")[0] for handler, *_ in HANDLERS])
-def test_a_handler_is_refused_where_a_checker_refuses_it(number: int, names: dict[str, Any]) -> None:
+def test_endpoint_accepts_and_refuses_the_same_handlers_as_a_checker(number: int, names: dict[str, Any]) -> None:
     make: Callable[[], None] = names[f"handler_{number}"]
     if HANDLERS[number][2]:
         make()
@@ -491,11 +491,11 @@ def test_a_handler_is_refused_where_a_checker_refuses_it(number: int, names: dic
             make()
 
 
-def test_the_run_time_never_refuses_what_a_checker_takes() -> None:
+def test_is_assignable_accepts_everything_that_a_checker_accepts() -> None:
     assert [pair for pair in PAIRS if pair[2] and not pair[3]] == []
 
 
-def test_aliases_that_name_themselves_come_to_an_end() -> None:
+def test_recursive_aliases_terminate() -> None:
     names: dict[str, Any] = {"Alias": TypeAliasType}
     if sys.version_info >= (3, 12):
         exec("type One = int | list[One]\ntype Other = int | list[Other]\ntype Text = str | list[Text]", names)
@@ -506,7 +506,7 @@ def test_aliases_that_name_themselves_come_to_an_end() -> None:
     assert is_assignable(one, one)
 
 
-def test_an_open_type_may_be_anything() -> None:
+def test_an_unresolved_type_is_assignable_to_and_from_every_type() -> None:
     for form in (T, "Message", typing.ForwardRef("Message"), [int]):
         assert is_assignable(form, Message)
         assert is_assignable(Message, form)
@@ -514,7 +514,7 @@ def test_an_open_type_may_be_anything() -> None:
     assert is_assignable(Message, T | None)
 
 
-# --- what is read ---
+# --- reading a signature ---
 
 
 async def plain(ws: Chat) -> None: ...
@@ -540,13 +540,13 @@ async def anything(ws: Any) -> None: ...
 async def quoted(ws: "Connection[Message, Event]") -> "None": ...
 
 
-async def aliased(ws: Later) -> None: ...
+async def aliased(ws: LazyAlias) -> None: ...
 
 
-async def generic(ws: Of[Message]) -> None: ...
+async def generic(ws: LazyGeneric[Message]) -> None: ...
 
 
-async def noted(ws: Noted) -> None: ...
+async def noted(ws: WithMetadata) -> None: ...
 
 
 async def wide(ws: object) -> None: ...
@@ -563,16 +563,16 @@ class Talker:
     async def talk(self, ws: Chat) -> None: ...
 
     @classmethod
-    async def of_class(cls, ws: Chat) -> None: ...
+    async def class_talk(cls, ws: Chat) -> None: ...
 
     @staticmethod
-    async def of_none(ws: Chat) -> None: ...
+    async def static_talk(ws: Chat) -> None: ...
 
     async def __call__(self, ws: Chat) -> None: ...
 
 
-def passing(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate as most decorators do."""
+def wrapped_async(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a wrapper that awaits the function, as most decorators do."""
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -581,8 +581,8 @@ def passing(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def passing_on(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate without awaiting."""
+def wrapped_sync(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a wrapper that is not asynchronous itself."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -591,7 +591,9 @@ def passing_on(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def injecting(function: Callable[[int, Chat], Awaitable[None]]) -> Callable[[Chat], Coroutine[Any, Any, None]]:
+def wrapped_with_argument(
+    function: Callable[[int, Chat], Awaitable[None]],
+) -> Callable[[Chat], Coroutine[Any, Any, None]]:
     @functools.wraps(function)
     async def wrapper(ws: Chat) -> None:
         await function(1, ws)
@@ -614,19 +616,19 @@ SIGNATURES: Final[list[tuple[Any, str, HandlerKind, Any]]] = [
     (noted, "noted", "connection", Connection[Message, Event]),
     (hidden_result, "hidden_result", "connection", CHAT),
     (Talker().talk, "talk", "connection", CHAT),
-    (Talker.of_class, "of_class", "connection", CHAT),
-    (Talker.of_none, "of_none", "connection", CHAT),
+    (Talker.class_talk, "class_talk", "connection", CHAT),
+    (Talker.static_talk, "static_talk", "connection", CHAT),
     (Talker(), "Talker", "connection", CHAT),
     (functools.partial(two, 1), "two", "connection", CHAT),
     (functools.partial(functools.partial(two), 1), "two", "connection", CHAT),
     (functools.partial(Talker().talk), "talk", "connection", CHAT),
     (functools.partial(Talker()), "Talker", "connection", CHAT),
-    (passing(plain), "plain", "connection", CHAT),
-    (passing(deciding), "deciding", "handshake", ChatHandshake),
-    (passing(passing_on(plain)), "plain", "connection", CHAT),
-    (passing_on(plain), "plain", "connection", CHAT),
-    (passing(two), "two", "connection", None),
-    (injecting(two), "two", "connection", CHAT),
+    (wrapped_async(plain), "plain", "connection", CHAT),
+    (wrapped_async(deciding), "deciding", "handshake", ChatHandshake),
+    (wrapped_async(wrapped_sync(plain)), "plain", "connection", CHAT),
+    (wrapped_sync(plain), "plain", "connection", CHAT),
+    (wrapped_async(two), "two", "connection", None),
+    (wrapped_with_argument(two), "two", "connection", CHAT),
     (LAMBDA, "<lambda>", "connection", None),
     (print, "print", "connection", None),
     (min, "min", "connection", None),
@@ -634,7 +636,7 @@ SIGNATURES: Final[list[tuple[Any, str, HandlerKind, Any]]] = [
 
 
 @pytest.mark.parametrize(("handler", "name", "kind", "takes"), SIGNATURES, ids=lambda each: stable_id(each)[:40])
-def test_what_a_handler_takes_is_read_however_it_is_made(
+def test_the_signature_of_every_kind_of_callable_is_read(
     handler: Any, name: str, kind: HandlerKind, takes: Any
 ) -> None:
     assert read(handler) == Signature(name, kind, takes)
@@ -650,12 +652,12 @@ CLASSIC: Final[list[tuple[Any, HandlerKind, Any]]] = [
 
 
 @pytest.mark.parametrize(("handler", "kind", "takes"), CLASSIC, ids=lambda each: getattr(each, "__name__", ""))
-def test_a_classic_handler_takes_all_of_a_websocket_or_a_part(handler: Any, kind: HandlerKind, takes: Any) -> None:
+def test_a_classic_handler_takes_a_websocket_or_a_connection(handler: Any, kind: HandlerKind, takes: Any) -> None:
     signature = read(handler, is_classic=True)
     assert (signature.kind, signature.takes) == (kind, takes)
 
 
-def test_a_classic_handler_may_see_no_more_than_the_handshake() -> None:
+def test_a_classic_handler_may_take_a_handshake() -> None:
     async def denies(handshake: ChatHandshake) -> None:
         await handshake.deny()
 
@@ -669,12 +671,12 @@ def test_local_types_are_found_where_the_handler_is_declared() -> None:
     @endpoint
     async def talk(ws: "Connection[Local, Event]") -> None: ...
 
-    made: Endpoint[Any, Any, Any] = talk
-    assert made.contract.client_messages is not None
-    assert made.contract.client_messages.form is Local
+    app: Endpoint[Any, Any, Any] = talk
+    assert app.contract.client_messages is not None
+    assert app.contract.client_messages.form is Local
 
 
-def test_the_names_around_a_handler_that_was_imported_are_not_its_own() -> None:
+def test_the_names_of_the_caller_apply_to_local_handlers_only() -> None:
     names: dict[str, Any] = {"Message": Room}
     assert read_signature(quoted, names, is_classic=False).takes == Connection[Message, Event]
 
@@ -683,7 +685,7 @@ def test_the_names_around_a_handler_that_was_imported_are_not_its_own() -> None:
     assert read_signature(local, names, is_classic=False).takes == Connection[Room, Event]
 
 
-# --- what is refused, and how it is told ---
+# --- refused handlers and their error messages ---
 
 
 async def hidden(ws: "Connection[Hidden, Event]") -> None:  # type: ignore[name-defined]  # noqa: F821
@@ -745,14 +747,14 @@ REFUSED: Final[list[tuple[Any, str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("handler", "told"), REFUSED, ids=lambda each: getattr(each, "__name__", ""))
-def test_a_handler_that_cannot_serve_is_refused_with_what_to_do(handler: Any, told: str) -> None:
+@pytest.mark.parametrize(("handler", "message"), REFUSED, ids=lambda each: getattr(each, "__name__", ""))
+def test_an_invalid_handler_raises_with_a_hint(handler: Any, message: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         read(handler)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_a_classic_handler_of_something_else_is_refused() -> None:
+def test_a_classic_handler_of_another_type_raises() -> None:
     with pytest.raises(InvalidEndpoint, match=r"expected a handler of a WebSocket, found of_message\(ws: Message\)$"):
         read(of_message, is_classic=True)
 
@@ -766,11 +768,11 @@ async def sends_more(ws: Connection[Message, Event | Room, Room]) -> None: ...
 async def wants_more(ws: Connection[Message, Event, Message]) -> None: ...
 
 
-AGREE: Final = "declare the connection type once and use it in both"
+HINT: Final = "declare the connection type once and use it in both"
 
 
 @pytest.mark.parametrize(
-    ("handler", "told"),
+    ("handler", "message"),
     [
         (
             receives_less,
@@ -780,21 +782,21 @@ AGREE: Final = "declare the connection type once and use it in both"
         (wants_more, "a handler that has the parameters Room, as the contract 'chat' declares, found Message in"),
     ],
 )
-def test_a_handler_that_disagrees_is_told_what_both_say(handler: Any, told: str) -> None:
+def test_the_error_for_a_disagreement_names_both_types(handler: Any, message: str) -> None:
     with pytest.raises(InvalidEndpoint) as caught:
         check_agrees(read(handler), Contract("chat", CHAT))
-    assert str(caught.value).endswith(f"{told} {handler.__name__}: {AGREE}")
+    assert str(caught.value).endswith(f"{message} {handler.__name__}: {HINT}")
 
 
-SILENT: Final[list[Any]] = [unannotated, anything, wide, passing(two), plain]
+AGREEING: Final[list[Any]] = [unannotated, anything, wide, wrapped_async(two), plain]
 
 
-@pytest.mark.parametrize("handler", SILENT)
-def test_a_handler_that_does_not_tell_agrees(handler: Any) -> None:
+@pytest.mark.parametrize("handler", AGREEING)
+def test_a_handler_that_does_not_contradict_the_contract_agrees(handler: Any) -> None:
     check_agrees(read(handler), Contract("chat", CHAT))
 
 
-def test_a_contract_that_declares_nothing_gives_a_handler_nothing() -> None:
+def test_a_typed_handler_disagrees_with_an_untyped_contract() -> None:
     with pytest.raises(InvalidEndpoint, match=r"a handler that receives object, as the contract 'chat' declares"):
         check_agrees(read(plain), Contract("chat", Connection))
     check_agrees(read(bare), Contract("chat", CHAT))

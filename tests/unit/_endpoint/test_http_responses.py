@@ -1,28 +1,17 @@
-"""What is no WebSocket: plain HTTP is answered with a problem document, a lifespan is entered and left."""
+"""Plain HTTP requests: each is answered with a problem document."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from typing import Any
 
-import anyio
 import pytest
 
-from tests.support import Event, wire
+from tests.support import wire
 from typedws._endpoint.http_responses import answer_http
-from typedws._endpoint.lifespan import answer_lifespan
-from typedws.exceptions import InvalidState
 
 pytestmark = pytest.mark.anyio
 
-STARTUP: Event = {"type": "lifespan.startup"}
-SHUTDOWN: Event = {"type": "lifespan.shutdown"}
-STARTED: Event = {"type": "lifespan.startup.complete"}
-STOPPED: Event = {"type": "lifespan.shutdown.complete"}
-
 
 @pytest.mark.parametrize(("status", "detail"), [(426, "a WebSocket is served here"), (404, None)])
-async def test_plain_http_gets_a_problem_document(status: int, detail: str | None) -> None:
+async def test_plain_http_is_answered_with_a_problem_document(status: int, detail: str | None) -> None:
     _, send, sent = wire()
     await answer_http(send, status)
     start, body = sent
@@ -34,111 +23,3 @@ async def test_plain_http_gets_a_problem_document(status: int, detail: str | Non
     assert headers.get(b"upgrade") == (b"websocket" if status == 426 else None)
     document = json.loads(body["body"])
     assert (document["status"], document.get("detail")) == (status, detail)
-
-
-async def lifespan(make: Any = None, scope: Event | None = None) -> list[Event]:
-    """Start and stop; what is raised passes."""
-    receive, send, sent = wire(STARTUP, SHUTDOWN)
-    try:
-        with anyio.fail_after(5):
-            await answer_lifespan({"type": "lifespan"} if scope is None else scope, receive, send, make)
-    finally:
-        told.extend(sent)
-    return sent
-
-
-told: list[Event] = []
-
-
-@pytest.fixture(autouse=True)
-def nothing_told() -> None:
-    told.clear()
-
-
-async def test_without_a_context_it_starts_and_stops() -> None:
-    assert await lifespan() == [STARTED, STOPPED]
-
-
-async def test_a_context_is_left_when_the_server_stops_and_its_state_is_passed_on() -> None:
-    seen: list[str] = []
-
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[Mapping[str, Any]]:
-        seen.append("in")
-        yield {"pool": 1}
-        seen.append("out")
-
-    state = {"other": 2}
-    assert await lifespan(make, {"type": "lifespan", "state": state}) == [STARTED, STOPPED]
-    assert seen == ["in", "out"]
-    assert state == {"other": 2, "pool": 1}
-
-
-@pytest.mark.parametrize("state", [None, {}])
-async def test_a_context_without_a_state_needs_no_place_for_one(state: Any) -> None:
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[Any]:
-        yield state
-
-    assert await lifespan(make) == [STARTED, STOPPED]
-
-
-async def test_a_state_that_the_server_has_no_place_for_fails_the_startup() -> None:
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[Mapping[str, Any]]:
-        yield {"pool": 1}
-
-    with pytest.raises(InvalidState, match="this server does not support lifespan state"):
-        await lifespan(make)
-    assert [event["type"] for event in told] == ["lifespan.startup.failed"]
-    assert told[0]["message"].startswith("InvalidState: this server does not support")
-
-
-async def test_what_fails_at_the_start_is_told_and_raised() -> None:
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[None]:
-        if not told:
-            raise ValueError("no database")
-        yield
-
-    with pytest.raises(ValueError, match="no database"):
-        await lifespan(make)
-    assert told == [{"type": "lifespan.startup.failed", "message": "ValueError: no database"}]
-
-
-async def test_a_context_that_cannot_be_made_fails_the_startup() -> None:
-    def make() -> Any:
-        raise TypeError("not a context")
-
-    with pytest.raises(TypeError):
-        await lifespan(make)
-    assert told == [{"type": "lifespan.startup.failed", "message": "TypeError: not a context"}]
-
-
-async def test_what_fails_at_the_end_is_told_and_raised() -> None:
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[None]:
-        yield
-        raise ValueError("no goodbye")
-
-    with pytest.raises(ValueError, match="no goodbye"):
-        await lifespan(make)
-    assert told == [STARTED, {"type": "lifespan.shutdown.failed", "message": "ValueError: no goodbye"}]
-
-
-async def test_a_lifespan_that_is_cancelled_leaves_its_context() -> None:
-    seen: list[str] = []
-
-    @asynccontextmanager
-    async def make() -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            seen.append("out")
-
-    receive, send, sent = wire(STARTUP)
-    async with anyio.create_task_group() as group:
-        group.start_soon(answer_lifespan, {"type": "lifespan"}, receive, send, make)
-        await anyio.wait_all_tasks_blocked()
-        group.cancel_scope.cancel()
-    assert (sent, seen) == ([STARTED], ["out"])

@@ -1,4 +1,4 @@
-"""What becomes of an invalid message under each policy, in every typed receive; and feeds, which hear nothing."""
+"""Invalid messages under each policy, in every typed receive; and feeds, which receive no messages."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -41,8 +41,9 @@ Chat = Connection[Say, ServerMessage]
 CHAT = Contract("chat", Chat)
 
 
-def say(what: str) -> Event:
-    return text(json.dumps({"type": "say", "text": what}))
+def say(content: str) -> Event:
+    """Return the event of a valid message."""
+    return text(json.dumps({"type": "say", "text": content}))
 
 
 INVALID: list[tuple[Event, int, str]] = [
@@ -61,149 +62,164 @@ async def run(app: ASGIApp, *events: Event) -> list[Event]:
     return sent
 
 
-def said(sent: list[Event]) -> list[Any]:
+def sent_messages(sent: list[Event]) -> list[Any]:
+    """Return the messages among the sent events."""
     return [json.loads(event["text"]) for event in sent if event["type"] == "websocket.send"]
 
 
-Hear = Callable[[Chat, list[str]], Awaitable[None]]
+ReceiveAll = Callable[[Chat, list[str]], Awaitable[None]]
 
 
-async def iterate(ws: Chat, heard: list[str]) -> None:
+async def iterate(ws: Chat, received: list[str]) -> None:
     async for message in ws:
-        heard.append(message.text)
+        received.append(message.text)
 
 
-async def receive(ws: Chat, heard: list[str]) -> None:
+async def receive(ws: Chat, received: list[str]) -> None:
     while True:
-        heard.append((await ws.receive_model()).text)
+        received.append((await ws.receive_model()).text)
 
 
-async def receive_form(ws: Chat, heard: list[str]) -> None:
+async def receive_form(ws: Chat, received: list[str]) -> None:
     while True:
-        heard.append((await ws.receive_model(Say)).text)
+        received.append((await ws.receive_model(Say)).text)
 
 
-async def iterate_models(ws: Chat, heard: list[str]) -> None:
+async def iterate_models(ws: Chat, received: list[str]) -> None:
     async for message in ws.iter_models():
-        heard.append(message.text)
+        received.append(message.text)
 
 
-async def iterate_form(ws: Chat, heard: list[str]) -> None:
+async def iterate_form(ws: Chat, received: list[str]) -> None:
     async for message in ws.iter_models(Say):
-        heard.append(message.text)
+        received.append(message.text)
 
 
-async def watched(ws: Chat, heard: list[str]) -> None:
-    """Go through the slow way of iterating."""
+async def iterate_watched(ws: Chat, received: list[str]) -> None:
+    """Iterate in a block that watches the peer, where iterating takes the slow path."""
     async with ws.cancelled_on_disconnect():
-        await iterate(ws, heard)
+        await iterate(ws, received)
 
 
-hears = pytest.mark.parametrize("hear", [iterate, receive, receive_form, iterate_models, iterate_form])
-invalids = pytest.mark.parametrize(("event", "code", "problem"), INVALID, ids=[row[2] for row in INVALID])
+EVERY_RECEIVE = pytest.mark.parametrize("receive_all", [iterate, receive, receive_form, iterate_models, iterate_form])
+EVERY_INVALID = pytest.mark.parametrize(("event", "code", "problem"), INVALID, ids=[row[2] for row in INVALID])
 
 
-def hearing(hear: Hear, policy: Policy, heard: list[str]) -> Endpoint[Any, Any, Any]:
+def receiving_endpoint(receive_all: ReceiveAll, policy: Policy, received: list[str]) -> Endpoint[Any, Any, Any]:
     async def talk(ws: Chat) -> None:
-        await hear(ws, heard)
+        await receive_all(ws, received)
 
     return endpoint(talk, CHAT, policy=policy)
 
 
-@hears
-@invalids
-async def test_close_closes_with_the_code_of_the_message(hear: Hear, event: Event, code: int, problem: str) -> None:
-    heard: list[str] = []
-    sent = await run(hearing(hear, POLICY(), heard), say("a"), event, say("b"))
-    assert heard == ["a"]
+@EVERY_RECEIVE
+@EVERY_INVALID
+async def test_close_closes_with_the_close_code_of_the_error(
+    receive_all: ReceiveAll, event: Event, code: int, problem: str
+) -> None:
+    received: list[str] = []
+    sent = await run(receiving_endpoint(receive_all, POLICY(), received), say("a"), event, say("b"))
+    assert received == ["a"]
     assert sent[-1]["code"] == code
     assert sent[-1]["reason"]
     assert SECRET not in str(sent)
 
 
-async def test_close_lets_the_handler_catch_it_and_go_on() -> None:
-    heard: list[str] = []
+async def test_with_close_the_handler_may_catch_the_error_and_continue() -> None:
+    received: list[str] = []
 
     async def talk(ws: Chat) -> None:
         with pytest.raises(InvalidMessage):
-            await iterate(ws, heard)
-        await iterate(ws, heard)
+            await iterate(ws, received)
+        await iterate(ws, received)
 
     sent = await run(endpoint(talk), say("a"), text("{"), say("b"), disconnect())
-    assert heard == ["a", "b"]
+    assert received == ["a", "b"]
     assert [event["type"] for event in sent] == ["websocket.accept"]
 
 
-@pytest.mark.parametrize("hear", [iterate, receive, receive_form, iterate_models, iterate_form, watched])
-@invalids
-async def test_drop_goes_on_without_a_word(hear: Hear, event: Event, code: int, problem: str) -> None:
-    heard: list[str] = []
-    sent = await run(hearing(hear, POLICY(on_invalid="drop"), heard), *[event] * 20, say("b"), disconnect())
-    assert heard == ["b"]
-    assert said(sent) == []
-
-
-@hears
-@invalids
-async def test_reply_answers_with_the_error_model_and_goes_on(
-    hear: Hear, event: Event, code: int, problem: str
+@pytest.mark.parametrize("receive_all", [iterate, receive, receive_form, iterate_models, iterate_form, iterate_watched])
+@EVERY_INVALID
+async def test_drop_skips_invalid_messages_and_sends_nothing(
+    receive_all: ReceiveAll, event: Event, code: int, problem: str
 ) -> None:
-    heard: list[str] = []
-    sent = await run(hearing(hear, POLICY(on_invalid="reply"), heard), event, say("b"), disconnect())
-    assert heard == ["b"]
-    [reply] = said(sent)
+    received: list[str] = []
+    sent = await run(
+        receiving_endpoint(receive_all, POLICY(on_invalid="drop"), received), *[event] * 20, say("b"), disconnect()
+    )
+    assert received == ["b"]
+    assert sent_messages(sent) == []
+
+
+@EVERY_RECEIVE
+@EVERY_INVALID
+async def test_reply_sends_the_error_model_and_continues(
+    receive_all: ReceiveAll, event: Event, code: int, problem: str
+) -> None:
+    received: list[str] = []
+    sent = await run(
+        receiving_endpoint(receive_all, POLICY(on_invalid="reply"), received), event, say("b"), disconnect()
+    )
+    assert received == ["b"]
+    [reply] = sent_messages(sent)
     assert (reply["type"], reply["problem"]) == ("error", problem)
     assert SECRET not in str(reply)
 
 
-@hears
-async def test_too_many_in_a_row_close_and_a_valid_message_starts_again(hear: Hear) -> None:
-    heard: list[str] = []
+@EVERY_RECEIVE
+async def test_too_many_invalid_messages_in_a_row_close_and_a_valid_one_resets_the_count(
+    receive_all: ReceiveAll,
+) -> None:
+    received: list[str] = []
     policy = POLICY(on_invalid="reply", max_invalid=2)
-    sent = await run(hearing(hear, policy, heard), *[text("{")] * 2, say("a"), *[text("{")] * 3, say("b"))
-    assert heard == ["a"]
-    assert len(said(sent)) == 4
+    sent = await run(
+        receiving_endpoint(receive_all, policy, received), *[text("{")] * 2, say("a"), *[text("{")] * 3, say("b")
+    )
+    assert received == ["a"]
+    assert len(sent_messages(sent)) == 4
     assert (sent[-1]["code"], sent[-1]["reason"]) == (1008, "too many invalid messages")
 
 
-async def test_receives_of_several_kinds_count_together() -> None:
+async def test_invalid_messages_of_a_receive_with_its_own_model_count() -> None:
     async def talk(ws: Chat) -> None:
         await ws.receive_model(Form)
 
     policy = Policy(on_invalid="reply", max_invalid=1)
     sent = await run(endpoint(talk, policy=policy), say("a"), say("a"))
-    assert len(said(sent)) == 1
+    assert len(sent_messages(sent)) == 1
     assert sent[-1]["code"] == 1008
 
 
-async def test_a_function_is_given_the_connection_and_the_error() -> None:
-    heard: list[str] = []
+async def test_a_function_is_called_with_the_connection_and_the_error() -> None:
+    received: list[str] = []
 
-    async def scold(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
+    async def answer(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
         await ws.send_text(json.dumps(error.problem))
 
-    sent = await run(hearing(iterate, POLICY(on_invalid=scold), heard), *[text("{")] * 20, say("b"), disconnect())
-    assert heard == ["b"]
-    assert said(sent) == ["malformed"] * 20
+    sent = await run(
+        receiving_endpoint(iterate, POLICY(on_invalid=answer), received), *[text("{")] * 20, say("b"), disconnect()
+    )
+    assert received == ["b"]
+    assert sent_messages(sent) == ["malformed"] * 20
 
 
-async def test_what_a_function_raises_ends_the_handler() -> None:
+async def test_an_exception_of_the_function_ends_the_handler() -> None:
     async def refuse(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
         raise HTTPException(400, "no")
 
-    heard: list[str] = []
-    sent = await run(hearing(iterate, POLICY(on_invalid=refuse), heard), text("{"), say("b"))
-    assert (sent[-1]["code"], sent[-1]["reason"], heard) == (1008, "no", [])
+    received: list[str] = []
+    sent = await run(receiving_endpoint(iterate, POLICY(on_invalid=refuse), received), text("{"), say("b"))
+    assert (sent[-1]["code"], sent[-1]["reason"], received) == (1008, "no", [])
 
 
-async def test_a_function_may_raise_the_error_itself() -> None:
+async def test_a_function_may_raise_the_error_that_it_is_called_with() -> None:
     async def refuse(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
         raise error
 
-    assert (await run(hearing(iterate, POLICY(on_invalid=refuse), []), text("{")))[-1]["code"] == 1007
+    assert (await run(receiving_endpoint(iterate, POLICY(on_invalid=refuse), []), text("{")))[-1]["code"] == 1007
 
 
-async def test_raw_receives_are_not_answered() -> None:
+async def test_invalid_messages_of_raw_receives_are_raised_and_not_answered() -> None:
     async def talk(ws: Chat) -> None:
         with pytest.raises(InvalidMessage):
             await ws.receive_text()
@@ -211,11 +227,11 @@ async def test_raw_receives_are_not_answered() -> None:
             await ws.receive_json()
 
     policy = Policy(on_invalid="reply")
-    assert said(await run(endpoint(talk, policy=policy), binary(b"a"), text("{"))) == []
+    assert sent_messages(await run(endpoint(talk, policy=policy), binary(b"a"), text("{"))) == []
 
 
-@pytest.mark.parametrize("hear", [iterate, receive, iterate_models])
-async def test_a_reply_to_a_peer_that_just_left_ends_the_handler_quietly(hear: Hear) -> None:
+@pytest.mark.parametrize("receive_all", [iterate, receive, iterate_models])
+async def test_a_reply_to_a_peer_that_left_ends_the_handler_like_a_disconnect(receive_all: ReceiveAll) -> None:
     async def send(event: Event) -> None:
         await anyio.lowlevel.checkpoint()
         if event["type"] != "websocket.accept":
@@ -226,68 +242,68 @@ async def test_a_reply_to_a_peer_that_just_left_ends_the_handler_quietly(hear: H
 
     async def talk(ws: Chat) -> None:
         try:
-            await hear(ws, [])
+            await receive_all(ws, [])
         except Exception as error:
             raised.append(error)
             raise
 
     with anyio.fail_after(5):
         await endpoint(talk, policy=Policy(on_invalid="reply"))(scope(app=object()), receive, send)
-    assert [type(error) for error in raised] == ([WebSocketDisconnect] if hear.__name__ == "receive" else [])
+    assert [type(error) for error in raised] == ([WebSocketDisconnect] if receive_all.__name__ == "receive" else [])
 
 
-async def test_a_handshake_and_a_classic_handler_are_answered_for_too() -> None:
-    heard: list[str] = []
+async def test_handshake_and_classic_handlers_answer_invalid_messages_too() -> None:
+    received: list[str] = []
 
     async def decide(handshake: Handshake[Say, ServerMessage]) -> Outcome:
         ws = await handshake.accept()
-        await iterate(ws, heard)
+        await iterate(ws, received)
         return await ws.close()
 
     async def classic(ws: WebSocket[Say, ServerMessage]) -> None:
         await ws.accept()
-        await iterate(ws, heard)
+        await iterate(ws, received)
 
     policy = Policy(on_invalid="reply")
     for app in (endpoint(decide, policy=policy), WebSocketRoute("/", classic, policy=policy).endpoint):
-        assert len(said(await run(app, text("{"), say("b"), disconnect()))) == 1
-    assert heard == ["b", "b"]
+        assert len(sent_messages(await run(app, text("{"), say("b"), disconnect()))) == 1
+    assert received == ["b", "b"]
 
 
-async def test_a_mode_of_a_single_receive_is_kept() -> None:
-    heard: list[Any] = []
+async def test_an_explicit_mode_of_a_receive_is_used() -> None:
+    received: list[Any] = []
 
     async def talk(ws: Chat) -> None:
-        heard.append(await ws.receive_model(Form, mode=BinaryJSON()))
+        received.append(await ws.receive_model(Form, mode=BinaryJSON()))
         async for message in ws.iter_models(Form, mode="binary"):
-            heard.append(message)
+            received.append(message)
 
     await run(endpoint(talk, policy=Policy(on_invalid="drop")), *[text("1"), binary(b'{"n":1}')] * 2, disconnect())
-    assert heard == [Form(n=1), Form(n=1)]
+    assert received == [Form(n=1), Form(n=1)]
 
 
-def test_close_answers_nothing() -> None:
+def test_close_has_no_answer() -> None:
     assert answer_for(Policy(), CHAT) is None
 
 
 # --- feeds ---
 
-Feeding = Connection[Never, ServerMessage]
-Speak = Callable[[Feeding], Awaitable[None]]
+Feed = Connection[Never, ServerMessage]
+FeedHandler = Callable[[Feed], Awaitable[None]]
 
 
-def feeding(kind: str, speak: Speak, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
-    async def feed(ws: Feeding) -> None:
-        await speak(ws)
+def feed_endpoint(kind: str, handler: FeedHandler, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
+    async def feed(ws: Feed) -> None:
+        await handler(ws)
 
     async def decide(handshake: Handshake[Never, ServerMessage]) -> Outcome:
         ws = await handshake.accept()
-        await speak(ws)
+        await handler(ws)
         return await ws.close()
 
     async def classic(ws: WebSocket[Never, ServerMessage]) -> None:
         await ws.accept()
-        await speak(ws)
+        await handler(ws)
 
     if kind == "connection":
         return endpoint(feed, policy=policy)
@@ -296,53 +312,53 @@ def feeding(kind: str, speak: Speak, policy: Policy | None = None) -> Endpoint[A
     return WebSocketRoute("/", classic, policy=policy).endpoint
 
 
-kinds = pytest.mark.parametrize("kind", ["connection", "handshake", "classic"])
+EVERY_KIND = pytest.mark.parametrize("kind", ["connection", "handshake", "classic"])
 ON_INVALID = pytest.mark.parametrize(
     ("on_invalid", "code", "replies"), [("close", 1003, 0), ("drop", None, 0), ("reply", None, 2)]
 )
 
 
-async def idle(ws: Feeding) -> None:
+async def idle(ws: Feed) -> None:
     await anyio.sleep_forever()
 
 
-@kinds
-async def test_a_feed_is_cancelled_as_soon_as_its_peer_leaves(kind: str) -> None:
+@EVERY_KIND
+async def test_a_feed_is_cancelled_when_its_peer_leaves(kind: str) -> None:
     cleaned_up: list[bool] = []
 
-    async def speak(ws: Feeding) -> None:
+    async def handler(ws: Feed) -> None:
         await ws.send_model(Say(text="a"))
         try:
             await anyio.sleep_forever()
         finally:
             cleaned_up.append(True)
 
-    sent = await run(feeding(kind, speak), disconnect(1001))
+    sent = await run(feed_endpoint(kind, handler), disconnect(1001))
     assert [event["type"] for event in sent][:1] == ["websocket.accept"]
     assert all(event["type"] != "websocket.close" for event in sent)
     assert cleaned_up == [True]
 
 
-@kinds
+@EVERY_KIND
 @ON_INVALID
 @pytest.mark.parametrize("event", [text("a"), binary(b"a"), text("")])
-async def test_what_the_peer_of_a_feed_says_is_invalid(
+async def test_every_message_to_a_feed_is_invalid(
     kind: str, on_invalid: Any, code: int | None, replies: int, event: Event
 ) -> None:
-    app = feeding(kind, idle, Policy(on_invalid=on_invalid))
+    app = feed_endpoint(kind, idle, Policy(on_invalid=on_invalid))
     sent = await run(app, event, event, disconnect())
     closes = [event["code"] for event in sent if event["type"] == "websocket.close"]
     assert closes == ([] if code is None else [code])
-    assert len(said(sent)) == replies
+    assert len(sent_messages(sent)) == replies
 
 
-async def test_too_much_said_to_a_feed_closes_it() -> None:
-    sent = await run(feeding("connection", idle, Policy(on_invalid="reply", max_invalid=3)), *[text("a")] * 9)
-    assert len(said(sent)) == 3
+async def test_too_many_messages_to_a_feed_close_it() -> None:
+    sent = await run(feed_endpoint("connection", idle, Policy(on_invalid="reply", max_invalid=3)), *[text("a")] * 9)
+    assert len(sent_messages(sent)) == 3
     assert sent[-1]["code"] == 1008
 
 
-async def test_a_reply_of_a_feed_to_a_peer_that_left_ends_it() -> None:
+async def test_a_reply_of_a_feed_to_a_peer_that_left_ends_the_feed() -> None:
     async def send(event: Event) -> None:
         await anyio.lowlevel.checkpoint()
         if event["type"] != "websocket.accept":
@@ -350,20 +366,20 @@ async def test_a_reply_of_a_feed_to_a_peer_that_left_ends_it() -> None:
 
     receive, _, _ = wire(CONNECT, text("a"))
     with anyio.fail_after(5):
-        await feeding("connection", idle, Policy(on_invalid="reply"))(scope(app=object()), receive, send)
+        await feed_endpoint("connection", idle, Policy(on_invalid="reply"))(scope(app=object()), receive, send)
 
 
-@kinds
+@EVERY_KIND
 @ON_INVALID
-@pytest.mark.parametrize("last", [disconnect(), text("a")], ids=["leaves", "speaks"])
-async def test_what_follows_a_feeds_own_close_is_not_cancelled(
+@pytest.mark.parametrize("last", [disconnect(), text("a")], ids=["disconnect", "message"])
+async def test_a_feed_is_not_cancelled_after_its_own_close(
     kind: str, on_invalid: Any, code: int | None, replies: int, last: Event
 ) -> None:
     put, get = anyio.create_memory_object_stream[Event](10)
     put.send_nowait(CONNECT)
     done: list[bool] = []
 
-    async def speak(ws: Feeding) -> None:
+    async def handler(ws: Feed) -> None:
         await ws.close(4001)
         put.send_nowait(last)
         await anyio.wait_all_tasks_blocked()
@@ -371,34 +387,34 @@ async def test_what_follows_a_feeds_own_close_is_not_cancelled(
 
     _, send, sent = wire()
     with put, get, anyio.fail_after(5):
-        app = feeding(kind, speak, Policy(on_invalid=on_invalid))
+        app = feed_endpoint(kind, handler, Policy(on_invalid=on_invalid))
         await app(scope(), get.receive, send)
     assert done == [True]
     assert [event.get("code") for event in sent] == [None, 4001]
 
 
-@kinds
+@EVERY_KIND
 async def test_a_feed_that_returns_is_closed(kind: str) -> None:
-    async def speak(ws: Feeding) -> None:
+    async def handler(ws: Feed) -> None:
         await ws.send_model(Say(text="a"))
 
-    sent = await run(feeding(kind, speak))
+    sent = await run(feed_endpoint(kind, handler))
     assert [event["type"] for event in sent] == ["websocket.accept", "websocket.send", "websocket.close"]
     assert sent[-1]["code"] == 1000
 
 
-async def test_a_feed_that_fails_is_closed_and_its_failure_raised_where_mounted() -> None:
-    async def speak(ws: Feeding) -> None:
+async def test_a_mounted_feed_that_fails_is_closed_and_raises() -> None:
+    async def handler(ws: Feed) -> None:
         raise ValueError
 
     receive, send, sent = wire(CONNECT)
     with pytest.raises(ValueError):
-        await feeding("connection", speak)(scope(app=object()), receive, send)
+        await feed_endpoint("connection", handler)(scope(app=object()), receive, send)
     assert sent[-1]["code"] == 1011
 
 
-async def test_a_failure_of_a_feed_that_its_peer_left_is_raised() -> None:
-    async def speak(ws: Feeding) -> None:
+async def test_a_failure_after_the_peer_of_a_feed_left_is_raised() -> None:
+    async def handler(ws: Feed) -> None:
         try:
             await anyio.sleep_forever()
         finally:
@@ -406,20 +422,20 @@ async def test_a_failure_of_a_feed_that_its_peer_left_is_raised() -> None:
 
     receive, send, _ = wire(CONNECT, disconnect())
     with pytest.raises(ValueError):
-        await feeding("connection", speak)(scope(app=object()), receive, send)
+        await feed_endpoint("connection", handler)(scope(app=object()), receive, send)
 
 
-async def test_a_feed_that_denies_is_not_listened_to() -> None:
+async def test_a_feed_that_denies_is_not_read() -> None:
     async def decide(handshake: Handshake[Never, ServerMessage]) -> Outcome:
         return await handshake.deny(401)
 
     assert (await run(endpoint(decide), disconnect()))[0]["status"] == 401
 
 
-async def test_watching_for_the_peer_in_a_feed_is_harmless() -> None:
+async def test_cancelled_on_disconnect_has_no_effect_in_a_feed() -> None:
     left: list[str] = []
 
-    async def speak(ws: Feeding) -> None:
+    async def handler(ws: Feed) -> None:
         try:
             async with ws.cancelled_on_disconnect():
                 await ws.send_model(Say(text="a"))
@@ -427,17 +443,17 @@ async def test_watching_for_the_peer_in_a_feed_is_harmless() -> None:
         finally:
             left.append("left")
 
-    sent = await run(feeding("connection", speak), disconnect())
+    sent = await run(feed_endpoint("connection", handler), disconnect())
     assert left == ["left"]
     assert all(event["type"] != "websocket.close" for event in sent)
 
 
-async def test_who_receives_in_a_feed_waits_until_the_peer_leaves() -> None:
-    async def speak(ws: Feeding) -> None:
+async def test_a_receive_in_a_feed_waits_until_the_peer_leaves() -> None:
+    async def handler(ws: Feed) -> None:
         async for _ in ws:
             raise AssertionError
         raise AssertionError
 
-    sent = await run(feeding("connection", speak, Policy(on_invalid="reply")), text("a"), disconnect())
-    assert len(said(sent)) == 1
+    sent = await run(feed_endpoint("connection", handler, Policy(on_invalid="reply")), text("a"), disconnect())
+    assert len(sent_messages(sent)) == 1
     assert all(event["type"] != "websocket.close" for event in sent)

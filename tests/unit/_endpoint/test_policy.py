@@ -1,4 +1,4 @@
-"""`Policy`: what it takes, and that it refuses what means nothing when it is made."""
+"""`Policy`: the values that it accepts, and the errors for the others."""
 
 import dataclasses
 import re
@@ -13,7 +13,7 @@ from typedws.websockets import Connection
 
 
 async def answer(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
-    """Stand for a function of the user's."""
+    """Stand in for a function of the user's."""
 
 
 @pytest.mark.parametrize(
@@ -35,13 +35,13 @@ async def answer(ws: Connection[Any, Any, Any], error: InvalidMessage) -> None:
     ],
     ids=stable_id,
 )
-def test_a_policy_is_what_was_said(fields: dict[str, Any]) -> None:
+def test_a_policy_has_the_given_values(fields: dict[str, Any]) -> None:
     policy = Policy(**fields)
     assert {name: getattr(policy, name) for name in fields} == fields
 
 
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("fields", "message"),
     [
         (
             {"on_invalid": "ignore"},
@@ -59,16 +59,16 @@ def test_a_policy_is_what_was_said(fields: dict[str, Any]) -> None:
     ],
     ids=stable_id,
 )
-def test_a_policy_that_means_nothing_is_refused_when_it_is_made(fields: dict[str, Any], told: str) -> None:
+def test_an_invalid_policy_raises_when_it_is_created(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidPolicy) as caught:
         Policy(**fields)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
 
 
-def test_a_policy_does_not_change() -> None:
+def test_a_policy_is_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Policy().max_invalid = 5  # type: ignore[misc] # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_policies_that_say_the_same_are_equal_and_one_is_made_of_another() -> None:
+def test_policies_with_equal_fields_are_equal_and_a_policy_can_be_replaced() -> None:
     assert Policy(max_connections=5) == dataclasses.replace(Policy(), max_connections=5)

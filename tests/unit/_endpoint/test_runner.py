@@ -1,4 +1,4 @@
-"""Running one handler: who is let in, what it is cancelled for, and what the connection ends with then."""
+"""Running one handler: admission, timeouts, cancellation, and how the connection ends."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from tests.support import CONNECT, Event, disconnect, scope, text
 from typedws._connection import session
 from typedws._connection.base import session_of
 from typedws._contract.problem_documents import DenialResponse
-from typedws._endpoint import runner as running
+from typedws._endpoint import runner as runner_module
 from typedws._endpoint.admission import Admission
 from typedws._endpoint.endpoints import Endpoint, endpoint
 from typedws._endpoint.framework_exceptions import is_handled_outside
@@ -48,7 +48,7 @@ class Room(BaseModel):
 
 HELLO = Message(text="hello")
 Chat = Connection[Message, Message]
-Deciding = Handshake[Message, Message]
+ChatHandshake = Handshake[Message, Message]
 ACCEPT = "websocket.accept"
 CLOSE = "websocket.close"
 SEND = "websocket.send"
@@ -57,13 +57,13 @@ BODY = "websocket.http.response.body"
 
 
 class Wire:
-    """A client and its server: what comes is put in, what is sent is kept, and some kinds of events are never sent."""
+    """A client and its server, which keeps the sent events. It may block on one type of event and raise on others."""
 
-    def __init__(self, stuck: str = "", broken: dict[str, Exception] | None = None) -> None:
+    def __init__(self, blocked: str = "", errors: dict[str, Exception] | None = None) -> None:
         self._put, self._get = anyio.create_memory_object_stream[Event](1000)
         self.sent: list[Event] = []
-        self.stuck = stuck
-        self.broken = broken or {}
+        self.blocked = blocked
+        self.errors = errors or {}
         self.does(CONNECT)
 
     def does(self, *events: Event) -> None:
@@ -75,10 +75,10 @@ class Wire:
 
     async def send(self, event: Event) -> None:
         await anyio.lowlevel.checkpoint()
-        if event["type"] == self.stuck:
+        if event["type"] == self.blocked:
             await anyio.sleep_forever()
-        if event["type"] in self.broken:
-            raise self.broken[event["type"]]
+        if event["type"] in self.errors:
+            raise self.errors[event["type"]]
         self.sent.append(event)
 
     async def run(self, app: ASGIApp, /, **overrides: Any) -> list[Event]:
@@ -93,14 +93,14 @@ class Wire:
 
 @pytest.fixture
 def make_wire() -> Any:
-    made: list[Wire] = []
+    wires: list[Wire] = []
 
     def make(*arguments: Any) -> Wire:
-        made.append(Wire(*arguments))
-        return made[-1]
+        wires.append(Wire(*arguments))
+        return wires[-1]
 
     yield make
-    for each in made:
+    for each in wires:
         each.close()
 
 
@@ -117,7 +117,7 @@ Logs = Callable[[], list[tuple[str, str]]]
 
 @pytest.fixture
 def logs(caplog: pytest.LogCaptureFixture) -> Logs:
-    """Give the levels and texts of what was logged."""
+    """Return a function that returns the levels and texts of the log records."""
     caplog.set_level(logging.DEBUG, "typedws.endpoint")
 
     def logs() -> list[tuple[str, str]]:
@@ -128,14 +128,14 @@ def logs(caplog: pytest.LogCaptureFixture) -> Logs:
 
 
 def closure(sent: list[Event]) -> tuple[int, str]:
-    """Give the code and reason that a connection was closed with, in the end and once."""
+    """Return the code and reason of the only close, which must be the last event."""
     assert [event["type"] for event in sent].count(CLOSE) == 1
     assert sent[-1]["type"] == CLOSE
     return sent[-1]["code"], sent[-1]["reason"]
 
 
 def denial(sent: list[Event]) -> int:
-    """Give the status of a denial that was all."""
+    """Return the status of the denial. Nothing else may have been sent."""
     assert [event["type"] for event in sent] == [START, BODY]
     status: int = sent[0]["status"]
     assert json.loads(sent[1]["body"])["status"] == status
@@ -158,10 +158,12 @@ async def test_a_connection_whose_handler_returns_is_closed(wire: Wire, logs: Lo
     assert logs() == [("DEBUG", "ended with 1000: the handler returned")]
 
 
-@pytest.mark.parametrize("policy", [Policy(), Policy(handshake_timeout=None, send_timeout=None)], ids=["", "unwatched"])
-async def test_what_the_handler_closed_is_left_as_it_is(wire: Wire, logs: Logs, policy: Policy) -> None:
+@pytest.mark.parametrize(
+    "policy", [Policy(), Policy(handshake_timeout=None, send_timeout=None)], ids=["default", "no timeouts"]
+)
+async def test_a_connection_that_the_handler_closed_is_not_closed_again(wire: Wire, logs: Logs, policy: Policy) -> None:
     @endpoint(policy=policy)
-    async def leave(handshake: Deciding) -> Outcome:
+    async def leave(handshake: ChatHandshake) -> Outcome:
         ws = await handshake.accept()
         return await ws.close(4001, SECRET)
 
@@ -170,23 +172,23 @@ async def test_what_the_handler_closed_is_left_as_it_is(wire: Wire, logs: Logs, 
 
 
 async def test_a_handshake_handler_may_return_without_closing(wire: Wire) -> None:
-    async def accept_and_go(handshake: Deciding) -> Any:
+    async def accept_and_go(handshake: ChatHandshake) -> Any:
         await handshake.accept()
 
     assert closure(await wire.run(endpoint(accept_and_go))) == (1000, "")
 
 
-@pytest.mark.parametrize("around", [{}, {"app": object()}], ids=["alone", "mounted"])
-async def test_a_handler_without_a_decision_denies_and_warns(wire: Wire, logs: Logs, around: Event) -> None:
+@pytest.mark.parametrize("overrides", [{}, {"app": object()}], ids=["standalone", "mounted"])
+async def test_a_handler_without_a_decision_denies_and_logs_a_warning(wire: Wire, logs: Logs, overrides: Event) -> None:
     async def undecided(ws: WebSocket) -> None:
         pass
 
-    assert denial(await wire.run(WebSocketRoute("/", undecided).endpoint, **around)) == 403
-    [(level, told)] = logs()
-    assert (level, told.partition(":")[0]) == ("WARNING", "denied with 403")
+    assert denial(await wire.run(WebSocketRoute("/", undecided).endpoint, **overrides)) == 403
+    [(level, log_message)] = logs()
+    assert (level, log_message.partition(":")[0]) == ("WARNING", "denied with 403")
 
 
-async def test_a_peer_that_left_before_the_decision_is_not_the_handlers_fault(wire: Wire, logs: Logs) -> None:
+async def test_a_peer_that_left_before_the_decision_causes_no_warning(wire: Wire, logs: Logs) -> None:
     async def wait(ws: WebSocket) -> None:
         assert (await ws.receive())["type"] == "websocket.connect"
         assert (await ws.receive())["type"] == "websocket.disconnect"
@@ -197,10 +199,10 @@ async def test_a_peer_that_left_before_the_decision_is_not_the_handlers_fault(wi
 
 
 @pytest.mark.parametrize("handler", ["connection", "handshake"])
-async def test_a_peer_that_left_before_the_accept_ends_the_handler_quietly(
+async def test_a_peer_that_left_before_the_accept_is_logged_at_debug_level(
     make_wire: MakeWire, logs: Logs, handler: str
 ) -> None:
-    async def decide(handshake: Deciding) -> Outcome:
+    async def decide(handshake: ChatHandshake) -> Outcome:
         ws = await handshake.accept()
         return await ws.close()
 
@@ -210,127 +212,127 @@ async def test_a_peer_that_left_before_the_accept_ends_the_handler_quietly(
     assert [level for level, _ in logs()] == ["DEBUG"]
 
 
-async def test_denying_a_peer_that_left_is_no_error(make_wire: MakeWire, logs: Logs) -> None:
-    async def deny(handshake: Deciding) -> Outcome:
+async def test_denying_a_peer_that_left_is_not_an_error(make_wire: MakeWire, logs: Logs) -> None:
+    async def deny(handshake: ChatHandshake) -> Outcome:
         return await handshake.deny(401)
 
     assert await make_wire("", {START: OSError()}).run(endpoint(deny)) == []
     assert [level for level, _ in logs()] == ["DEBUG"]
 
 
-@pytest.mark.parametrize("around", [{}, {"app": object()}], ids=["alone", "mounted"])
-async def test_going_on_after_ones_own_close_is_a_warning(wire: Wire, logs: Logs, around: Event) -> None:
-    async def go_on(ws: Chat) -> None:
+@pytest.mark.parametrize("overrides", [{}, {"app": object()}], ids=["standalone", "mounted"])
+async def test_sending_after_the_handlers_own_close_is_a_warning(wire: Wire, logs: Logs, overrides: Event) -> None:
+    async def send_after_close(ws: Chat) -> None:
         await ws.close(4001, "bye")
         await ws.send_model(HELLO)
 
-    assert closure(await wire.run(endpoint(go_on), **around)) == (4001, "bye")
-    [(level, told)] = logs()
+    assert closure(await wire.run(endpoint(send_after_close), **overrides)) == (4001, "bye")
+    [(level, log_message)] = logs()
     assert level == "WARNING"
-    assert "the handler used the connection after its end" in told
+    assert "the handler used the connection after its end" in log_message
 
 
 async def test_accepting_after_the_denial_is_a_warning(wire: Wire, logs: Logs) -> None:
-    async def go_on(handshake: Deciding) -> Any:
+    async def accept_after_deny(handshake: ChatHandshake) -> Any:
         await handshake.deny(401)
         await handshake.accept()
 
-    assert denial(await wire.run(endpoint(go_on))) == 401
+    assert denial(await wire.run(endpoint(accept_after_deny))) == 401
     assert [level for level, _ in logs()] == ["WARNING"]
 
 
-async def test_a_handler_that_iterates_until_the_peer_leaves_ends_quietly(wire: Wire, logs: Logs) -> None:
-    heard: list[str] = []
+async def test_iterating_ends_when_the_peer_leaves(wire: Wire, logs: Logs) -> None:
+    received: list[str] = []
 
-    async def hear(ws: Chat) -> None:
+    async def receive_all(ws: Chat) -> None:
         async for message in ws:
-            heard.append(message.text)
+            received.append(message.text)
 
     wire.does(text('{"text":"a"}'), disconnect(4001, SECRET))
-    assert [event["type"] for event in await wire.run(endpoint(hear))] == [ACCEPT]
-    assert heard == ["a"]
+    assert [event["type"] for event in await wire.run(endpoint(receive_all))] == [ACCEPT]
+    assert received == ["a"]
     assert logs() == [("DEBUG", "ended with 4001: the handler returned")]
 
 
-async def test_the_peers_disconnect_passes_through_the_handler(wire: Wire, logs: Logs) -> None:
-    async def hear(ws: Chat) -> None:
+async def test_an_uncaught_disconnect_is_logged_at_debug_level_without_its_reason(wire: Wire, logs: Logs) -> None:
+    async def receive_all(ws: Chat) -> None:
         while True:
             await ws.receive_model()
 
     wire.does(disconnect(4001, SECRET))
-    assert [event["type"] for event in await wire.run(endpoint(hear))] == [ACCEPT]
+    assert [event["type"] for event in await wire.run(endpoint(receive_all))] == [ACCEPT]
     assert [level for level, _ in logs()] == ["DEBUG"]
     assert SECRET not in str(logs())
 
 
-async def test_an_invalid_message_closes_with_its_code_and_repeats_nothing(wire: Wire, logs: Logs) -> None:
-    async def hear(ws: Chat) -> None:
+async def test_an_invalid_message_closes_with_its_code_and_its_content_is_not_repeated(wire: Wire, logs: Logs) -> None:
+    async def receive_all(ws: Chat) -> None:
         await ws.receive_model()
 
     wire.does(text(f'{{"{SECRET}":"{SECRET}"}}'))
-    sent = await wire.run(endpoint(hear))
+    sent = await wire.run(endpoint(receive_all))
     assert closure(sent)[0] == 1007
     [(level, _)] = logs()
     assert level == "INFO"
     assert SECRET not in str(sent) + str(logs())
 
 
-async def test_nothing_is_done_for_a_level_that_is_not_logged(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_is_logged_at_a_disabled_level(wire: Wire, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "typedws.endpoint")
     assert closure(await wire.run(endpoint(returning))) == (1000, "")
     assert caplog.records == []
 
 
-# --- it cannot be ended as it should ---
+# --- an ending that cannot be sent ---
 
 
-async def halfway(handshake: Deciding) -> Outcome:
-    async def dying(scope: Any, receive: Any, send: Any) -> None:
+async def deny_halfway(handshake: ChatHandshake) -> Outcome:
+    async def fail_after_start(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"10")]})
         raise ValueError(SECRET)
 
-    return await handshake.send_denial_response(dying)
+    return await handshake.send_denial_response(fail_after_start)
 
 
-async def test_a_denial_that_is_half_said_is_ended(wire: Wire, logs: Logs) -> None:
-    sent = await wire.run(endpoint(halfway))
+async def test_an_incomplete_denial_is_completed(wire: Wire, logs: Logs) -> None:
+    sent = await wire.run(endpoint(deny_halfway))
     assert [(event["type"], event.get("body")) for event in sent] == [(START, None), (BODY, b"")]
     assert [level for level, _ in logs()] == ["ERROR"]
 
 
 @pytest.mark.parametrize("refusal", [OSError(), KeyError(), ValueError("less than content-length")])
-async def test_a_server_that_refuses_the_end_of_half_a_denial_hides_nothing(
+async def test_a_server_that_refuses_to_complete_a_denial_does_not_hide_the_exception(
     make_wire: MakeWire, refusal: Exception
 ) -> None:
     wire = make_wire("", {BODY: refusal})
     with pytest.raises(ValueError, match=SECRET):
-        await wire.run(endpoint(halfway), app=object())
+        await wire.run(endpoint(deny_halfway), app=object())
     assert [event["type"] for event in wire.sent] == [START]
 
 
-async def test_what_a_server_says_to_a_denial_is_the_servers_matter(make_wire: MakeWire) -> None:
-    async def deny(handshake: Deciding) -> Outcome:
+async def test_an_exception_of_the_server_during_a_denial_is_raised(make_wire: MakeWire) -> None:
+    async def deny(handshake: ChatHandshake) -> Outcome:
         raise HTTPException(401)
 
     with pytest.raises(KeyError, match="broken"):
         await make_wire("", {START: KeyError("broken")}).run(endpoint(deny))
 
 
-async def test_a_peer_that_leaves_during_the_last_close_is_no_error(make_wire: MakeWire, logs: Logs) -> None:
+async def test_a_peer_that_leaves_during_the_last_close_is_not_an_error(make_wire: MakeWire, logs: Logs) -> None:
     wire = make_wire("", {CLOSE: OSError()})
     assert [event["type"] for event in await wire.run(endpoint(returning))] == [ACCEPT]
     assert [level for level, _ in logs()] == ["DEBUG"]
 
 
-# --- what is no Exception ---
+# --- exceptions that end the process ---
 
 
 class Exit(BaseException):
-    """As KeyboardInterrupt and SystemExit are."""
+    """A BaseException that is not an Exception, as KeyboardInterrupt and SystemExit are."""
 
 
 @pytest.mark.parametrize("exit_", [Exit, KeyboardInterrupt, SystemExit])
-async def test_what_ends_the_process_passes(wire: Wire, logs: Logs, exit_: type[BaseException]) -> None:
+async def test_an_exception_that_ends_the_process_is_raised(wire: Wire, logs: Logs, exit_: type[BaseException]) -> None:
     async def end(ws: Chat) -> None:
         raise exit_
 
@@ -340,7 +342,7 @@ async def test_what_ends_the_process_passes(wire: Wire, logs: Logs, exit_: type[
     assert logs() == []
 
 
-async def test_what_ends_the_process_passes_in_a_group_too(wire: Wire, logs: Logs) -> None:
+async def test_a_group_with_an_exception_that_ends_the_process_is_raised(wire: Wire, logs: Logs) -> None:
     async def end(ws: Chat) -> None:
         raise BaseExceptionGroup("", [Exit(), ValueError()])
 
@@ -353,57 +355,59 @@ async def test_what_ends_the_process_passes_in_a_group_too(wire: Wire, logs: Log
 
 
 async def cancelled(app: ASGIApp, wire: Wire, how: Literal["scope", "task"], /, **overrides: Any) -> None:
-    """Cancel an application where it waits, and see that it lets the cancellation pass."""
-    passed: list[BaseException] = []
+    """Cancel an application while it waits, and check that it raises the cancellation."""
+    raised: list[BaseException] = []
 
-    async def watched() -> None:
+    async def run() -> None:
         try:
             await wire.run(app, **overrides)
         except BaseException as error:
-            passed.append(error)
+            raised.append(error)
             raise
 
     if how == "task":
-        task = asyncio.create_task(watched())
+        task = asyncio.create_task(run())
         await anyio.wait_all_tasks_blocked()
         task.cancel()
         await asyncio.wait([task], timeout=8)
         assert task.cancelled()
     else:
         async with anyio.create_task_group() as group:
-            group.start_soon(watched)
+            group.start_soon(run)
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
-    assert [type(error) for error in passed] == [anyio.get_cancelled_exc_class()]
+    assert [type(error) for error in raised] == [anyio.get_cancelled_exc_class()]
 
 
-HOWS = pytest.mark.parametrize(("anyio_backend", "how"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")])
+CANCELLATIONS = pytest.mark.parametrize(
+    ("anyio_backend", "how"), [("asyncio", "scope"), ("asyncio", "task"), ("trio", "scope")]
+)
 
 
-def waiting_handshake() -> Endpoint[Any, Any, Any]:
-    async def wait(handshake: Deciding) -> Outcome:
+def undecided_endpoint() -> Endpoint[Any, Any, Any]:
+    async def wait(handshake: ChatHandshake) -> Outcome:
         await anyio.sleep_forever()
         raise AssertionError
 
     return endpoint(wait)
 
 
-def hearing() -> Endpoint[Any, Any, Any]:
-    async def hear(ws: Chat) -> None:
+def receiving_endpoint() -> Endpoint[Any, Any, Any]:
+    async def receive_all(ws: Chat) -> None:
         async for _ in ws:
             pass
 
-    return endpoint(hear)
+    return endpoint(receive_all)
 
 
-def feeding() -> Endpoint[Any, Any, Any]:
+def feed_endpoint() -> Endpoint[Any, Any, Any]:
     async def feed(ws: Connection[Never, Message]) -> None:
         await anyio.sleep_forever()
 
     return endpoint(feed)
 
 
-def in_groups() -> Endpoint[Any, Any, Any]:
+def task_group_endpoint() -> Endpoint[Any, Any, Any]:
     async def wait(ws: Chat) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(anyio.sleep_forever)
@@ -413,30 +417,30 @@ def in_groups() -> Endpoint[Any, Any, Any]:
     return endpoint(wait)
 
 
-def unwatched() -> Endpoint[Any, Any, Any]:
+def endpoint_without_timeouts() -> Endpoint[Any, Any, Any]:
     return endpoint(forever, policy=Policy(handshake_timeout=None, send_timeout=None))
 
 
-@HOWS
-@pytest.mark.parametrize("make", [hearing, feeding, in_groups, unwatched])
-@pytest.mark.parametrize("around", [{}, {"app": object()}], ids=["alone", "mounted"])
-async def test_a_cancelled_handler_leaves_a_closed_connection(
-    wire: Wire, logs: Logs, how: Any, make: Callable[[], Endpoint[Any, Any, Any]], around: Event
+@CANCELLATIONS
+@pytest.mark.parametrize("make", [receiving_endpoint, feed_endpoint, task_group_endpoint, endpoint_without_timeouts])
+@pytest.mark.parametrize("overrides", [{}, {"app": object()}], ids=["standalone", "mounted"])
+async def test_the_connection_of_a_cancelled_handler_is_closed(
+    wire: Wire, logs: Logs, how: Any, make: Callable[[], Endpoint[Any, Any, Any]], overrides: Event
 ) -> None:
-    await cancelled(make(), wire, how, **around)
+    await cancelled(make(), wire, how, **overrides)
     assert closure(wire.sent) == (1012, "the server restarts")
     assert logs() == [("DEBUG", "closed with 1012: the handler was cancelled")]
 
 
-@HOWS
+@CANCELLATIONS
 async def test_a_handler_that_is_cancelled_before_its_decision_denies(wire: Wire, logs: Logs, how: Any) -> None:
-    await cancelled(waiting_handshake(), wire, how)
+    await cancelled(undecided_endpoint(), wire, how)
     assert denial(wire.sent) == 503
     assert logs() == [("DEBUG", "denied with 503: the handler was cancelled")]
 
 
-@HOWS
-async def test_a_handler_that_closes_when_it_is_cancelled_has_closed(wire: Wire, how: Any) -> None:
+@CANCELLATIONS
+async def test_a_handler_may_close_while_it_is_cancelled(wire: Wire, how: Any) -> None:
     async def close(ws: Chat) -> None:
         try:
             await anyio.sleep_forever()
@@ -470,7 +474,7 @@ async def test_a_failure_of_a_cancelled_handler_is_logged_and_closes(wire: Wire,
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 @pytest.mark.parametrize(("error", "code"), [(None, 1012), (WebSocketDisconnect(), 1012), (ValueError(), 1011)])
-async def test_a_group_with_a_cancellation_is_taken_apart(
+async def test_a_group_of_a_cancellation_and_exceptions_is_split(
     wire: Wire, logs: Logs, error: Exception | None, code: int
 ) -> None:
     async def wait(ws: Chat) -> None:
@@ -489,68 +493,69 @@ async def test_a_group_with_a_cancellation_is_taken_apart(
     assert len(logs()) == 1
 
 
-# --- monitor ---
+# --- timeouts ---
 
 
-def look(now: float) -> None:
-    """Look at all connections of this event loop, at a time that we say."""
-    dog: Any = watchdog()
-    for each in tuple(dog._watched):
-        each.check(now)
+def check_all(now: float) -> None:
+    """Check the timeouts of all connections of this event loop, as if it were this time."""
+    current: Any = watchdog()
+    for watched in tuple(current._watched):
+        watched.check(now)
 
 
-async def looked_at(
+async def run_and_check(
     app: ASGIApp, wire: Wire, *times: float, then: Callable[[float], None] | None = None
 ) -> list[Event]:
-    """Run an application while it is looked at, each time when all that can be done is done."""
+    """Run an application, and check its timeouts at each of these times, whenever all tasks wait."""
     with anyio.fail_after(8):
         async with anyio.create_task_group() as group:
             group.start_soon(partial(wire.run, app))
             for now in times:
                 await anyio.wait_all_tasks_blocked()
-                look(now)
+                check_all(now)
                 if then is not None:
                     then(now)
             await anyio.wait_all_tasks_blocked()
+            # Closes a connection with 1012 if no timeout has ended it.
             group.cancel_scope.cancel()
     return wire.sent
 
 
-PATIENT = Policy(handshake_timeout=100, idle_timeout=100, send_timeout=100)
+TIMEOUTS = Policy(handshake_timeout=100, idle_timeout=100, send_timeout=100)
 
 
 async def test_a_handshake_that_is_not_decided_in_time_is_denied(wire: Wire, logs: Logs) -> None:
-    async def wait(handshake: Deciding) -> Outcome:
+    async def wait(handshake: ChatHandshake) -> Outcome:
         await anyio.sleep_forever()
         raise AssertionError
 
-    app = endpoint(wait, policy=PATIENT)
-    assert denial(await looked_at(app, wire, 0, 99, 101)) == 503
-    [(level, told)] = logs()
-    assert (level, told.partition(":")[0]) == ("WARNING", "denied with 503")
-    assert "handshake_timeout" in told
+    app = endpoint(wait, policy=TIMEOUTS)
+    assert denial(await run_and_check(app, wire, 0, 99, 101)) == 503
+    [(level, log_message)] = logs()
+    assert (level, log_message.partition(":")[0]) == ("WARNING", "denied with 503")
+    assert "handshake_timeout" in log_message
 
 
-async def test_a_decision_in_time_is_final(wire: Wire) -> None:
-    assert [event["type"] for event in await looked_at(endpoint(forever, policy=PATIENT), wire, 0, 99, 300)][:1] == [
-        ACCEPT
-    ]
-    assert wire.sent[-1]["code"] == 1012  # only the end of the test ended it
+async def test_a_decision_in_time_ends_the_handshake_timeout(wire: Wire) -> None:
+    assert [event["type"] for event in await run_and_check(endpoint(forever, policy=TIMEOUTS), wire, 0, 99, 300)][
+        :1
+    ] == [ACCEPT]
+    assert wire.sent[-1]["code"] == 1012  # cancelled at the end of the test, not by a timeout
 
 
-async def test_a_silent_peer_is_closed(wire: Wire, logs: Logs) -> None:
-    async def hear(ws: Chat) -> None:
+async def test_the_connection_of_a_silent_peer_is_closed(wire: Wire, logs: Logs) -> None:
+    async def receive_all(ws: Chat) -> None:
         async for _ in ws:
             pass
 
-    sent = await looked_at(endpoint(hear, policy=PATIENT), wire, 0, 99, 101)
+    sent = await run_and_check(endpoint(receive_all, policy=TIMEOUTS), wire, 0, 99, 101)
     assert closure(sent) == (3008, "no message in time")
     assert [level for level, _ in logs()] == ["INFO"]
 
 
 @pytest.mark.parametrize("how", ["iterates", "receives", "watches"])
-async def test_a_peer_that_says_something_in_time_is_not_silent(wire: Wire, how: str) -> None:
-    async def hear(ws: Chat) -> None:
+async def test_a_message_in_time_restarts_the_idle_timeout(wire: Wire, how: str) -> None:
+    async def receive_all(ws: Chat) -> None:
         if how == "iterates":
             async for _ in ws:
                 pass
@@ -561,50 +566,52 @@ async def test_a_peer_that_says_something_in_time_is_not_silent(wire: Wire, how:
             while True:
                 await ws.receive_model()
 
-    def say(now: float) -> None:
+    def send_message(now: float) -> None:
         wire.does(text('{"text":"a"}'))
 
-    sent = await looked_at(endpoint(hear, policy=PATIENT), wire, 0, 90, 180, 270, then=say)
+    sent = await run_and_check(endpoint(receive_all, policy=TIMEOUTS), wire, 0, 90, 180, 270, then=send_message)
     assert closure(sent)[0] == 1012
 
 
-async def test_a_handler_that_is_busy_does_not_make_its_peer_idle(wire: Wire) -> None:
-    go_on = anyio.Event()
+async def test_the_idle_timeout_does_not_run_while_the_handler_does_not_receive(wire: Wire) -> None:
+    resume = anyio.Event()
 
     async def compute(ws: Chat) -> None:
         await ws.receive_model()
-        await go_on.wait()
+        await resume.wait()
         await ws.receive_model()
 
     def step(now: float) -> None:
         if now == 500:
-            go_on.set()
+            resume.set()
 
     wire.does(text('{"text":"a"}'))
-    sent = await looked_at(endpoint(compute, policy=PATIENT), wire, 0, 500, 501, 600, then=step)
+    sent = await run_and_check(endpoint(compute, policy=TIMEOUTS), wire, 0, 500, 501, 600, then=step)
     assert closure(sent)[0] == 1012
 
 
-async def test_a_feed_that_hears_nothing_is_not_idle(wire: Wire) -> None:
+async def test_a_feed_has_no_idle_timeout(wire: Wire) -> None:
     async def feed(ws: Connection[Never, Message]) -> None:
         await anyio.sleep_forever()
 
-    assert closure(await looked_at(endpoint(feed, policy=PATIENT), wire, 0, 500))[0] == 1012
+    assert closure(await run_and_check(endpoint(feed, policy=TIMEOUTS), wire, 0, 500))[0] == 1012
 
 
-async def test_a_peer_that_does_not_read_is_closed_and_the_handler_cancelled(make_wire: MakeWire, logs: Logs) -> None:
-    async def say(ws: Chat) -> None:
+async def test_a_peer_that_does_not_read_is_closed_and_the_handler_is_cancelled(
+    make_wire: MakeWire, logs: Logs
+) -> None:
+    async def send_one(ws: Chat) -> None:
         await ws.send_model(HELLO)
 
-    sent = await looked_at(endpoint(say, policy=PATIENT), make_wire(SEND), 0, 99, 101)
+    sent = await run_and_check(endpoint(send_one, policy=TIMEOUTS), make_wire(SEND), 0, 99, 101)
     assert closure(sent) == (1008, "messages are not read")
     assert [level for level, _ in logs()] == ["INFO"]
 
 
-async def test_sending_that_goes_on_is_not_stuck(make_wire: MakeWire) -> None:
-    turn = anyio.create_memory_object_stream[None](10)
+async def test_sends_that_complete_in_time_do_not_expire(make_wire: MakeWire) -> None:
+    permits = anyio.create_memory_object_stream[None](10)
 
-    async def say(ws: Chat) -> None:
+    async def send_all(ws: Chat) -> None:
         while True:
             await ws.send_model(HELLO)
 
@@ -613,34 +620,34 @@ async def test_sending_that_goes_on_is_not_stuck(make_wire: MakeWire) -> None:
 
     async def send_slowly(event: Event) -> None:
         if event["type"] == SEND:
-            await turn[1].receive()
+            await permits[1].receive()
         await send(event)
 
-    setattr(wire, "send", send_slowly)  # noqa: B010
+    setattr(wire, "send", send_slowly)  # noqa: B010 - type checkers refuse an assignment to a method
 
     def step(now: float) -> None:
-        turn[0].send_nowait(None)
+        permits[0].send_nowait(None)
 
-    sent = await looked_at(endpoint(say, policy=PATIENT), wire, 0, 90, 180, 270, then=step)
+    sent = await run_and_check(endpoint(send_all, policy=TIMEOUTS), wire, 0, 90, 180, 270, then=step)
     assert closure(sent)[0] == 1012
     assert len(sent) == 6
-    turn[0].close()
-    turn[1].close()
+    permits[0].close()
+    permits[1].close()
 
 
-async def test_an_accept_that_is_not_taken_ends_it(make_wire: MakeWire, logs: Logs) -> None:
-    sent = await looked_at(endpoint(forever, policy=PATIENT), make_wire(ACCEPT), 0, 101)
+async def test_an_accept_that_blocks_expires(make_wire: MakeWire, logs: Logs) -> None:
+    sent = await run_and_check(endpoint(forever, policy=TIMEOUTS), make_wire(ACCEPT), 0, 101)
     assert [event["type"] for event in sent] == [CLOSE]
     assert [level for level, _ in logs()] == ["INFO"]
 
 
-async def test_a_close_after_the_return_that_is_not_taken_ends(make_wire: MakeWire, logs: Logs) -> None:
-    sent = await looked_at(endpoint(returning, policy=PATIENT), make_wire(CLOSE), 0, 101)
+async def test_a_close_that_blocks_after_the_handler_returned_expires(make_wire: MakeWire, logs: Logs) -> None:
+    sent = await run_and_check(endpoint(returning, policy=TIMEOUTS), make_wire(CLOSE), 0, 101)
     assert [event["type"] for event in sent] == [ACCEPT]
     assert logs() == [("INFO", "ended with 1000: the peer did not read within Policy(send_timeout=...)")]
 
 
-async def test_a_close_that_the_server_does_not_take_is_given_up(
+async def test_a_close_that_blocks_is_abandoned_after_the_close_timeout(
     make_wire: MakeWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "CLOSE_TIMEOUT", 0.05)
@@ -651,24 +658,24 @@ async def test_a_close_that_the_server_does_not_take_is_given_up(
     assert [event["type"] for event in await make_wire(CLOSE).run(endpoint(fail))] == [ACCEPT]
 
 
-async def test_a_denial_that_the_server_does_not_take_is_given_up(
+async def test_a_denial_that_blocks_is_abandoned_after_the_close_timeout(
     make_wire: MakeWire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running, "CLOSE_TIMEOUT", 0.05)
+    monkeypatch.setattr(runner_module, "CLOSE_TIMEOUT", 0.05)
 
-    async def fail(handshake: Deciding) -> Outcome:
+    async def fail(handshake: ChatHandshake) -> Outcome:
         raise HTTPException(401)
 
     assert await make_wire(START).run(endpoint(fail)) == []
 
 
-async def test_the_first_reason_of_two_at_once_counts(make_wire: MakeWire, logs: Logs) -> None:
+async def test_the_first_of_two_expired_timeouts_decides(make_wire: MakeWire, logs: Logs) -> None:
     async def both(ws: Chat) -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(ws.send_model, HELLO)
             group.start_soon(ws.receive_model)
 
-    sent = await looked_at(endpoint(both, policy=PATIENT), make_wire(SEND), 0, 101, 202)
+    sent = await run_and_check(endpoint(both, policy=TIMEOUTS), make_wire(SEND), 0, 101, 202)
     assert closure(sent) == (1008, "messages are not read")
     assert len(logs()) == 1
 
@@ -676,7 +683,7 @@ async def test_the_first_reason_of_two_at_once_counts(make_wire: MakeWire, logs:
 async def test_a_handler_that_swallows_its_cancellation_is_cancelled_again(make_wire: MakeWire) -> None:
     swallowed = 0
 
-    async def stubborn(ws: Chat) -> None:
+    async def swallow(ws: Chat) -> None:
         nonlocal swallowed
         while swallowed < 3:
             try:
@@ -689,13 +696,13 @@ async def test_a_handler_that_swallows_its_cancellation_is_cancelled_again(make_
     def count(now: float) -> None:
         seen.append(swallowed)
 
-    app = endpoint(stubborn, policy=PATIENT)
-    sent = await looked_at(app, make_wire(SEND), 0, 101, 110, 120, 130, then=count)
+    app = endpoint(swallow, policy=TIMEOUTS)
+    sent = await run_and_check(app, make_wire(SEND), 0, 101, 110, 120, 130, then=count)
     assert seen[-1] == 3
     assert closure(sent) == (1008, "messages are not read")
 
 
-async def test_what_a_cancelled_handler_raises_is_not_why_it_ended_unless_it_is_a_failure(
+async def test_only_an_unexpected_exception_replaces_the_expired_timeout_as_the_reason(
     make_wire: MakeWire, logs: Logs
 ) -> None:
     async def clean_up(ws: Chat, error: Exception) -> None:
@@ -705,71 +712,73 @@ async def test_what_a_cancelled_handler_raises_is_not_why_it_ended_unless_it_is_
             raise error
 
     for error, code in ((WebSocketDisconnect(), 1008), (HTTPException(401), 1008), (ValueError(), 1011)):
-        app = endpoint(partial(clean_up, error=error), policy=PATIENT)
-        assert closure(await looked_at(app, make_wire(SEND), 0, 101))[0] == code
+        app = endpoint(partial(clean_up, error=error), policy=TIMEOUTS)
+        assert closure(await run_and_check(app, make_wire(SEND), 0, 101))[0] == code
     assert [level for level, _ in logs()] == ["INFO", "INFO", "ERROR"]
 
 
-@pytest.mark.parametrize("stuck", [SEND, "nothing"])
-async def test_a_real_clock_ends_it_in_time(make_wire: MakeWire, stuck: str) -> None:
+@pytest.mark.parametrize("blocked", [SEND, "nothing"])
+async def test_timeouts_expire_on_the_real_clock(make_wire: MakeWire, blocked: str) -> None:
     async def wait(ws: Chat) -> None:
-        if stuck == SEND:
+        if blocked == SEND:
             await ws.send_model(HELLO)
         await ws.receive_model()
 
     policy = Policy(idle_timeout=0.05, send_timeout=0.05)
     started = anyio.current_time()
-    code, _ = closure(await make_wire(stuck).run(endpoint(wait, policy=policy)))
-    assert code == (1008 if stuck == SEND else 3008)
+    code, _ = closure(await make_wire(blocked).run(endpoint(wait, policy=policy)))
+    assert code == (1008 if blocked == SEND else 3008)
     assert anyio.current_time() - started < 2
 
 
-async def test_no_limit_is_no_watch(wire: Wire) -> None:
-    async def seen(ws: Chat) -> None:
-        dog: Any = watchdog()
-        assert len(dog._watched) == before
+async def test_a_connection_without_timeouts_is_not_watched(wire: Wire) -> None:
+    async def is_not_watched(ws: Chat) -> None:
+        current: Any = watchdog()
+        assert len(current._watched) == before
 
-    dog: Any = watchdog()
-    before = len(dog._watched)
-    no_limits = Policy(handshake_timeout=None, send_timeout=None)
-    assert closure(await wire.run(endpoint(seen, policy=no_limits))) == (1000, "")
+    current: Any = watchdog()
+    before = len(current._watched)
+    no_timeouts = Policy(handshake_timeout=None, send_timeout=None)
+    assert closure(await wire.run(endpoint(is_not_watched, policy=no_timeouts))) == (1000, "")
 
 
-@pytest.mark.parametrize("policy", [Policy(handshake_timeout=None, send_timeout=None), Policy()], ids=["no limit", ""])
-async def test_an_integration_watches_and_finishes_by_itself(wire: Wire, policy: Policy) -> None:
+@pytest.mark.parametrize(
+    "policy", [Policy(handshake_timeout=None, send_timeout=None), Policy()], ids=["no timeouts", "default"]
+)
+async def test_an_integration_may_declare_watch_and_finish_a_connection_itself(wire: Wire, policy: Policy) -> None:
     seen: list[Any] = []
 
     async def talk(ws: Connection[Message, Message, Room]) -> None:
         seen.append(ws.params.room)
 
     admission = Admission(policy)
-    made = endpoint(talk)
-    runner = Runner(made.handler, made.kind, made.contract, admission)
+    app = endpoint(talk)
+    runner = Runner(app.handler, app.kind, app.contract, admission)
     ws = runner.make(scope(query_string=b"room=5"), wire.receive, wire.send)
     runner.declare(ws)
-    found: Exception | None = None
+    error: Exception | None = None
     with TimeoutMonitor(session_of(ws), admission) as monitor:
-        found = await runner.handle(ws)
-    assert (found, monitor.expired, seen) == (None, None, [5])
+        error = await runner.handle(ws)
+    assert (error, monitor.expired, seen) == (None, None, [5])
     assert [event["type"] for event in wire.sent] == [ACCEPT]
-    assert await runner.finish(ws, found, is_mounted=True) is None
+    assert await runner.finish(ws, error, is_mounted=True) is None
     assert closure(wire.sent) == (1000, "")
 
 
-async def test_each_limit_stands_alone(make_wire: MakeWire) -> None:
-    none = {"handshake_timeout": None, "idle_timeout": None, "send_timeout": None}
-    for limit in none:
-        limits: dict[str, Any] = {**none, limit: 100}
+async def test_every_timeout_works_without_the_others(make_wire: MakeWire) -> None:
+    no_timeouts = {"handshake_timeout": None, "idle_timeout": None, "send_timeout": None}
+    for name in no_timeouts:
+        timeouts: dict[str, Any] = {**no_timeouts, name: 100}
 
         async def talk(ws: Chat) -> None:
             await ws.send_model(HELLO)
             await ws.receive_model()
 
-        sent = await looked_at(endpoint(talk, policy=Policy(**limits)), make_wire(), 0, 101)
-        assert closure(sent)[0] == (3008 if limit == "idle_timeout" else 1012)
+        sent = await run_and_check(endpoint(talk, policy=Policy(**timeouts)), make_wire(), 0, 101)
+        assert closure(sent)[0] == (3008 if name == "idle_timeout" else 1012)
 
 
-# --- who is let in ---
+# --- admission ---
 
 
 async def test_connections_beyond_the_limit_are_denied_until_one_ends(make_wire: MakeWire, logs: Logs) -> None:
@@ -781,31 +790,31 @@ async def test_connections_beyond_the_limit_are_denied_until_one_ends(make_wire:
         sent = await make_wire().run(app)
         assert denial(sent) == 503
         assert dict(sent[0]["headers"])[b"retry-after"] == b"5"
-        [(level, told)] = logs()
+        [(level, log_message)] = logs()
         assert level == "INFO"
-        assert "max_connections" in told
+        assert "max_connections" in log_message
         group.cancel_scope.cancel()
     async with anyio.create_task_group() as group:
-        again = make_wire()
-        group.start_soon(partial(again.run, app))
+        admitted = make_wire()
+        group.start_soon(partial(admitted.run, app))
         await anyio.wait_all_tasks_blocked()
-        assert [event["type"] for event in again.sent] == [ACCEPT]
+        assert [event["type"] for event in admitted.sent] == [ACCEPT]
         group.cancel_scope.cancel()
 
 
-async def fail(handshake: Deciding) -> Outcome:
+async def fail(handshake: ChatHandshake) -> Outcome:
     raise ValueError
 
 
-async def deny(handshake: Deciding) -> Outcome:
+async def deny(handshake: ChatHandshake) -> Outcome:
     return await handshake.deny(401)
 
 
-async def undecided(handshake: Deciding) -> Any:
+async def undecided(handshake: ChatHandshake) -> Any:
     return None
 
 
-async def leave(handshake: Deciding) -> Outcome:
+async def exit_process(handshake: ChatHandshake) -> Outcome:
     raise Exit
 
 
@@ -813,31 +822,33 @@ async def with_params(handshake: Handshake[Message, Message, Room]) -> Outcome:
     raise AssertionError
 
 
-@pytest.mark.parametrize("handler", [fail, deny, undecided, leave, with_params])
-@pytest.mark.parametrize("around", [{}, {"app": object()}], ids=["alone", "mounted"])
-async def test_every_end_makes_room_for_the_next(make_wire: MakeWire, handler: Any, around: Event) -> None:
+@pytest.mark.parametrize("handler", [fail, deny, undecided, exit_process, with_params])
+@pytest.mark.parametrize("overrides", [{}, {"app": object()}], ids=["standalone", "mounted"])
+async def test_every_ending_frees_a_place_for_the_next_connection(
+    make_wire: MakeWire, handler: Any, overrides: Event
+) -> None:
     app: Any = endpoint(handler, policy=Policy(max_connections=1))
     for _ in range(3):
         wire = make_wire()
         with contextlib.suppress(ValueError, Exit):
-            await wire.run(app, **around)
+            await wire.run(app, **overrides)
         assert not any(event.get("status") == 503 for event in wire.sent)
     assert app._runner._admission.connections == 0
 
 
-async def test_an_origin_is_refused_before_the_handler_and_its_parameters(wire: Wire, logs: Logs) -> None:
+async def test_the_origin_is_checked_before_the_parameters_and_the_handler(wire: Wire, logs: Logs) -> None:
     headers = [(b"host", b"chat.example"), (b"origin", b"https://evil.example"), (b"cookie", SECRET.encode())]
     sent = await wire.run(endpoint(with_params), headers=headers, query_string=b"room=" + SECRET.encode())
     assert denial(sent) == 403
-    [(level, told)] = logs()
+    [(level, log_message)] = logs()
     assert level == "INFO"
-    assert "https://evil.example" in told
-    assert "chat.example" in told
-    assert 'Policy(origins=["https://evil.example"])' in told
-    assert SECRET not in told
+    assert "https://evil.example" in log_message
+    assert "chat.example" in log_message
+    assert 'Policy(origins=["https://evil.example"])' in log_message
+    assert SECRET not in log_message
 
 
-async def test_an_allowed_origin_passes(wire: Wire) -> None:
+async def test_an_allowed_origin_is_admitted(wire: Wire) -> None:
     headers = [(b"host", b"chat.example"), (b"origin", b"https://app.example")]
     app = endpoint(returning, policy=Policy(origins=["https://app.example"]))
     assert closure(await wire.run(app, headers=headers)) == (1000, "")
@@ -854,88 +865,88 @@ async def test_parameters_are_validated_before_the_handler(wire: Wire, logs: Log
 # --- in a framework ---
 
 
-def of_ours(request: object, error: object) -> None:
-    """A handler that the application has for an exception."""
+def application_handler(request: object, error: object) -> None:
+    """An exception handler of the application."""
 
 
-def of_starlette(request: object, error: object) -> None:
-    """A default handler of the framework."""
+def starlette_handler(request: object, error: object) -> None:
+    """A default exception handler of the framework."""
 
 
-of_starlette.__module__ = "starlette.middleware.exceptions"
+starlette_handler.__module__ = "starlette.middleware.exceptions"
 NOT_FOUND = starlette.exceptions.HTTPException(404)
 
-COVERING: list[tuple[str, Exception, Any, bool]] = [
-    ("nothing is told", NOT_FOUND, None, False),
-    ("nothing is there", NOT_FOUND, ({}, {}), False),
-    ("the class", NOT_FOUND, ({starlette.exceptions.HTTPException: of_ours}, {}), True),
-    ("a base class", ValueError(), ({Exception: of_ours}, {}), True),
+EXCEPTION_HANDLERS: list[tuple[str, Exception, Any, bool]] = [
+    ("no handlers in the scope", NOT_FOUND, None, False),
+    ("no handlers", NOT_FOUND, ({}, {}), False),
+    ("the class", NOT_FOUND, ({starlette.exceptions.HTTPException: application_handler}, {}), True),
+    ("a base class", ValueError(), ({Exception: application_handler}, {}), True),
     (
         "the nearest class is the framework's",
         NOT_FOUND,
-        ({type(NOT_FOUND): of_starlette, Exception: of_ours}, {}),
+        ({type(NOT_FOUND): starlette_handler, Exception: application_handler}, {}),
         False,
     ),
-    ("the status", NOT_FOUND, ({type(NOT_FOUND): of_starlette}, {404: of_ours}), True),
-    ("another status", NOT_FOUND, ({}, {401: of_ours}), False),
-    ("the status is asked of Starlette's only", HTTPException(404), ({}, {404: of_ours}), False),
+    ("the status", NOT_FOUND, ({type(NOT_FOUND): starlette_handler}, {404: application_handler}), True),
+    ("another status", NOT_FOUND, ({}, {401: application_handler}), False),
+    ("the status of an exception that is not Starlette's", HTTPException(404), ({}, {404: application_handler}), False),
 ]
 
 
 @pytest.mark.parametrize(
-    ("error", "handlers", "is_covered"), [row[1:] for row in COVERING], ids=[r[0] for r in COVERING]
+    ("error", "handlers", "is_handled"), [row[1:] for row in EXCEPTION_HANDLERS], ids=[r[0] for r in EXCEPTION_HANDLERS]
 )
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_what_the_application_around_handles_is_raised_before_anything_is_answered(
-    wire: Wire, logs: Logs, error: Exception, handlers: Any, is_covered: bool, when: str
+async def test_an_exception_with_a_handler_of_the_application_is_raised_and_not_answered(
+    wire: Wire, logs: Logs, error: Exception, handlers: Any, is_handled: bool, when: str
 ) -> None:
-    async def dying(handshake: Deciding) -> Outcome:
+    async def failing(handshake: ChatHandshake) -> Outcome:
         if when == "after":
             await handshake.accept()
         raise error
 
-    around: Event = {"app": object()}
+    overrides: Event = {"app": object()}
     if handlers is not None:
-        around["starlette.exception_handlers"] = handlers
-    assert is_handled_outside(around, error) is is_covered
-    with pytest.raises(type(error)) if is_covered else contextlib.nullcontext() as caught:
-        await wire.run(endpoint(dying), **around)
+        overrides["starlette.exception_handlers"] = handlers
+    assert is_handled_outside(overrides, error) is is_handled
+    with pytest.raises(type(error)) if is_handled else contextlib.nullcontext() as caught:
+        await wire.run(endpoint(failing), **overrides)
     assert caught is None or caught.value is error
     is_answered = any(event["type"] in (START, CLOSE) for event in wire.sent)
-    assert is_answered is not is_covered
-    assert (logs() == []) is is_covered
+    assert is_answered is not is_handled
+    assert (logs() == []) is is_handled
 
 
-async def test_an_integration_says_itself_what_is_handled_around_it() -> None:
+async def test_an_integration_defines_which_exceptions_are_handled_outside() -> None:
     def handles(error: Exception) -> bool:
         return isinstance(error, KeyError)
 
-    around: Event = {"typedws.handles": handles}
-    assert is_handled_outside(around, KeyError())
-    assert not is_handled_outside(around, ValueError())
+    overrides: Event = {"typedws.handles": handles}
+    assert is_handled_outside(overrides, KeyError())
+    assert not is_handled_outside(overrides, ValueError())
 
 
-async def test_alone_nobody_else_handles_anything(wire: Wire) -> None:
-    around: Event = {"starlette.exception_handlers": ({Exception: of_ours}, {})}
+async def test_a_standalone_endpoint_ignores_exception_handlers_in_the_scope(wire: Wire) -> None:
+    overrides: Event = {"starlette.exception_handlers": ({Exception: application_handler}, {})}
 
-    async def dying(ws: Chat) -> None:
+    async def failing(ws: Chat) -> None:
         raise ValueError
 
-    assert closure(await wire.run(endpoint(dying), **around))[0] == 1011
+    assert closure(await wire.run(endpoint(failing), **overrides))[0] == 1011
 
 
-async def test_within_our_own_app_an_endpoint_is_alone(wire: Wire, logs: Logs) -> None:
-    async def dying(ws: Chat) -> None:
+async def test_an_endpoint_in_an_app_of_typedws_is_standalone(wire: Wire, logs: Logs) -> None:
+    async def failing(ws: Chat) -> None:
         assert ws.app is app
         raise ValueError
 
-    app = App([WebSocketRoute("/", endpoint(dying))])
+    app = App([WebSocketRoute("/", endpoint(failing))])
     assert closure(await wire.run(app))[0] == 1011
     assert [level for level, _ in logs()] == ["ERROR"]
 
 
-async def test_a_denial_of_the_handlers_own_stays(wire: Wire) -> None:
-    async def redirect(handshake: Deciding) -> Outcome:
+async def test_a_denial_response_of_the_handler_is_kept(wire: Wire) -> None:
+    async def redirect(handshake: ChatHandshake) -> Outcome:
         return await handshake.send_denial_response(DenialResponse(307, headers={"location": "/other"}))
 
     sent = await wire.run(endpoint(redirect))
