@@ -207,8 +207,10 @@ class Outbox(ABC):
             with anyio.move_on_after(_RECANCEL_AFTER):
                 await self.wait_until_written()
                 return
-            # While the task closes the connection, its interruption is over, and this does nothing.
-            self.writing.cancel()
+            # The write may have ended while this wait timed out: the task writes to another member by now.
+            if self.writing is not None:
+                # While the task closes the connection, its interruption is over, and this does nothing.
+                self.writing.cancel()
 
     # --- the end ---
 

@@ -18,9 +18,11 @@ from pydantic import BaseModel, Field
 
 from tests.support import CONNECT, AnyWebSocket, Event, connecting, disconnect, scope, text
 from typedws._connection import session as session_module
+from typedws._connection.session import Session
 from typedws._groups import group as group_module
+from typedws._groups import outbox as outbox_module
 from typedws._groups.group import Group, GroupStatistics, Member
-from typedws._groups.outbox import Overflow
+from typedws._groups.outbox import Closing, Counts, Overflow
 from typedws._runtime.event_loop import running_trio
 from typedws.codecs import TextJSON
 from typedws.exceptions import InvalidState, UnsendableMessage, WebSocketDisconnect, WebSocketDisconnected
@@ -525,6 +527,22 @@ async def test_a_block_that_ends_while_its_member_is_closed_raises_the_disconnec
             await fill(group, 3)
     assert caught.value.code == 1008
     assert peer.closed_with == (1008, "reads too slowly")
+
+
+async def test_a_write_that_ends_as_its_wait_times_out_is_not_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox_module, "_RECANCEL_AFTER", 0.0)
+
+    class Racing(Closing):
+        async def wait_until_written(self) -> None:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                self.writing = None
+
+    outbox = Racing(Session(None, None), None, str, 1, Counts(), lambda: None, lambda _: None)
+    outbox.writing = anyio.CancelScope()
+    with anyio.fail_after(5):
+        await outbox.wait_until_stopped()
 
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
