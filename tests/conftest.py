@@ -12,3 +12,19 @@ settings.load_profile("repeatable")
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Return the name of the backend, for anyio's plugin."""
     return str(request.param)
+
+
+SHARED = ("place", "server", "mypy_messages", "pyright_messages", "folder", "refused_by_mypy")
+"""Fixtures that are expensive to set up: a server, a run of a type checker."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that share an expensive fixture in one worker, where `make test` runs several."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            params = item.callspec.params if hasattr(item, "callspec") else {}
+            for name in SHARED:
+                if name in item.fixturenames:
+                    module = item.module.__name__ if name == "server" else ""
+                    item.add_marker(pytest.mark.xdist_group(f"{name} {module} {params.get(name, '')}"))
+                    break

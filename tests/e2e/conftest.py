@@ -1,8 +1,7 @@
 """The servers of the tests: uvicorn in the event loop of each test module, all others in processes of their own."""
 
-from collections.abc import AsyncGenerator, Generator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Generator
+from typing import TypeAlias
 
 import pytest
 
@@ -30,28 +29,17 @@ async def server(request: pytest.FixtureRequest) -> AsyncGenerator[Server]:
 
 @pytest.fixture(scope="session", params=PLACES, ids="-".join)
 def place(request: pytest.FixtureRequest) -> Place:
-    """Return a server and its event loop; each is started once."""
+    """Return a server and its event loop."""
     chosen: Place = request.param
     return chosen
 
 
 @pytest.fixture(scope="session")
-def fleet(request: pytest.FixtureRequest) -> Generator[dict[Place, RunningServer]]:
-    """Run all servers that the selected tests need, started and stopped together."""
-    items = (item for item in request.session.items if isinstance(item, pytest.Function))
-    params: list[Mapping[str, Any]] = [item.callspec.params for item in items if hasattr(item, "callspec")]
-    places: set[Place] = {each["place"] for each in params if "place" in each}
-    fleet = {place: RunningServer(*place) for place in sorted(places)}
+def host(place: Place) -> Generator[RunningServer]:
+    """Run a server; pytest keeps the tests of one place together."""
+    server = RunningServer(*place)
     try:
-        with ThreadPoolExecutor(len(fleet)) as pool:
-            list(pool.map(RunningServer.wait_until_ready, fleet.values()))
-        yield fleet
+        server.wait_until_ready()
+        yield server
     finally:
-        with ThreadPoolExecutor(len(fleet)) as pool:
-            list(pool.map(RunningServer.end, fleet.values()))
-
-
-@pytest.fixture
-def host(fleet: dict[Place, RunningServer], place: Place) -> RunningServer:
-    """Return a running server."""
-    return fleet[place]
+        server.end()

@@ -322,7 +322,7 @@ class Session:
             inbox.wake()
 
     async def _wait_for_receiving_task(self, timeout: float) -> None:  # noqa: ASYNC109 - 0 is no wait but a few turns
-        """Give the task that receives time to take the disconnect event, which it may have without knowing it yet."""
+        """Wait until the receiving task has taken the disconnect event, which may be ready for it already."""
         if timeout:
             self._departure = self._departure or anyio.Event()
             with anyio.move_on_after(timeout):
