@@ -4,6 +4,8 @@
 PYTHON ?= python3
 PYTEST ?= -m pytest
 PYTEST_FLAGS ?=
+# Parallel workers of the tests: more than cores, as many tests wait for a server.
+WORKERS ?= 4
 BENCH_FLAGS ?=
 BIN := .venv/bin
 # What the documents in schemas/ are made of.
@@ -20,10 +22,12 @@ demo: .venv/.demo
 	@$(BIN)/python -m examples.demo
 
 test: .venv/.test
-	$(BIN)/python $(PYTEST) -m "not node" $(PYTEST_FLAGS)
+	$(BIN)/python $(PYTEST) -m "not node" --numprocesses $(WORKERS) --dist worksteal $(PYTEST_FLAGS)
 
 check: .venv/.check .venv/.node lint types check-schemas
+	$(BIN)/coverage erase
 	$(MAKE) test PYTEST="-m coverage run -m pytest" PYTEST_FLAGS="--durations=5"
+	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/python -m pytest -m node
 

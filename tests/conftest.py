@@ -1,11 +1,19 @@
 """Run every asynchronous test on both event loops, and every property with the same examples in each run."""
 
+import gc
+import os
+
 import pytest
 from hypothesis import settings
 
 # Whether a push passes must not depend on chance. To search further: pytest --hypothesis-profile=default
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")
+
+# A worker of `make check` is measured by now. The servers and scripts that its tests start must not be: it would slow
+# them down, and says nothing about the tests.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("COVERAGE_PROCESS_CONFIG", None)
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -14,17 +22,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-SHARED = ("place", "server", "mypy_messages", "pyright_messages", "folder", "refused_by_mypy")
-"""Fixtures that are expensive to set up: a server, a run of a type checker."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests that share an expensive fixture in one worker, where `make test` runs several."""
-    for item in items:
-        if isinstance(item, pytest.Function):
-            params = item.callspec.params if hasattr(item, "callspec") else {}
-            for name in SHARED:
-                if name in item.fixturenames:
-                    module = item.module.__name__ if name == "server" else ""
-                    item.add_marker(pytest.mark.xdist_group(f"{name} {module} {params.get(name, '')}"))
-                    break
+def pytest_collection_finish() -> None:
+    """Exclude the collected tests from garbage collection: many tests collect, and would scan them each time."""
+    gc.collect()
+    gc.freeze()
