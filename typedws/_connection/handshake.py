@@ -9,7 +9,7 @@ from typedws._connection.connection import Connection
 from typedws._connection.session import Session
 from typedws._contract.problem_documents import DenialResponse, ProblemDocument, supports_denial_response
 from typedws._http.headers import HeadersInput
-from typedws._http.subprotocols import choose
+from typedws._http.subprotocols import choose_subprotocol
 from typedws._protocol.events import accept_event, close_event
 from typedws._protocol.outcomes import Denied
 from typedws._protocol.state import Application, Move
@@ -45,8 +45,7 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
         mode: Mode | None = None
         if self._modes is not None:
             if subprotocol is None:
-                choice = choose(offered, self._modes)
-                subprotocol, mode = choice.subprotocol, choice.mode
+                subprotocol, mode = choose_subprotocol(offered, self._modes)
             else:
                 mode = self._modes.get(subprotocol)
         event = accept_event(subprotocol, headers, offered)

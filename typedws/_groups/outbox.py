@@ -203,14 +203,14 @@ class Outbox(ABC):
 
     async def wait_until_stopped(self) -> None:
         """Wait until no task writes to this member, and cancel the write again if it swallows the cancellation."""
-        while self.writing is not None:
+        while (writing := self.writing) is not None:
             with anyio.move_on_after(_RECANCEL_AFTER):
                 await self.wait_until_written()
                 return
             # The write may have ended while this wait timed out: the task writes to another member by now.
-            if self.writing is not None:
+            if self.writing is writing:
                 # While the task closes the connection, its interruption is over, and this does nothing.
-                self.writing.cancel()
+                writing.cancel()
 
     # --- the end ---
 

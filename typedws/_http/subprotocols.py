@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 from typedws.exceptions import UnknownSubprotocol
 
-__all__ = ["BEARER", "Choice", "Offer", "choose", "read_offer"]
+__all__ = ["BEARER", "Offer", "choose_subprotocol", "read_offer"]
 
 M = TypeVar("M")
 
@@ -23,14 +23,6 @@ class Offer:
     token: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Choice(Generic[M]):
-    """The answer to an offer: a subprotocol, if any, and the mode that it selects, if any."""
-
-    subprotocol: str | None
-    mode: M | None
-
-
 def read_offer(subprotocols: Sequence[str]) -> Offer:
     """Return the offer with its first pair of marker and token taken out of the names."""
     # Not the last name: a marker without a token behind it is an ordinary name.
@@ -41,20 +33,17 @@ def read_offer(subprotocols: Sequence[str]) -> Offer:
     return Offer(tuple(subprotocols))
 
 
-def choose(subprotocols: Sequence[str], modes: Mapping[str, M]) -> Choice[M]:
-    """Return the first offered subprotocol that selects a mode, or a token's marker if nothing else is offered.
+def choose_subprotocol(subprotocols: Sequence[str], modes: Mapping[str, M]) -> tuple[str | None, M | None]:
+    """Return the first offered subprotocol that selects a mode, and the mode; else a token's marker, and ``None``.
 
     :raises UnknownSubprotocol: if all offered subprotocols are unknown
     """
     if not subprotocols:
-        return _NO_OFFER
+        return None, None
     offer = read_offer(subprotocols)
     for name in offer.names:
         if name in modes:
-            return Choice(name, modes[name])
+            return name, modes[name]
     if offer.names:
         raise UnknownSubprotocol(modes)
-    return Choice(offer.marker, None)
-
-
-_NO_OFFER: Final[Choice[Any]] = Choice(None, None)
+    return offer.marker, None

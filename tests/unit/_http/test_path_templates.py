@@ -221,12 +221,18 @@ INVALID_TEMPLATES = {
     ),
     "a name twice": ("/{a}/{b}/{a}", "expected different parameter names, found 'a' twice: rename one of them"),
     "no name": ("/{}", "expected a parameter name that is a Python identifier, found '': write {room} or {id:int}"),
-    "a name with a dash": ("/{a-b}", "expected a parameter name that is a Python identifier, found 'a-b': write {room} or {id:int}"),
+    "a name with a dash": (
+        "/{a-b}",
+        "expected a parameter name that is a Python identifier, found 'a-b': write {room} or {id:int}",
+    ),
     "a name that is a number": (
         "/{1}",
         "expected a parameter name that is a Python identifier, found '1': write {room} or {id:int}",
     ),
-    "a name with blanks": ("/{ a }", "expected a parameter name that is a Python identifier, found ' a ': write {room} or {id:int}"),
+    "a name with blanks": (
+        "/{ a }",
+        "expected a parameter name that is a Python identifier, found ' a ': write {room} or {id:int}",
+    ),
     "a name that is not ASCII": (
         "/{größe}",
         "expected a parameter name that is a Python identifier, found 'größe': write {room} or {id:int}",

@@ -285,8 +285,12 @@ class Pair:
     [
         pytest.param(Point(x=1), {"x": 1}, [], id="none"),
         pytest.param(Point(x=1, y=[1, 2]), {"y": [1, 3]}, ["y.1: expected 3, found 2"], id="in a list"),
-        pytest.param(Point(x=1, y=[1]), {"y": [1, 2]}, ["y.1: expected 2, found no such field"], id="a missing item in a list"),
-        pytest.param(Point(x=1, y=[1]), {"y": []}, ["y.0: expected no such field, found 1"], id="an extra item in a list"),
+        pytest.param(
+            Point(x=1, y=[1]), {"y": [1, 2]}, ["y.1: expected 2, found no such field"], id="a missing item in a list"
+        ),
+        pytest.param(
+            Point(x=1, y=[1]), {"y": []}, ["y.0: expected no such field, found 1"], id="an extra item in a list"
+        ),
         pytest.param(
             Point.model_validate({"x": 1, "z": 2}), {"z": 3}, ["z: expected 3, found 2"], id="an additional field"
         ),
