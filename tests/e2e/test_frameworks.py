@@ -1,189 +1,117 @@
-"""Inside the routes of Starlette, FastAPI and Litestar, on a real server, one line makes a typed connection."""
+"""The stories of `tests.unit.integrations` on a real server, and there, in every framework, clients that vanish."""
 
-import json
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final, TypeAlias
 
+import anyio
 import anyio.lowlevel
-import fastapi
-import litestar
+import httpx
 import pytest
-from pydantic import BaseModel
-from starlette.applications import Starlette
-from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket as StarletteWebSocket
-from websockets.exceptions import InvalidStatus
 
 from tests.e2e.raw_client import RawClient, raw_client
-from tests.e2e.serving import Handler, Mount, Server, serving
-from typedws import Closed, Connection, Denied, Handshake, InvalidMessage, Outcome, WebSocket, WebSocketDisconnect
-from typedws.asgi import ASGIApp
+from tests.e2e.serving import LIMIT, Server
+from tests.unit.integrations.frameworks import FRAMEWORKS
+from tests.unit.integrations.handlers import Answer, Room, Said, Say
+from tests.unit.integrations.playing import CASES, Case, play
+from tests.unit.integrations.sites import Site
+from tests.unit.integrations.stories import Story, left
+from typedws import Connection, Handshake, Outcome, WebSocketDisconnect
+from typedws import client as typed_client
+from typedws.client import ConnectionDenied
 
 pytestmark = pytest.mark.anyio
 
 
-class Say(BaseModel):
-    text: str
+class OverSocket:
+    """A place at which clients connect over TCP."""
 
+    raises_failures = False
 
-class Said(BaseModel):
-    text: str
-    room: str
+    def __init__(self, server: Server, site: Site) -> None:
+        self._address = f"127.0.0.1:{server.port}"
+        server.app = site
 
+    def connect(self, path: str, **options: Any) -> Any:
+        return typed_client.connect(f"ws://{self._address}{path}", **options)
 
-class Room(BaseModel):
-    room: str
-    token: str = ""
-
-
-Socket = WebSocket[Say, Said, Room]
-
-
-def in_starlette(handler: Handler[None]) -> ASGIApp:
-    async def route(websocket: StarletteWebSocket) -> None:
-        ws = WebSocket[Say, Said, Room](websocket.scope, websocket.receive, websocket.send)
-        await handler(ws)
-
-    return Starlette(routes=[WebSocketRoute("/rooms/{room}", route)])
-
-
-def in_fastapi(handler: Handler[None]) -> ASGIApp:
-    app = fastapi.FastAPI()
-
-    @app.websocket("/rooms/{room}")
-    async def route(websocket: fastapi.WebSocket) -> None:  # pyright: ignore[reportUnusedFunction]
-        ws = WebSocket[Say, Said, Room](websocket.scope, websocket.receive, websocket.send)
-        await handler(ws)
-
-    return app
-
-
-def in_litestar(handler: Handler[None]) -> ASGIApp:
-    @litestar.websocket("/rooms/{room:str}")
-    async def route(socket: litestar.WebSocket[Any, Any, Any]) -> None:
-        ws = WebSocket[Say, Said, Room](socket.scope, socket.receive, socket.send)
-        await handler(ws)
-
-    return litestar.Litestar([route])
-
-
-FRAMEWORKS: Final[dict[str, Mount]] = {"Starlette": in_starlette, "FastAPI": in_fastapi, "Litestar": in_litestar}
-in_every_framework = pytest.mark.parametrize("framework", FRAMEWORKS)
-
-
-async def decide(handshake: Handshake[Say, Said, Room]) -> Outcome:
-    if handshake.params.token != "sesame":
-        return await handshake.deny(401, detail="token missing", headers={"WWW-Authenticate": "Bearer"})
-    connection = await handshake.accept(headers={"X-Room": handshake.params.room})
-    await talk(connection)
-    return await connection.close(4001, "bye")
-
-
-async def talk(connection: Connection[Say, Said, Room]) -> None:
-    while True:
-        try:
-            message = await connection.receive_model()
-        except InvalidMessage as error:
-            await connection.send_json({"problem": error.problem})
-            continue
-        await connection.send_model(Said(text=message.text, room=connection.params.room))
-        if message.text == "bye":
-            return
-
-
-@in_every_framework
-async def test_a_typed_conversation(server: Server, framework: str) -> None:
-    async with (
-        serving(server, decide, FRAMEWORKS[framework]) as served,
-        served.connect("/rooms/lobby?token=sesame") as client,
-    ):
-        assert client.response is not None
-        assert client.response.headers["X-Room"] == "lobby"
-        for message, answer in (
-            ('{"text":"hello"}', {"text": "hello", "room": "lobby"}),
-            ("{bad", {"problem": "malformed"}),
-            (b"\xff", {"problem": "wrong_frame"}),
-            ('{"text":"bye"}', {"text": "bye", "room": "lobby"}),
-        ):
-            await client.send(message)
-            assert json.loads(await client.recv()) == answer
-        await client.wait_closed()
-        assert (client.close_code, client.close_reason) == (4001, "bye")
-        assert await served.result() == Closed(4001, "bye", "application")
-
-
-@in_every_framework
-async def test_a_denial(server: Server, framework: str) -> None:
-    async with serving(server, decide, FRAMEWORKS[framework]) as served:
-        with pytest.raises(InvalidStatus) as denied:
-            async with served.connect("/rooms/lobby"):
+    async def denied(self, path: str, **options: Any) -> ConnectionDenied:
+        with pytest.raises(ConnectionDenied) as denied:
+            async with self.connect(path, **options):
                 pass
-        response = denied.value.response
-        assert response.status_code == 401
-        assert response.headers["WWW-Authenticate"] == "Bearer"
-        assert response.headers["Content-Type"] == "application/problem+json"
-        assert json.loads(response.body)["detail"] == "token missing"
-        assert await served.result() == Denied(401)
+        return denied.value
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=f"http://{self._address}", trust_env=False)
 
 
-@in_every_framework
-async def test_a_client_that_closes(server: Server, framework: str) -> None:
-    async def handler(ws: Socket) -> Closed:
-        await ws.accept()
-        async for _ in ws:
-            raise AssertionError
-        return await ws.close()
-
-    async with serving(server, handler, FRAMEWORKS[framework]) as served:
-        async with served.connect("/rooms/lobby") as client:
-            await client.close(4002, "gone")
-        assert await served.result() == Closed(4002, "gone", "peer")
+REAL: Final = [case for case in CASES if not case.story.is_in_process and not case.mount.is_variant]
 
 
-async def receive(ws: Socket) -> None:
+@pytest.mark.parametrize("case", REAL, ids=str)
+async def test_the_outcome_is_that_of_the_table(case: Case, server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    assert await play(case, partial(OverSocket, server), caplog) == case.story.outcome
+
+
+# --- clients that vanish ---
+
+Busy: TypeAlias = Callable[[Connection[Say, Answer, Room]], Awaitable[object]]
+
+
+async def receive(ws: Connection[Say, Answer, Room]) -> None:
     await ws.receive_model()
 
 
-async def send(ws: Socket) -> None:
+async def send(ws: Connection[Say, Answer, Room]) -> None:
     while True:
-        await ws.send_model(Said(text="tick" * 1000, room=ws.params.room))
+        await ws.send_model(Said(text="tick" * 1000))
 
 
-async def send_with_checkpoints(ws: Socket) -> None:
+async def send_with_checkpoints(ws: Connection[Say, Answer, Room]) -> None:
     while True:
         await ws.send_text("tick")
         await anyio.lowlevel.checkpoint()
 
 
-async def send_watching(ws: Socket) -> None:
+async def send_watching(ws: Connection[Say, Answer, Room]) -> None:
     async with ws.cancelled_on_disconnect():
         await send_with_checkpoints(ws)
 
 
-@in_every_framework
-@pytest.mark.parametrize("busy", [receive, send, send_with_checkpoints, send_watching], ids=lambda busy: busy.__name__)
-@pytest.mark.parametrize("vanish", [RawClient.reset, RawClient.finish], ids=["reset", "FIN"])
-async def test_a_peer_that_vanishes(
-    server: Server,
-    framework: str,
-    busy: Handler[None],
-    vanish: Callable[[RawClient], None],
-) -> None:
-    async def handler(ws: Socket) -> WebSocketDisconnect:
-        await ws.accept()
+def until_the_client_vanishes(busy: Busy) -> Story:
+    async def handler(handshake: Handshake[Say, Answer, Room]) -> Outcome:
+        ws = await handshake.accept()
         await ws.send_text("go")
         try:
             with pytest.raises(WebSocketDisconnect) as caught:
                 await busy(ws)
-            return caught.value
+            Site.of(ws).notes.append(caught.value.code)
         finally:
-            await ws.close()
+            outcome = await ws.close()
+        return outcome
 
-    async with (
-        serving(server, handler, FRAMEWORKS[framework]) as served,
-        raw_client(served.port, "/rooms/lobby") as client,
-    ):
-        assert await client.next_frame()
-        vanish(client)
-        await client.end()
-        assert (await served.result()).code in (1005, 1006)
+    return Story(handler, left())
+
+
+VANISHING: Final = [
+    Case(f"{framework_name}, {mount_name}: {busy.__name__}", framework, mount, until_the_client_vanishes(busy))
+    for framework_name, framework in FRAMEWORKS.items()
+    for mount_name, mount in framework.mounts.items()
+    if not mount.is_variant
+    for busy in (receive, send, send_with_checkpoints, send_watching)
+]
+
+
+@pytest.mark.parametrize("case", VANISHING, ids=str)
+@pytest.mark.parametrize("vanish", [RawClient.reset, RawClient.finish], ids=["reset", "FIN"])
+async def test_a_handler_learns_that_its_client_vanished(
+    server: Server, case: Case, vanish: Callable[[RawClient], None]
+) -> None:
+    server.app = site = case.site()
+    with anyio.fail_after(LIMIT):
+        async with site.started(), raw_client(server.port, case.mount.path) as client:
+            assert await client.next_frame()
+            vanish(client)
+            await client.end()
+    assert site.notes in ([1005], [1006])
+    assert (site.raised, site.reported) == ([], [])

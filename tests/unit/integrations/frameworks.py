@@ -1,241 +1,298 @@
-"""What is the same in every framework: an endpoint, how it ends, and a server that sees whether it ended but once."""
+"""One adapter per framework: the ways to mount an endpoint in it, and its own exceptions and reporting."""
 
-import asyncio
-import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Annotated, Any, Final, get_args
 
-import anyio
-import pytest
-from pydantic import BaseModel
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+import fastapi
+import litestar
+import quart
+import starlette.routing as starlette
+import werkzeug.exceptions
+from litestar.exceptions import HTTPException as LitestarHTTPException
+from litestar.exceptions import WebSocketException as LitestarWebSocketException
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import WebSocketException as StarletteWebSocketException
+from starlette.responses import PlainTextResponse
+from starlette.websockets import WebSocket as StarletteWebSocket
 
-from tests.e2e.serving import LIMIT, Server
-from typedws import (
-    App,
-    Closed,
-    Handshake,
-    HTTPException,
-    Outcome,
-    WebSocketDisconnect,
-    WebSocketException,
-    WebSocketRoute,
-    endpoint,
+from tests.unit.integrations.django_site import asgi, by_channels, channels_routing, urls
+from tests.unit.integrations.sites import Framework, Mount, Site, beside
+from typedws import WebSocket
+from typedws.integrations.django import routed
+from typedws.integrations.fastapi import typed_websocket
+from typedws.integrations.litestar import mount as litestar_mount
+from typedws.integrations.litestar import websocket_route
+from typedws.integrations.quart import WebsocketConnection, view
+
+variant: Final = partial(Mount, is_variant=True)
+on_asyncio: Final = partial(Mount, loops=("asyncio",))
+
+TYPEDWS: Final = Framework({"an App": variant(Site.typed_app)})
+"""No framework, to compare the frameworks with."""
+
+
+def annotation_of(site: Site) -> Any:
+    """Return what the handler takes."""
+    (annotation,) = (each for name, each in site.endpoint.handler.__annotations__.items() if name != "return")
+    return annotation
+
+
+async def call_handler(site: Site, socket: Any) -> None:
+    """Call the handler with a `WebSocket`, as the documentation recommends for a route of a framework's own."""
+    class_: Any = WebSocket[get_args(annotation_of(site))]  # type: ignore[misc]
+    await site.endpoint.handler(class_(socket.scope, socket.receive, socket.send))
+
+
+# --- Starlette and FastAPI ---
+
+
+def in_starlette(site: Site, *routes: Any, class_: type[Starlette] = Starlette, **options: Any) -> Any:
+    async def handle(websocket: StarletteWebSocket, error: Exception) -> None:
+        site.note("handled")
+        if site.is_accepted:
+            await websocket.close(4003, getattr(error, "problem", "handled"))
+        else:
+            await websocket.send_denial_response(PlainTextResponse("handled", 418))
+
+    return class_(
+        routes=routes,
+        lifespan=site.lifespan,
+        exception_handlers={} if site.handled is None else {site.handled: handle},
+        **options,
+    )
+
+
+def starlette_route(site: Site, path: str = "/chat/{room}") -> starlette.WebSocketRoute:
+    return starlette.WebSocketRoute(path, site.endpoint)
+
+
+def native_route(site: Site) -> Any:
+    async def route(websocket: StarletteWebSocket) -> None:
+        await call_handler(site, websocket)
+
+    return route
+
+
+STARLETTE: Final = Framework(
+    {
+        "a route": Mount(lambda site: in_starlette(site, starlette_route(site))),
+        "a route in debug mode": variant(lambda site: in_starlette(site, starlette_route(site), debug=True)),
+        "a route of a router": variant(
+            lambda site: in_starlette(
+                site, starlette.Mount("/chat", starlette.Router([starlette_route(site, "/{room}")]))
+            )
+        ),
+        "a mounted endpoint": variant(
+            lambda site: in_starlette(site, starlette.Mount("/chat/{room}", site.endpoint)), "/chat/lobby/"
+        ),
+        "a mounted App": variant(
+            lambda site: in_starlette(site, starlette.Mount("/chat", site.typed_app("/{room}"))), root="/chat"
+        ),
+        "a host": variant(
+            lambda site: Starlette(
+                routes=[starlette.Host("testserver", in_starlette(site, starlette_route(site)))], lifespan=site.lifespan
+            )
+        ),
+        "its own route": Mount(
+            lambda site: in_starlette(site, starlette.WebSocketRoute("/chat/{room}", native_route(site))),
+            is_native=True,
+        ),
+    },
+    Starlette,
+    StarletteHTTPException,
+    StarletteHTTPException,
+    StarletteWebSocketException,
+    raises_failures=True,
 )
-from typedws.asgi import ASGIApp, Receive, Scope, Send
 
 
-class Say(BaseModel):
-    text: str
+def in_fastapi(site: Site, add: Callable[[Any], object]) -> Any:
+    app = in_starlette(site, class_=fastapi.FastAPI)
+    add(app)
+    return app
 
 
-class Said(BaseModel):
-    text: str
-    by: str = ""
+def fastapi_route(site: Site) -> Any:
+    async def route(ws: Any) -> Any:
+        return await site.endpoint.handler(ws)
+
+    dependency = typed_websocket(site.endpoint.contract, policy=site.endpoint.policy)
+    route.__annotations__["ws"] = Annotated[annotation_of(site), dependency]
+    return route
 
 
-class Room(BaseModel):
-    room: str
-    how: str = ""
-    limit: int = 0
+def fastapi_router(site: Site) -> Any:
+    router: Any = fastapi.APIRouter()  # FastAPI's annotation of this method is for functions only
+    router.add_websocket_route("/{room}", site.endpoint)
+    return router
 
 
-class CrashError(Exception):
-    """What nobody foresees."""
+FASTAPI: Final = Framework(
+    {
+        "typed_websocket": Mount(
+            lambda site: in_fastapi(site, lambda app: app.websocket("/chat/{room}")(fastapi_route(site)))
+        ),
+        "an added route": variant(
+            lambda site: in_fastapi(site, lambda app: app.router.add_websocket_route("/chat/{room}", site.endpoint))
+        ),
+        "an appended route": variant(
+            lambda site: in_fastapi(site, lambda app: app.router.routes.append(starlette_route(site)))
+        ),
+        "an included route": variant(
+            lambda site: in_fastapi(site, lambda app: app.include_router(fastapi_router(site), prefix="/chat"))
+        ),
+        "a mounted endpoint": variant(
+            lambda site: in_fastapi(site, lambda app: app.mount("/chat/{room}", site.endpoint)), "/chat/lobby/"
+        ),
+        "its own route": Mount(
+            lambda site: in_fastapi(site, lambda app: app.websocket("/chat/{room}")(native_route(site))), is_native=True
+        ),
+    },
+    fastapi.FastAPI,
+    StarletteHTTPException,
+    fastapi.HTTPException,
+    fastapi.WebSocketException,
+    raises_failures=True,
+)
+
+# --- Litestar ---
 
 
-Opening = Handshake[Say, Said, Room]
-
-BEFORE: Final[Mapping[str, Exception]] = {
-    "unauthorized": HTTPException(401, "token missing", {"WWW-Authenticate": "Bearer"}),
-    "crash-early": CrashError("secret"),
-}
-AFTER: Final[Mapping[str, Exception]] = {
-    "crash": CrashError("secret"),
-    "forbidden": HTTPException(403, "not here"),
-    "websocket": WebSocketException(4001, "bye"),
-}
-
-
-@endpoint
-async def talk(handshake: Opening) -> Outcome:
-    how = handshake.params.how
-    if how in BEFORE:
-        raise BEFORE[how]
-    ws = await handshake.accept()
-    if how in AFTER:
-        raise AFTER[how]
-    async for say in ws:
-        await ws.send_model(Said(text=say.text, by=ws.params.room))
-        if say.text == "bye":
-            break
-    return await ws.close(4002, "over")
-
-
-def chat() -> App:
-    """Make an `App` that serves `talk`."""
-    return App([WebSocketRoute("/chat/{room}", talk)])
-
-
-EVIL: Final = {"Origin": "http://evil.example"}
-
-DENIALS: Final[Mapping[str, tuple[str, Mapping[str, str], int]]] = {
-    "an exception that denies": ("?how=unauthorized", {}, 401),
-    "wrong parameters": ("?limit=many", {}, 422),
-    "a foreign origin": ("", EVIL, 403),
-    "a crash": ("?how=crash-early", {}, 500),
-}
-"""By what happens: the query, the headers, the status."""
-
-CLOSURES: Final[Mapping[str, tuple[str, int, str]]] = {
-    "a crash": ("?how=crash", 1011, ""),
-    "an exception that denies": ("?how=forbidden", 1008, "not here"),
-    "an exception that closes": ("?how=websocket", 4001, "bye"),
-}
-"""By what happens: the query, the code, the reason."""
-
-each_denial = pytest.mark.parametrize("case", DENIALS)
-each_closure = pytest.mark.parametrize("case", CLOSURES)
-
-
-@dataclass
-class Mounted:
-    """An application that is being served; what it lets out, and how often it ends a connection, is noted."""
-
-    app: ASGIApp
-    port: int
-    state: dict[str, Any] = field(default_factory=dict[str, Any])
-    raised: list[BaseException] = field(default_factory=list[BaseException])
-    ends: list[list[str]] = field(default_factory=list[list[str]])
-    running: int = 0
-    is_idle: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def connect(self, path: str, headers: Mapping[str, str] | None = None, **options: Any) -> connect:
-        """Give a client."""
-        url = f"ws://127.0.0.1:{self.port}{path}"
-        return connect(url, proxy=None, additional_headers=headers, **options)
-
-    async def denied(self, path: str, headers: Mapping[str, str] | None = None) -> InvalidStatus:
-        """Connect, and give how that was denied."""
-        with pytest.raises(InvalidStatus) as denied:
-            async with self.connect(path, headers):
-                pass
-        return denied.value
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        ends: list[str] = []
-        self.ends.append(ends)
-
-        async def noting_send(event: Any) -> None:
-            if event["type"] in ("websocket.close", "websocket.http.response.start"):
-                ends.append(event["type"])
-            await send(event)
-
-        self.running += 1
-        self.is_idle.clear()
-        try:
-            await self.app({**scope, "state": self.state.copy()}, receive, noting_send)
-        except BaseException as error:
-            self.raised.append(error)
-            raise
-        finally:
-            self.running -= 1
-            if not self.running:
-                self.is_idle.set()
-
-
-@asynccontextmanager
-async def mounted(server: Server, app: ASGIApp, *, has_lifespan: bool = True) -> AsyncGenerator[Mounted]:
-    """Serve an application while the block runs; fail where it raises to the server, or ends a connection twice."""
-    server.app = served = Mounted(app, server.port)
-    try:
-        with anyio.fail_after(LIMIT):
-            if has_lifespan:
-                async with lifespan(app, served.state):
-                    yield served
-            else:
-                yield served
-            await served.is_idle.wait()
-    finally:
-        server.app = None
-    assert served.raised == []
-    assert all(len(ends) <= 1 for ends in served.ends), served.ends
-
-
-@asynccontextmanager
-async def lifespan(app: ASGIApp, state: dict[str, Any]) -> AsyncGenerator[None]:
-    """Start an application and stop it, as servers do."""
-    coming: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-    answers: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue()
-    scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
-    task = asyncio.ensure_future(app(scope, coming.get, answers.put))
-    for phase in ("startup", "shutdown"):
-        coming.put_nowait({"type": f"lifespan.{phase}"})
-        assert await answers.get() == {"type": f"lifespan.{phase}.complete"}
-        if phase == "startup":
+def in_litestar(site: Site, route: Any) -> Any:
+    @asynccontextmanager
+    async def lifespan(app: litestar.Litestar) -> AsyncGenerator[None]:
+        async with site.lifespan() as state:
+            app.state.update(state)
             yield
-    await task
+
+    async def report(error: Exception, _: object) -> None:
+        site.reported.append(error)
+
+    def handle(request: Any, error: Exception) -> Any:
+        site.note("handled")
+
+    handlers: Any = {} if site.handled is None else {site.handled: handle}
+    return litestar.Litestar(
+        [route],
+        lifespan=[lifespan],
+        after_exception=[report],
+        exception_handlers=handlers,
+        logging_config=None,
+        openapi_config=None,  # which would take most of the time
+    )
 
 
-async def said(client: ClientConnection, text: str) -> Any:
-    """Say something, and give the answer."""
-    await client.send(json.dumps({"text": text}))
-    return json.loads(await client.recv())
+def litestar_native(site: Site) -> Any:
+    @litestar.websocket("/chat/{room:str}")
+    async def route(socket: litestar.WebSocket[Any, Any, Any]) -> None:
+        await call_handler(site, socket)
+
+    return in_litestar(site, route)
 
 
-async def check_conversation(served: Mounted, path: str, headers: Mapping[str, str] | None = None) -> None:
-    """Talk to `talk`, until it closes."""
-    async with served.connect(path, headers) as client:
-        assert await said(client, "hello") == {"text": "hello", "by": "lobby"}
-        assert await said(client, "bye") == {"text": "bye", "by": "lobby"}
-        await client.wait_closed()
-    assert (client.close_code, client.close_reason) == (4002, "over")
+LITESTAR: Final = Framework(
+    {
+        "a route": Mount(lambda site: in_litestar(site, websocket_route("/chat/{room:str}", site.endpoint))),
+        "a mounted App": Mount(
+            lambda site: in_litestar(site, litestar_mount("/ws", site.typed_app())), "/ws/chat/lobby", "/ws"
+        ),
+        "its own route": Mount(litestar_native, is_native=True),
+    },
+    litestar.Litestar,
+    LitestarHTTPException,
+    lambda status, detail: LitestarHTTPException(detail, status_code=status),
+    lambda code, reason: LitestarWebSocketException(detail=reason, code=code),
+    colour=lambda ws: str(ws.app.state.colour),
+)
+
+# --- Quart ---
 
 
-async def check_denial(served: Mounted, path: str, case: str) -> InvalidStatus:
-    """Let `talk` deny in one of the ways."""
-    query, headers, status = DENIALS[case]
-    denied = await served.denied(path + query, headers)
-    assert denied.response.status_code == status
-    assert b"secret" not in (denied.response.body or b"")
-    if case == "an exception that denies":
-        assert denied.response.headers["WWW-Authenticate"] == "Bearer"
-        assert json.loads(denied.response.body or b"")["detail"] == "token missing"
-    return denied
+def in_quart(site: Site, class_: type[Any] | None = WebsocketConnection) -> Any:
+    app: Any = quart.Quart(__name__)
+    app.logger.disabled = True  # it logs what the signal reports
+    if class_ is not None:
+        app.asgi_websocket_class = class_
+
+    async def lifespan() -> AsyncGenerator[None]:
+        async with site.lifespan() as state:
+            app.config.update(state)
+            yield
+
+    async def report(_: object, exception: Exception, **__: Any) -> None:
+        site.reported.append(exception)
+
+    async def handle(error: Exception) -> tuple[str, int]:
+        site.note("handled")
+        return "handled", 418
+
+    app.while_serving(lifespan)
+    quart.got_websocket_exception.connect(report, app)
+    app.extensions["tests"] = report  # the signal has a weak reference only
+    if site.handled is not None:
+        app.register_error_handler(site.handled, handle)
+    return app
 
 
-async def check_closure(served: Mounted, path: str, case: str) -> None:
-    """Let `talk` end in one of the ways."""
-    query, code, reason = CLOSURES[case]
-    async with served.connect(path + query) as client:
-        with pytest.raises(ConnectionClosed):
-            await client.recv()
-    assert (client.close_code, client.close_reason) == (code, reason)
+def quart_view(app: Any, served: Any, rule: str = "/chat/<room>") -> Any:
+    app.add_websocket(rule, view_func=view(served))
+    return app
 
 
-class Leaving:
-    """An endpoint that tells how its client left."""
+QUART: Final = Framework(
+    {
+        "a view": on_asyncio(lambda site: quart_view(in_quart(site), site.endpoint)),
+        "a view on Quart's own connection class": on_asyncio(
+            lambda site: quart_view(in_quart(site, None), site.endpoint)
+        ),
+        "a view of an App": on_asyncio(
+            lambda site: quart_view(in_quart(site), site.typed_app(), "/chat/<path:rest>"), root="/chat"
+        ),
+        "an App beside it": on_asyncio(
+            lambda site: beside(in_quart(site), site.typed_app(), ["http", "lifespan"]), is_variant=True
+        ),
+    },
+    quart.Quart,
+    werkzeug.exceptions.HTTPException,
+    lambda status, detail: werkzeug.exceptions.default_exceptions[status](detail),
+    colour=lambda ws: str(ws.app.config["colour"]),
+)
 
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.gone: asyncio.Future[WebSocketDisconnect | Closed] = asyncio.get_running_loop().create_future()
+# --- Django ---
 
-        @endpoint
-        async def listen(handshake: Opening) -> Outcome:
-            ws = await handshake.accept()
-            if ws.params.how:  # is busy until it has left
-                await asyncio.wait_for(asyncio.shield(self.busy.wait()), LIMIT)
-            try:
-                while True:
-                    self.heard.append((await ws.receive_model()).text)
-            except WebSocketDisconnect as error:
-                self.gone.set_result(error)
-                if ws.params.how == "crash":
-                    raise CrashError from error
-            return await ws.close()
 
-        self.busy = asyncio.Event()
-        self.endpoint = listen
+def django_path(site: Site) -> Any:
+    return urls.path("chat/<str:room>", routed(site.endpoint))
+
+
+in_channels: Final = partial(on_asyncio, has_lifespan=False)
+
+DJANGO: Final = Framework(
+    {
+        "channels": in_channels(lambda site: by_channels(django_path(site))),
+        "channels, nested": in_channels(
+            lambda site: by_channels(urls.path("in/", channels_routing.URLRouter([django_path(site)]))),
+            "/in/chat/lobby",
+            is_variant=True,
+        ),
+        "channels, an App": in_channels(
+            lambda site: by_channels(urls.re_path("^ws/", routed(site.typed_app()))), "/ws/chat/lobby", "/ws"
+        ),
+        "a URLRouter": variant(lambda site: channels_routing.URLRouter([django_path(site)]), has_lifespan=False),
+        "an App beside it": on_asyncio(
+            lambda site: beside(asgi.get_asgi_application(), site.typed_app()), is_variant=True
+        ),
+    }
+)
+
+FRAMEWORKS: Final[Mapping[str, Framework]] = {
+    "typedws": TYPEDWS,
+    "Starlette": STARLETTE,
+    "FastAPI": FASTAPI,
+    "Litestar": LITESTAR,
+    "Quart": QUART,
+    "Django": DJANGO,
+}

@@ -1,4 +1,4 @@
-"""`typed_websocket` in routes of FastAPI: when a client is let in, which rules hold, how it ends, who sees that."""
+"""`typed_websocket` in FastAPI, beyond the stories that all frameworks share: dependencies, routers, the examples."""
 
 import difflib
 import json
@@ -7,8 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Never, TypeAlias
-from unittest.mock import ANY
+from typing import Annotated, Any, TypeAlias
 
 import anyio
 import pytest
@@ -17,55 +16,26 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, WebSocket
 from fastapi import WebSocket as FastAPIWebSocket
 from fastapi.exceptions import WebSocketRequestValidationError
 from fastapi.params import Depends as DependsType
-from pydantic import BaseModel, Field
-from starlette.routing import WebSocketRoute
+from pydantic import BaseModel
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from examples import fastapi_chat
 from tests.e2e.serving import LIMIT, running
-from tests.support import CONNECT, Event, binary, disconnect, scope, text, wire
-from typedws import (
-    Closed,
-    Connection,
-    Contract,
-    ErrorReply,
-    FromHeader,
-    Handshake,
-    InvalidContract,
-    InvalidEndpoint,
-    InvalidState,
-    Outcome,
-    Policy,
-    UnsendableMessage,
-    WebSocketDisconnect,
-    endpoint,
-)
-from typedws.asgi import ASGIApp, Receive, Scope, Send
+from tests.support import CONNECT, Event, disconnect, scope, text, wire
+from tests.unit.integrations.handlers import Room, Say, Unwelcome
+from typedws import Closed, Connection, Contract, InvalidContract, InvalidEndpoint, InvalidState, Policy
+from typedws.asgi import ASGIApp
 from typedws.integrations.fastapi import typed_websocket
 
 pytestmark = pytest.mark.anyio
-
-
-class Say(BaseModel):
-    text: str
 
 
 class Said(BaseModel):
     text: str
 
 
-class Room(BaseModel):
-    room: str
-    limit: int = 1
-
-
-class Missing(Exception):
-    """A failure of an application's own."""
-
-
 Talk = Connection[Say, Said, Room]
-Decide = Handshake[Say, Said, Room]
 chat = Contract("chat", Talk, modes=("text", "binary"))
 
 Chat: TypeAlias = Annotated[Talk, typed_websocket(chat)]
@@ -73,30 +43,30 @@ Route: TypeAlias = Callable[..., Awaitable[Any]]
 
 
 def serving(route: Route, **options: Any) -> FastAPI:
-    """Make an application of one route."""
+    """Return an application of one route."""
     app = FastAPI(**options)
     app.websocket("/chat/{room}")(route)
     return app
 
 
-async def visiting(app: ASGIApp, *events: Event, query: str = "", **overrides: Any) -> list[Event]:
-    """Let a client connect and do this; give what it is sent."""
+async def serve_client(app: ASGIApp, *events: Event, query: str = "", **overrides: Any) -> list[Event]:
+    """Run an application for a client that connects and sends these events. Return the sent events."""
     receive, send, sent = wire(CONNECT, *events)
-    visit = scope(**{"path": "/chat/lobby", "query_string": query.encode(), **overrides})
+    connection = scope(**{"path": "/chat/lobby", "query_string": query.encode(), **overrides})
     with anyio.fail_after(5):
-        await app(visit, receive, send)
+        await app(connection, receive, send)
     return sent
 
 
-def told(sent: list[Event]) -> list[str | int]:
-    """Give what a client understands of events: acceptance, texts, the status of a denial, the code of a close."""
+def summary(sent: list[Event]) -> list[str | int]:
+    """Return the accepts, texts, statuses of denials and close codes among the sent events."""
     said = {"websocket.send": "text", "websocket.close": "code", "websocket.http.response.start": "status"}
     kinds = [(event["type"], event) for event in sent if event["type"] != "websocket.http.response.body"]
     return [event[said[kind]] if kind in said else "accepted" for kind, event in kinds]
 
 
 def problem(sent: list[Event]) -> Any:
-    """Give the problem document of a denial."""
+    """Return the problem document of a denial."""
     return json.loads(sent[-1]["body"])
 
 
@@ -122,34 +92,35 @@ async def talk_too(
 
 either_order = pytest.mark.parametrize("route", [talk, talk_too], ids=["first", "last"])
 
-# --- letting in ---
+# --- before the accept ---
 
 
 @either_order
-async def test_a_conversation(route: Route) -> None:
-    sent = await visiting(serving(route), text('{"text":"hi"}'), disconnect(), query="token=sesame&shouting=1")
-    assert told(sent) == ["accepted", '{"text":"ANN IN LOBBY: HI"}']
+async def test_a_route_has_its_dependencies_and_parameters_beside_the_connection(route: Route) -> None:
+    sent = await serve_client(serving(route), text('{"text":"hi"}'), disconnect(), query="token=sesame&shouting=1")
+    assert summary(sent) == ["accepted", '{"text":"ANN IN LOBBY: HI"}']
 
 
 @either_order
-async def test_a_dependency_denies_wherever_it_stands(route: Route) -> None:
-    sent = await visiting(serving(route), query="token=wrong")
-    assert told(sent) == [401]
+async def test_a_dependency_denies_before_and_after_the_connection(route: Route) -> None:
+    sent = await serve_client(serving(route), query="token=wrong")
+    assert summary(sent) == [401]
     assert (b"www-authenticate", b"Bearer") in [(name.lower(), value) for name, value in sent[0]["headers"]]
 
 
 @either_order
-async def test_what_fastapi_validates_denies_with_a_problem_document(route: Route) -> None:
-    sent = await visiting(serving(route), query="token=sesame&shouting=perhaps")
-    assert told(sent) == [422]
-    assert problem(sent)["errors"] == [{"name": "shouting", "problem": "bool_parsing"}]
-
-
-@either_order
-async def test_what_the_contract_validates_denies_with_a_problem_document(route: Route) -> None:
-    sent = await visiting(serving(route), query="token=sesame&limit=many")
-    assert told(sent) == [422]
-    assert problem(sent)["errors"] == [{"name": "limit", "problem": "int_parsing"}]
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("shouting=perhaps", {"name": "shouting", "problem": "bool_parsing"}),
+        ("limit=many", {"name": "limit", "problem": "int_parsing"}),
+    ],
+    ids=["of the route", "of the contract"],
+)
+async def test_an_invalid_parameter_denies_with_a_problem_document(route: Route, query: str, error: object) -> None:
+    sent = await serve_client(serving(route), query=f"token=sesame&{query}")
+    assert summary(sent) == [422]
+    assert problem(sent)["errors"] == [error]
 
 
 async def test_the_name_of_an_extra_parameter_is_not_repeated() -> None:
@@ -159,13 +130,13 @@ async def test_the_name_of_an_extra_parameter_is_not_repeated() -> None:
     async def route(ws: Annotated[Connection[Say, Said], typed_websocket()], query: Annotated[Limits, Query()]) -> None:
         raise AssertionError
 
-    sent = await visiting(serving(route), query="evil=1&limit=x")
-    assert told(sent) == [422]
+    sent = await serve_client(serving(route), query="evil=1&limit=x")
+    assert summary(sent) == [422]
     names = {each["name"] for each in problem(sent)["errors"]}
     assert names == {"query", "limit"}
 
 
-async def test_a_denied_client_never_reaches_what_comes_later() -> None:
+async def test_a_client_that_the_policy_denies_reaches_no_later_dependency() -> None:
     reached: list[str] = []
 
     async def later() -> None:
@@ -177,154 +148,12 @@ async def test_a_denied_client_never_reaches_what_comes_later() -> None:
     ) -> None:
         reached.append("route")
 
-    sent = await visiting(serving(route), headers=[(b"host", b"testserver"), (b"origin", b"https://evil.example")])
-    assert told(sent) == [403]
+    sent = await serve_client(serving(route), headers=[(b"host", b"testserver"), (b"origin", b"https://evil.example")])
+    assert summary(sent) == [403]
     assert reached == []
 
 
-async def test_a_handshake_is_decided_by_the_route() -> None:
-    async def decide(handshake: Annotated[Decide, typed_websocket(chat)], token: str = "") -> Outcome:
-        if token != "sesame":
-            return await handshake.deny(401)
-        ws = await handshake.accept(headers={"x-room": handshake.params.room})
-        return await ws.close(4000, "bye")
-
-    app = serving(decide)
-    assert told(await visiting(app)) == [401]
-    sent = await visiting(app, query="token=sesame")
-    assert told(sent) == ["accepted", 4000]
-    assert list(sent[0]["headers"]) == [(b"x-room", b"lobby")]
-
-
-async def test_a_handshake_that_the_route_forgets_is_denied() -> None:
-    async def forget(handshake: Annotated[Decide, typed_websocket()]) -> None:
-        pass
-
-    assert told(await visiting(serving(forget))) == [403]
-
-
-async def test_the_mode_is_chosen_by_subprotocol() -> None:
-    app = serving(talk)
-    frames = [binary(b'{"text":"hi"}'), disconnect()]
-    sent = await visiting(app, *frames, query="token=sesame", subprotocols=["chat.v1.binary"])
-    assert sent[0]["subprotocol"] == "chat.v1.binary"
-    assert sent[1]["bytes"] == b'{"text":"ann in lobby: hi"}'
-    assert told(await visiting(app, query="token=sesame", subprotocols=["other"])) == [400]
-
-
-async def test_parameters_come_from_headers_too() -> None:
-    class Tenant(BaseModel):
-        room: str
-        tenant: Annotated[str, FromHeader("x-tenant")]
-
-    async def route(ws: Annotated[Connection[Say, Said, Tenant], typed_websocket()]) -> None:
-        await ws.send_model(Said(text=ws.params.tenant))
-
-    assert told(await visiting(serving(route), headers=[(b"x-tenant", b"acme")])) == [
-        "accepted",
-        '{"text":"acme"}',
-        1000,
-    ]
-
-
-# --- policies ---
-
-
-async def test_no_more_connections_than_allowed() -> None:
-    entered = anyio.Event()
-
-    async def wait(ws: Annotated[Talk, typed_websocket(policy=Policy(max_connections=1))]) -> None:
-        entered.set()
-        async for _ in ws:
-            pass
-
-    app = serving(wait)
-    refused: list[Event] = []
-    receive, send, sent = wire(CONNECT)
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(app, scope(path="/chat/lobby"), receive, send)
-            await entered.wait()
-            refused = await visiting(app)
-            group.cancel_scope.cancel()
-    assert told(refused) == [503]
-    assert (b"retry-after", b"5") in list(refused[0]["headers"])
-    assert told(sent) == ["accepted", 1012]
-    assert told(await visiting(app, disconnect())) == ["accepted"]
-
-
-class Complaint(ErrorReply):
-    """Says that a message was not understood."""
-
-
-class Echoed(BaseModel):
-    type: Literal["echoed"] = "echoed"
-    text: str
-
-
-Answer = Annotated[Echoed | Complaint, Field(discriminator="type")]
-
-
-@pytest.mark.parametrize(
-    ("on_invalid", "expected"),
-    [
-        ("close", []),
-        ("drop", [{"type": "echoed", "text": "good"}]),
-        (
-            "reply",
-            [
-                {"type": "error", "problem": "malformed", "detail": ANY, "errors": ANY},
-                {"type": "echoed", "text": "good"},
-            ],
-        ),
-    ],
-)
-async def test_invalid_messages_are_the_policys_matter(on_invalid: Any, expected: list[Any]) -> None:
-    policy = Policy(on_invalid=on_invalid)
-
-    async def echo(ws: Annotated[Connection[Say, Answer], typed_websocket(policy=policy)]) -> None:
-        async for message in ws:
-            await ws.send_model(Echoed(text=message.text))
-
-    sent = await visiting(serving(echo), text("{bad"), text('{"text":"good"}'), disconnect())
-    assert [json.loads(event["text"]) for event in sent if "text" in event] == expected
-    assert sent[-1].get("code") == (1007 if on_invalid == "close" else None)
-
-
-@pytest.mark.parametrize(
-    ("policy", "expected"),
-    [
-        (Policy(idle_timeout=0.05), ["accepted", 3008]),
-        (Policy(max_message_size=5), ["accepted", 1009]),
-    ],
-    ids=["idle", "size"],
-)
-async def test_limits_hold(policy: Policy, expected: list[str | int]) -> None:
-    async def route(ws: Annotated[Talk, typed_websocket(policy=policy)]) -> None:
-        async for _ in ws:
-            pass
-
-    events = [text('{"text":"long"}')] if policy.max_message_size else []
-    assert told(await visiting(serving(route), *events)) == expected
-
-
-async def test_a_peer_that_does_not_read_is_closed() -> None:
-    async def route(ws: Annotated[Talk, typed_websocket(policy=Policy(send_timeout=0.05))]) -> None:
-        await ws.send_model(Said(text="hello"))
-
-    receive, send, sent = wire(CONNECT)
-
-    async def send_slowly(event: Any) -> None:
-        if event["type"] == "websocket.send":
-            await anyio.sleep_forever()
-        await send(event)
-
-    with anyio.fail_after(5):
-        await serving(route)(scope(path="/chat/lobby"), receive, send_slowly)
-    assert told(sent) == ["accepted", 1008]
-
-
-async def test_dependencies_that_take_too_long_are_interrupted_and_left() -> None:
+async def test_dependencies_that_take_too_long_are_cancelled_and_torn_down() -> None:
     seen: list[str] = []
 
     async def outer() -> AsyncGenerator[None]:
@@ -344,11 +173,11 @@ async def test_dependencies_that_take_too_long_are_interrupted_and_left() -> Non
     ) -> None:
         raise AssertionError
 
-    assert told(await visiting(serving(route))) == [503]
+    assert summary(await serve_client(serving(route))) == [503]
     assert seen == ["the handler did not decide within Policy(handshake_timeout=...)"]
 
 
-async def test_a_dependency_leaves_in_peace_when_a_policy_ends_the_connection() -> None:
+async def test_the_teardown_of_a_dependency_is_not_cancelled_when_a_policy_ends_the_connection() -> None:
     left: list[str] = []
 
     async def lingering() -> AsyncGenerator[None]:
@@ -356,8 +185,8 @@ async def test_a_dependency_leaves_in_peace_when_a_policy_ends_the_connection() 
             yield
         finally:
             with anyio.CancelScope(shield=True):
-                await anyio.sleep(0.1)  # several looks of the watchdog long
-            left.append("in peace")
+                await anyio.sleep(0.1)  # longer than several checks of the timeout
+            left.append("after the pause")
 
     async def route(
         ws: Annotated[Talk, typed_websocket(policy=Policy(idle_timeout=0.05))], _: Annotated[None, Depends(lingering)]
@@ -365,24 +194,11 @@ async def test_a_dependency_leaves_in_peace_when_a_policy_ends_the_connection() 
         async for _message in ws:
             pass
 
-    assert told(await visiting(serving(route))) == ["accepted", 3008]
-    assert left == ["in peace"]
+    assert summary(await serve_client(serving(route))) == ["accepted", 3008]
+    assert left == ["after the pause"]
 
 
-async def test_a_feed_ends_when_its_client_leaves() -> None:
-    cancelled: list[bool] = []
-
-    async def feed(ws: Annotated[Connection[Never, Said], typed_websocket()]) -> None:
-        try:
-            await anyio.sleep_forever()
-        finally:
-            cancelled.append(True)
-
-    assert told(await visiting(serving(feed), disconnect())) == ["accepted"]
-    assert cancelled == [True]
-
-
-# --- how it ends ---
+# --- how a connection ends ---
 
 
 def raising(error: BaseException) -> Route:
@@ -393,51 +209,16 @@ def raising(error: BaseException) -> Route:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "reason"),
-    [
-        (HTTPException(404, "no such room"), 1008, "no such room"),
-        (WebSocketException(4001, "ours"), 4001, "ours"),
-        (ExceptionGroup("of tasks", [HTTPException(404)]), 1008, "Not Found"),
-        (WebSocketDisconnect(1001), 1000, ""),
-    ],
-    ids=["HTTPException", "WebSocketException", "group", "disconnect"],
-)
-async def test_what_the_route_raises_closes(error: Exception, code: int, reason: str) -> None:
-    sent = await visiting(serving(raising(error)))
-    assert told(sent) == ["accepted", code]
-    assert sent[-1].get("reason", "") == reason
-
-
-async def test_what_nobody_foresaw_closes_and_is_seen_by_error_reporters() -> None:
-    reported: list[str] = []
-
-    class Reporter:
-        def __init__(self, app: ASGIApp) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            try:
-                await self.app(scope, receive, send)
-            except ValueError as error:
-                reported.append(str(error))
-
-    app = serving(raising(ValueError("a secret")))
-    app.add_middleware(Reporter)
-    assert told(await visiting(app)) == ["accepted", 1011]
-    assert reported == ["a secret"]
-
-
-@pytest.mark.parametrize(
     ("at", "error", "expected"),
     [
         ("route", HTTPException(404), ["accepted", 1008]),
-        ("route", Missing(), ["accepted", 4404]),
-        ("dependency", Missing(), [403]),
+        ("route", Unwelcome(), ["accepted", 4404]),
+        ("dependency", Unwelcome(), [403]),
         ("dependency", HTTPException(404), [404]),
         ("dependency", WebSocketException(4001), [403]),
     ],
 )
-async def test_every_dependency_sees_what_is_raised_while_nothing_is_decided(
+async def test_every_dependency_sees_an_exception_before_the_connection_ends(
     at: str, error: Exception, expected: list[str | int]
 ) -> None:
     seen: list[tuple[str, type[BaseException], int]] = []
@@ -473,41 +254,41 @@ async def test_every_dependency_sees_what_is_raised_while_nothing_is_decided(
 
     app = serving(route)
 
-    @app.exception_handler(Missing)
-    async def missing(websocket: FastAPIWebSocket, error: Missing) -> None:
+    @app.exception_handler(Unwelcome)
+    async def unwelcome(websocket: FastAPIWebSocket, error: Unwelcome) -> None:
         await websocket.close(4404)
 
     with anyio.fail_after(5):
         await app(scope(path="/chat/lobby"), receive, send)
     kind, so_far = type(error), int(at == "route")
     assert seen == [("after", kind, so_far), ("before", kind, so_far)]
-    codes = [4404 if each == 403 and kind is Missing else each for each in expected]
-    assert told(sent) == codes
+    codes = [4404 if each == 403 and kind is Unwelcome else each for each in expected]
+    assert summary(sent) == codes
 
 
-async def test_a_handler_of_the_applications_own_finds_the_connection_open() -> None:
-    app = serving(raising(Missing()))
+async def test_an_exception_handler_of_the_application_finds_the_connection_open() -> None:
+    app = serving(raising(Unwelcome()))
 
-    @app.exception_handler(Missing)
-    async def missing(websocket: FastAPIWebSocket, error: Missing) -> None:
+    @app.exception_handler(Unwelcome)
+    async def unwelcome(websocket: FastAPIWebSocket, error: Unwelcome) -> None:
         await websocket.send_json({"sorry": True}, mode="binary")
         await websocket.close(4404)
 
-    sent = await visiting(app)
+    sent = await serve_client(app)
     assert [event.get("bytes") or event.get("code") for event in sent[1:]] == [b'{"sorry":true}', 4404]
 
 
-async def test_a_handler_of_the_applications_own_answers_what_fastapi_validates() -> None:
+async def test_an_exception_handler_of_the_application_answers_invalid_parameters_of_the_route() -> None:
     app = serving(talk)
 
     @app.exception_handler(WebSocketRequestValidationError)
     async def invalid(websocket: FastAPIWebSocket, error: WebSocketRequestValidationError) -> None:
         await websocket.close(4422)
 
-    assert told(await visiting(app, query="token=sesame&shouting=perhaps")) == [4422]
+    assert summary(await serve_client(app, query="token=sesame&shouting=perhaps")) == [4422]
 
 
-async def test_a_dependency_that_fails_when_it_is_left_decides_how_the_connection_ends() -> None:
+async def test_a_dependency_that_fails_in_its_teardown_decides_how_the_connection_ends() -> None:
     async def committing() -> AsyncGenerator[None]:
         yield
         raise HTTPException(409, "conflict")
@@ -517,8 +298,8 @@ async def test_a_dependency_that_fails_when_it_is_left_decides_how_the_connectio
     ) -> None:
         await ws.send_model(Said(text="done"))
 
-    sent = await visiting(serving(route))
-    assert told(sent) == ["accepted", '{"text":"done"}', 1008]
+    sent = await serve_client(serving(route))
+    assert summary(sent) == ["accepted", '{"text":"done"}', 1008]
 
 
 async def test_a_failure_among_several_exceptions_is_raised_as_itself() -> None:
@@ -530,10 +311,10 @@ async def test_a_failure_among_several_exceptions_is_raised_as_itself() -> None:
         pass
 
     with pytest.raises(ValueError, match="a secret"):
-        await visiting(serving(route))
+        await serve_client(serving(route))
 
 
-async def test_a_dependency_that_keeps_an_end_by_policy_to_itself_changes_nothing() -> None:
+async def test_a_dependency_that_suppresses_the_exception_of_a_denial_changes_nothing() -> None:
     async def silent() -> AsyncGenerator[None]:
         with suppress(Exception):
             yield
@@ -543,38 +324,14 @@ async def test_a_dependency_that_keeps_an_end_by_policy_to_itself_changes_nothin
     async def route(_: Annotated[None, Depends(silent)], ws: Annotated[Talk, typed_websocket(policy=policy)]) -> None:
         raise AssertionError
 
-    sent = await visiting(serving(route), headers=[(b"host", b"testserver"), (b"origin", b"https://evil.example")])
+    sent = await serve_client(serving(route), headers=[(b"host", b"testserver"), (b"origin", b"https://evil.example")])
     assert problem(sent)["detail"] == "this origin may not connect"
 
 
-async def test_a_shutdown_is_told_to_the_client() -> None:
-    entered = anyio.Event()
-
-    async def route(ws: Annotated[Talk, typed_websocket()]) -> None:
-        entered.set()
-        await anyio.sleep_forever()
-
-    receive, send, sent = wire(CONNECT)
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as group:
-            group.start_soon(serving(route), scope(path="/chat/lobby"), receive, send)
-            await entered.wait()
-            group.cancel_scope.cancel()
-    assert told(sent) == ["accepted", 1012]
+# --- where a typed_websocket may be used ---
 
 
-async def test_what_ends_the_process_is_let_through() -> None:
-    class Stop(BaseException):
-        pass
-
-    with pytest.raises(Stop):
-        await visiting(serving(raising(Stop())))
-
-
-# --- where it may stand ---
-
-
-async def test_one_alias_is_one_connection_for_all_who_ask() -> None:
+async def test_one_alias_is_one_connection_for_the_route_and_its_dependencies() -> None:
     async def room_of(ws: Chat) -> str:
         with pytest.raises(InvalidState):
             await ws.send_model(Said(text="too early"))
@@ -587,8 +344,8 @@ async def test_one_alias_is_one_connection_for_all_who_ask() -> None:
     async def other(room: Annotated[str, Depends(room_of)]) -> None:
         assert room == "LOBBY"
 
-    assert told(await visiting(serving(route))) == ["accepted", '{"text":"LOBBY"}', 4000]
-    assert told(await visiting(serving(other))) == ["accepted", 1000]
+    assert summary(await serve_client(serving(route))) == ["accepted", '{"text":"LOBBY"}', 4000]
+    assert summary(await serve_client(serving(other))) == ["accepted", 1000]
 
 
 async def test_routers_prefixes_and_mounts() -> None:
@@ -600,45 +357,27 @@ async def test_routers_prefixes_and_mounts() -> None:
     app.mount("/below", below)
     for path in ("/v1/chat/lobby", "/below/chat/lobby"):
         for _ in range(2):
-            sent = await visiting(app, text('{"text":"hi"}'), disconnect(), path=path, query="token=sesame")
-            assert told(sent) == ["accepted", '{"text":"ann in lobby: hi"}'], path
-        assert told(await visiting(app, path=path)) == [401]
+            sent = await serve_client(app, text('{"text":"hi"}'), disconnect(), path=path, query="token=sesame")
+            assert summary(sent) == ["accepted", '{"text":"ann in lobby: hi"}'], path
+        assert summary(await serve_client(app, path=path)) == [401]
 
 
-async def test_endpoints_and_routers_of_endpoints() -> None:
-    @endpoint
-    async def echo(ws: Talk) -> None:
-        async for message in ws:
-            await ws.send_model(Said(text=f"{message.text} in {ws.params.room}"))
-
-    app, router = FastAPI(), APIRouter()
-    for each in (router, app.router):
-        untyped: Any = each  # FastAPI's annotation says that this is for functions alone
-        untyped.add_websocket_route("/added/{room}", echo)
-    app.router.routes.append(WebSocketRoute("/appended/{room}", echo))
-    app.mount("/mounted/{room}", echo)
-    app.include_router(router, prefix="/included")
-    for path in ("/added/lobby", "/appended/lobby", "/mounted/lobby/", "/included/added/lobby"):
-        sent = await visiting(app, text('{"text":"hi"}'), disconnect(), path=path)
-        assert told(sent) == ["accepted", '{"text":"hi in lobby"}'], path
-
-
-async def test_an_overridden_dependency_is_not_asked() -> None:
+async def test_an_overridden_dependency_is_not_called() -> None:
     app = serving(talk)
     app.dependency_overrides[user] = lambda: "bob"
-    sent = await visiting(app, text('{"text":"hi"}'), disconnect())
-    assert told(sent) == ["accepted", '{"text":"bob in lobby: hi"}']
+    sent = await serve_client(app, text('{"text":"hi"}'), disconnect())
+    assert summary(sent) == ["accepted", '{"text":"bob in lobby: hi"}']
 
 
-async def test_two_of_them_in_one_route_are_refused() -> None:
+async def test_two_typed_websockets_in_one_route_are_refused() -> None:
     async def route(one: Annotated[Talk, typed_websocket()], two: Annotated[Talk, typed_websocket()]) -> None:
         raise AssertionError
 
     with pytest.raises(InvalidEndpoint, match="one typed_websocket"):
-        await visiting(serving(route))
+        await serve_client(serving(route))
 
 
-async def test_a_route_of_http_is_refused() -> None:
+async def test_a_typed_websocket_in_an_http_route_is_refused() -> None:
     app = FastAPI()
 
     @app.get("/")
@@ -650,15 +389,7 @@ async def test_a_route_of_http_is_refused() -> None:
         await app({**scope(), "type": "http", "method": "GET"}, receive, send)
 
 
-async def test_what_goes_out_is_what_is_declared() -> None:
-    async def route(ws: Annotated[Talk, typed_websocket()]) -> None:
-        with pytest.raises(UnsendableMessage):
-            await ws.send_model(Room(room="a"))  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-
-    assert told(await visiting(serving(route))) == ["accepted", 1000]
-
-
-# --- refused when the route is declared ---
+# --- errors when a route is declared ---
 
 
 @pytest.mark.parametrize(
@@ -692,13 +423,13 @@ PROGRAM = re.compile(r"^<!-- (before|after) -->\n```python\n(.*?)^```$", re.DOTA
 
 
 def programs() -> dict[str, str]:
-    """Give the two programs of the page."""
+    """Return the two programs of the page."""
     return dict(PROGRAM.findall(PAGE.read_text()))
 
 
 @on_asyncio
 @pytest.mark.parametrize("name", ["before", "after"])
-async def test_the_chat_before_and_after_has_the_same_conversation(name: str) -> None:
+async def test_both_programs_of_the_migration_page_exchange_the_same_messages(name: str) -> None:
     namespace: dict[str, Any] = {"__name__": f"chat_{name}"}
     exec(compile(programs()[name], name, "exec"), namespace)
 
@@ -717,7 +448,7 @@ async def test_the_chat_before_and_after_has_the_same_conversation(name: str) ->
                 assert json.loads(await ann.recv()) == {"text": "left the chat", "by": 2}
 
 
-def test_the_chat_after_has_ten_lines_that_the_one_before_had_not() -> None:
+def test_the_migrated_program_has_at_most_ten_new_lines() -> None:
     before, after = (programs()[name].splitlines() for name in ("before", "after"))
     new = [line for line in difflib.ndiff(before, after) if line.startswith("+ ") and line[2:].strip()]
     assert len(new) <= 10
