@@ -3,7 +3,7 @@
 Its events come over a socket or from a test harness; the code that opens it supplies ``receive`` and ``send``.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from typedws._connection.base import set_declared
@@ -14,12 +14,12 @@ from typedws._http.headers import Headers
 from typedws._messages.adapter import MessageAdapter
 from typedws._messages.type_parameters import In_co, Out_contra
 from typedws._protocol.events import close_event
-from typedws._protocol.outcomes import Accepted, Closed
+from typedws._protocol.outcomes import Closed
 from typedws._protocol.server_profiles import PEER
 from typedws.asgi import Receive, Scope, Send
 from typedws.codecs.modes import registry
 
-__all__ = ["ClientConnection", "Line"]
+__all__ = ["Accepted", "ClientConnection", "Line"]
 
 
 class Line(Protocol):
@@ -32,6 +32,14 @@ class Line(Protocol):
     def close(self, code: int, reason: str) -> None:
         """Start to close, unless that has started: for a close that waited for earlier sends and was abandoned."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The server's answer when it accepted a handshake: the chosen subprotocol, if any, and the response headers."""
+
+    subprotocol: str | None
+    headers: Headers
 
 
 class ClientConnection(Connection[In_co, Out_contra, object]):

@@ -143,11 +143,10 @@ _WEB_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 # RFC 6454 section 7.1, RFC 9110 section 7.2. User information and percent-encoding do not match, because no browser
 # sends them. Names are in ASCII, because browsers send punycode. A looser pattern could find another host in a value
-# than the browser does.
+# than the browser does. They are compiled at their first use: most programs that import typedws never need them.
 _LABEL: Final = "[a-z0-9_-]{1,63}"
-_HOST: Final = rf"(?:(\[[0-9a-f:.]{{2,45}}\])|((?:{_LABEL}\.){{0,126}}{_LABEL})\.?)(?::([0-9]{{1,5}}))?"
-_AUTHORITY: Final = re.compile(_HOST)
-_ORIGIN: Final = re.compile(rf"([a-z][a-z0-9+.-]{{0,31}})://({_HOST})")
+_AUTHORITY: Final = rf"(?:(\[[0-9a-f:.]{{2,45}}\])|((?:{_LABEL}\.){{0,126}}{_LABEL})\.?)(?::([0-9]{{1,5}}))?"
+_ORIGIN: Final = rf"([a-z][a-z0-9+.-]{{0,31}})://({_AUTHORITY})"
 
 # To a browser, a name whose last label is a number is an IPv4 address (URL Standard, host parsing), so no
 # attacker can own 127.0.0.999 either. `localhost` and the names below it are not in the DNS (RFC 6761 section 6.3).
@@ -164,7 +163,7 @@ def _parse_authority(value: bytes) -> _Authority | None:
 
 @lru_cache(maxsize=256)
 def _cached_authority(value: bytes) -> _Authority | None:
-    match = _AUTHORITY.fullmatch(value.decode("latin-1").lower())
+    match = re.fullmatch(_AUTHORITY, value.decode("latin-1").lower())
     return match and _checked_authority(*match.groups())
 
 
@@ -195,7 +194,7 @@ def _cached_origin(value: bytes) -> _Origin | None:
     text = value.decode("latin-1").lower()
     if text == "null":
         return _NULL
-    match = _ORIGIN.fullmatch(text)
+    match = re.fullmatch(_ORIGIN, text)
     host = match and _checked_authority(match[3], match[4], match[5])
     if not match or not host:
         return None

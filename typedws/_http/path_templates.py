@@ -223,7 +223,7 @@ def _check_separation(template: str, statics: tuple[str, ...], params: _Params) 
                 template,
                 f"a character between {{{left}}} and {{{right}}} that one of them cannot contain",
                 repr(between) if between else "nothing",
-                "remove one of them" if first is second is CONVERTERS["path"] else "put a slash there",
+                "remove one of them" if first is second is CONVERTERS["path"] else "insert a slash",
             )
 
 

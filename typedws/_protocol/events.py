@@ -169,9 +169,7 @@ def accept_event(
     if subprotocol is not None:
         offer = read_offer(tuple(offered))
         if subprotocol == offer.token and subprotocol not in offer.names:
-            raise InvalidHandshake(
-                "subprotocol", "a subprotocol", "the token after 'bearer', which is never sent back"
-            )
+            raise InvalidHandshake("subprotocol", "a subprotocol", "the token after 'bearer', which is never sent back")
         if subprotocol not in (*offer.names, offer.marker):
             count = len(offered)
             raise InvalidHandshake("subprotocol", f"one of the {count} that the client offered", repr(subprotocol))

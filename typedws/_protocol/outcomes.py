@@ -1,12 +1,11 @@
-"""What became of a handshake or a connection, as values: `Accepted`, `Closed`, `Denied`. Nothing is sent here."""
+"""What became of a handshake or a connection, as values: `Closed`, `Denied`. Nothing is sent here."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from typedws._http.headers import Headers
 from typedws.exceptions import ClosedBy
 
-__all__ = ["Accepted", "Closed", "Denied", "Outcome"]
+__all__ = ["Closed", "Denied", "Outcome"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +26,3 @@ class Denied:
 
 Outcome: TypeAlias = Closed | Denied
 """What a handler that decides a handshake returns."""
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The server's answer when it accepted a handshake: the chosen subprotocol, if any, and the response headers."""
-
-    subprotocol: str | None
-    headers: Headers

@@ -1,9 +1,8 @@
 """The client: typed connections to a server over a socket. Connecting needs the extra ``client``."""
 
-from typedws._connection.client_connection import ClientConnection, Line
+from typedws._connection.client_connection import Accepted, ClientConnection, Line
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._connection.sync_connection import Caller, SyncConnection
-from typedws._protocol.outcomes import Accepted
 from typedws.client.backoff import Backoff
 from typedws.client.connecting import ClientOptions, Compression, Connecting, OnUnknown, connect
 from typedws.client.reconnection import Change, ClientState, OnChange, Reconnecting, reconnecting

@@ -11,11 +11,11 @@ import anyio
 from anyio.abc import ByteStream, SocketAttribute
 
 from typedws._connection.base import session_of
-from typedws._connection.client_connection import ClientConnection
+from typedws._connection.client_connection import Accepted, ClientConnection
 from typedws._contract.contract import Contract
 from typedws._http.outgoing_request import OutgoingRequest
 from typedws._protocol.events import disconnect_of
-from typedws._protocol.outcomes import Accepted, Closed
+from typedws._protocol.outcomes import Closed
 from typedws.client.skip_unknown import SkipUnknownConnection
 from typedws.client.transport import Timing, Transport
 from typedws.exceptions import ClientNotInstalled, ConnectTimeout, ServerUnreachable, TLSHandshakeFailed

@@ -20,10 +20,10 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 from websockets.uri import WebSocketURI
 
+from typedws._connection.client_connection import Accepted
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._http.headers import Headers
 from typedws._http.outgoing_request import OutgoingRequest
-from typedws._protocol.outcomes import Accepted
 from typedws.close_codes import CloseCode, truncate_reason
 from typedws.exceptions import ClosedBy, ConnectionFailed, InvalidResponse, ServerUnreachable
 

@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Final, Generic, TypedDict, Unpack, cast, overl
 
 from typing_extensions import TypeVar
 
+from typedws._connection.client_connection import Accepted
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._contract.contract import Contract
 from typedws._endpoint.endpoints import Endpoint
 from typedws._http.headers import HeadersInput
 from typedws._messages.type_parameters import In_co, Out_contra
-from typedws._protocol.outcomes import Accepted
 from typedws.asgi import ASGIApp
 from typedws.exceptions import WebSocketDisconnect
 from typedws.testing.application_run import TIMEOUT

@@ -7,14 +7,14 @@ from typing import Any, ClassVar, TypeVar
 from anyio.lowlevel import checkpoint
 from typing_extensions import TypeForm
 
-from typedws._connection.client_connection import ClientConnection
+from typedws._connection.client_connection import Accepted, ClientConnection
 from typedws._connection.connection import AS_DECLARED
 from typedws._contract.contract import Contract
 from typedws._messages.adapter import adapter_for
 from typedws._messages.type_forms import type_name
 from typedws._messages.type_parameters import In_co, Out_contra
 from typedws._protocol.events import frame_of
-from typedws._protocol.outcomes import Accepted, Closed
+from typedws._protocol.outcomes import Closed
 from typedws._protocol.state import Move
 from typedws.close_codes import CloseCode, describe
 from typedws.exceptions import InvalidMessage, WebSocketDisconnect

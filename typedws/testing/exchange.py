@@ -10,11 +10,12 @@ from typing import Any, Final, TypeVar
 
 import anyio
 
+from typedws._connection.client_connection import Accepted
 from typedws._connection.connection_denied import ConnectionDenied
 from typedws._endpoint.runner import OBSERVER
 from typedws._http.headers import Headers
 from typedws._protocol.events import disconnect_of, is_disconnect_error
-from typedws._protocol.outcomes import Accepted, Closed
+from typedws._protocol.outcomes import Closed
 from typedws._protocol.server_profiles import PEER
 from typedws.asgi import ASGIApp
 from typedws.close_codes import CloseCode

@@ -11,10 +11,10 @@ from typing import Any, Final, Literal, TypeAlias
 import anyio
 import anyio.lowlevel
 
+from typedws._connection.client_connection import Accepted
 from typedws._contract.problem_documents import supports_denial_response
 from typedws._http.headers import Headers, header_list
 from typedws._protocol.events import check_event
-from typedws._protocol.outcomes import Accepted
 from typedws._protocol.state import Application, ConnectionState, Move, move_of
 from typedws.close_codes import CloseCode
 from typedws.exceptions import InvalidHandshake, InvalidState, UnsendableMessage

@@ -250,27 +250,27 @@ INVALID_TEMPLATES = {
     ),
     "nothing between two parameters": (
         "/{a}{b:int}",
-        "expected a character between {a} and {b} that one of them cannot contain, found nothing: put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found nothing: insert a slash",
     ),
     "two texts in a segment": (
         "/{name}.{ending}",
-        "expected a character between {name} and {ending} that one of them cannot contain, found '.': put a slash there",
+        "expected a character between {name} and {ending} that one of them cannot contain, found '.': insert a slash",
     ),
     "a digit between integers": (
         "/{a:int}0{b:int}",
-        "expected a character between {a} and {b} that one of them cannot contain, found '0': put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found '0': insert a slash",
     ),
     "a point before a number": (
         "/{name}.{at:float}",
-        "expected a character between {name} and {at} that one of them cannot contain, found '.': put a slash there",
+        "expected a character between {name} and {at} that one of them cannot contain, found '.': insert a slash",
     ),
     "two texts around an integer": (
         "/{a}-{id:int}-{b}",
-        "expected a character between {a} and {b} that one of them cannot contain, found '--': put a slash there",
+        "expected a character between {a} and {b} that one of them cannot contain, found '--': insert a slash",
     ),
     "text and the rest in a segment": (
         "/{a}-{rest:path}",
-        "expected a character between {a} and {rest} that one of them cannot contain, found '-': put a slash there",
+        "expected a character between {a} and {rest} that one of them cannot contain, found '-': insert a slash",
     ),
 }
 

@@ -237,9 +237,7 @@ def test_without_the_extra_main_exits_with_how_to_install_it(monkeypatch: pytest
     monkeypatch.delitem(sys.modules, "typedws.cli.commands")
     with pytest.raises(SystemExit) as exited:
         cli.main()
-    assert exited.value.code == (
-        'typedws: the command needs typer: pip install "typedws[cli]"'
-    )
+    assert exited.value.code == ('typedws: the command needs typer: pip install "typedws[cli]"')
 
 
 def test_another_missing_module_raises(monkeypatch: pytest.MonkeyPatch) -> None:
