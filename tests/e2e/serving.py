@@ -64,6 +64,10 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         self.has_started.set()
 
+    @property
+    def port(self) -> int:
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
     def stop(self) -> None:
         self.should_exit = True
 
@@ -82,13 +86,13 @@ async def running(implementation: Implementation, **options: Any) -> AsyncGenera
         **options,
     )
     uvicorn_server = _Uvicorn(config)
-    listener = config.bind_socket()
-    server.port = listener.getsockname()[1]
     server.stop = uvicorn_server.stop
-    task = asyncio.create_task(uvicorn_server.serve(sockets=[listener]))
+    # uvicorn opens the socket: asyncio sets TCP_NODELAY on it, but not on a socket of `Config.bind_socket`.
+    task = asyncio.create_task(uvicorn_server.serve())
     try:
         with anyio.fail_after(LIMIT):
             await uvicorn_server.has_started.wait()
+        server.port = uvicorn_server.port
         yield server
     finally:
         uvicorn_server.stop()

@@ -42,12 +42,11 @@ async def serving(app: App) -> AsyncGenerator[str]:
         app, port=0, ws="websockets-sansio", lifespan="on", log_config=None, timeout_graceful_shutdown=1
     )
     server = _Server(config)
-    listener = config.bind_socket()
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve())
     try:
         with anyio.fail_after(LIMIT):
             await server.has_started.wait()
-            yield f"ws://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         with anyio.fail_after(LIMIT):
