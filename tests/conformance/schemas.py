@@ -460,7 +460,7 @@ def hard_app() -> App:
         contract = Contract("hard", connection[case.form, case.form, Place], version=f"{number}.0.0", closes=HardClose)
         app.websocket(f"/{number}/{{room}}/{{id:int}}", contract, security=BEARER if number % 2 else TOKEN)(talk)
     modes = ("text", "binary", "msgpack", "cbor")
-    feed = Contract("feed", Connection[Never, Tagged], title="A feed", description="It hears nothing.", modes=modes)
+    feed = Contract("feed", Connection[Never, Tagged], title="A feed", description="It receives nothing.", modes=modes)
     app.websocket("/feed", feed)(talk)
     app.websocket("/feed", Contract("feed", Connection[Never, Join], version="2.0.0"))(talk)
     app.websocket("/answering", policy=Policy(on_invalid="reply"))(answering)

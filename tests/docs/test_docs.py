@@ -128,7 +128,7 @@ def test_the_tests_on_the_testing_page_pass_or_fail_as_it_states(pytester: pytes
     shown = "\n".join(line.removeprefix("E").strip() for line in result.outlines)
     for name, report in failing.items():
         lines = "\n".join(line.strip() for line in report.splitlines())
-        assert lines in shown, f"{name} is told otherwise:\n{shown}"
+        assert lines in shown, f"{name} is documented otherwise:\n{shown}"
 
 
 def test_the_state_diagram_matches_the_tables() -> None:

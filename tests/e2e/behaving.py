@@ -1,4 +1,4 @@
-"""Handlers as users write them, which report what they see: what `tests.e2e.behaviours` lets the servers run."""
+"""Handlers as users write them, which report what they see. The servers run them for `tests.e2e.behaviours`."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
@@ -44,24 +44,24 @@ class Tick(BaseModel):
     tick: int
 
 
-Hears = Annotated[Say | Leave, Field(discriminator="type")]
+ClientMessages = Annotated[Say | Leave, Field(discriminator="type")]
 
 
-def told(end: Closed | Denied | WebSocketDisconnect) -> str:
-    """Say in a few words how a connection ended."""
+def describe_end(end: Closed | Denied | WebSocketDisconnect) -> str:
+    """Describe in a few words how a connection ended."""
     if isinstance(end, Denied):
         return f"denied with {end.status}"
     return " ".join(filter(None, [str(int(end.code)), end.reason and f'"{end.reason}"', f"by the {end.closed_by}"]))
 
 
 @contextmanager
-def telling() -> Generator[None]:
-    """Report how the block is left, and after how many seconds."""
+def reporting_the_end() -> Generator[None]:
+    """Report how the block ends, and after how many seconds."""
     began, how = monotonic(), "returned"
     try:
         yield
     except WebSocketDisconnect as end:
-        how = f"WebSocketDisconnect: {told(end)}"
+        how = f"WebSocketDisconnect: {describe_end(end)}"
         raise
     except BaseException as error:
         how = "cancelled" if isinstance(error, anyio.get_cancelled_exc_class()) else type(error).__name__
@@ -71,7 +71,7 @@ def telling() -> Generator[None]:
 
 
 def bare(handler: Callable[[AnySocket], Awaitable[object]]) -> ASGIApp:
-    """Make an application of the classic class, as people write it without an endpoint."""
+    """Return an application that runs a handler of the whole `WebSocket`, without an endpoint."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(WebSocketDisconnect):
@@ -84,7 +84,7 @@ def bare(handler: Callable[[AnySocket], Awaitable[object]]) -> ASGIApp:
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Send back what comes, by the methods and in the mode that the client names."""
+    """Send back every message, with the methods and in the mode that the client names."""
     ws = WebSocket[echoes.Message, echoes.Message](scope, receive, send)
     mode = ws.query_params.get("mode", "text")
     ws = WebSocket[echoes.Message, echoes.Message](scope, receive, send, mode=mode)
@@ -92,31 +92,31 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     try:
         await echoes.ECHOES[ws.query_params["echo"]](ws)
     except WebSocketDisconnect as end:
-        report("ends", how=told(end))
+        report("ends", how=describe_end(end))
     else:
-        report("ends", how=told(await ws.close()))
+        report("ends", how=describe_end(await ws.close()))
 
 
 @bare
-async def counts(ws: AnySocket) -> None:
-    """Give up on every receive soon, and count what comes in spite of that."""
+async def counts_numbers(ws: AnySocket) -> None:
+    """Cancel every receive that waits for 0.3 milliseconds, and count the messages that still arrive."""
     await ws.accept()
-    heard: list[int] = []
-    has_given_up = False
+    received: list[int] = []
+    has_timed_out = False
     while True:
-        with anyio.move_on_after(0.0003) as patience:
+        with anyio.move_on_after(0.0003) as scope:
             try:
-                heard.append(int(await ws.receive_text()))
+                received.append(int(await ws.receive_text()))
             except WebSocketDisconnect:
                 break
-        if patience.cancelled_caught and not has_given_up:
-            has_given_up = True
-            report("gives up")
-    report("counted", count=len(heard), in_order=heard == sorted(set(heard)))
+        if scope.cancelled_caught and not has_timed_out:
+            has_timed_out = True
+            report("timed out")
+    report("counted", count=len(received), in_order=received == sorted(set(received)))
 
 
 @bare
-async def shouts(ws: AnySocket) -> None:
+async def sends_from_many_tasks(ws: AnySocket) -> None:
     """Send from many tasks at once, in the order of their numbers."""
     await ws.accept()
     async with anyio.create_task_group() as tasks:
@@ -130,7 +130,7 @@ async def shouts(ws: AnySocket) -> None:
 
 
 @endpoint
-async def denies(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def denies(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     headers = [("WWW-Authenticate", 'Bearer realm="chat"'), ("X-Who", "us")]
     return await handshake.deny(401, detail="token missing — où?", headers=headers)
 
@@ -160,23 +160,23 @@ RESPONSES: Final[dict[str, Callable[[], Any]]] = {
 
 
 @endpoint
-async def denies_with_response(handshake: Handshake[Hears, Tick]) -> Outcome:
-    with telling():
+async def denies_with_response(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
+    with reporting_the_end():
         return await handshake.send_denial_response(RESPONSES[handshake.query_params["response"]]())
 
 
 @bare
 async def closes_before_the_accept(ws: AnySocket) -> None:
-    report("ends", how=told(await ws.close(4401, "you are not wanted")))
+    report("ends", how=describe_end(await ws.close(4401, "you are not wanted")))
 
 
 @endpoint
-async def decides_nothing(handshake: Handshake[Hears, Tick]) -> Any:
-    """Decide nothing, as no checker lets pass but for the ``Any``."""
+async def decides_nothing(handshake: Handshake[ClientMessages, Tick]) -> Any:
+    """Decide nothing. Only the ``Any`` makes type checkers accept that."""
 
 
 @endpoint
-async def fails_before_the_accept(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def fails_before_the_accept(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     raise LookupError
 
 
@@ -186,25 +186,25 @@ class Params(BaseModel):
 
 
 @endpoint
-async def takes_parameters(ws: Connection[Hears, Tick, Params]) -> None:
+async def takes_parameters(ws: Connection[ClientMessages, Tick, Params]) -> None:
     await ws.send_model(Tick(tick=ws.params.room))
 
 
 @endpoint
-async def accepts_with_headers(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def accepts_with_headers(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     cookies = [("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")]
     ws = await handshake.accept(headers=[("X-Who", "us"), *cookies])
     return await ws.close()
 
 
 @endpoint
-async def accepts_the_first_subprotocol(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def accepts_the_first_subprotocol(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     ws = await handshake.accept(subprotocol=next(iter(handshake.subprotocols), None))
     return await ws.close()
 
 
 @endpoint
-async def accepts_another_subprotocol(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def accepts_another_subprotocol(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     try:
         ws = await handshake.accept(subprotocol="soap")
     except InvalidHandshake:
@@ -212,11 +212,11 @@ async def accepts_another_subprotocol(handshake: Handshake[Hears, Tick]) -> Outc
     return await ws.close()
 
 
-chat: Final = Contract("chat", Connection[Hears, Tick], version="1.0.0", modes=("text", "cbor"))
+chat: Final = Contract("chat", Connection[ClientMessages, Tick], version="1.0.0", modes=("text", "cbor"))
 
 
 @endpoint(contract=chat)
-async def speaks_the_chosen_mode(ws: Connection[Hears, Tick]) -> None:
+async def answers_in_the_chosen_mode(ws: Connection[ClientMessages, Tick]) -> None:
     async for message in ws:
         if isinstance(message, Leave):
             break
@@ -224,23 +224,23 @@ async def speaks_the_chosen_mode(ws: Connection[Hears, Tick]) -> None:
 
 
 @endpoint(policy=Policy(handshake_timeout=0.3))
-async def dawdles(handshake: Handshake[Hears, Tick]) -> Outcome:
-    with telling():
+async def decides_too_late(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
+    with reporting_the_end():
         await anyio.sleep_forever()
     return await handshake.deny()
 
 
 @bare
-async def accepts_whoever_has_left(ws: AnySocket) -> None:
-    """Wait until the client has left before it accepts; some servers do not tell."""
+async def accepts_after_the_client_left(ws: AnySocket) -> None:
+    """Wait for the disconnect, at most half a second, and accept only then. Some servers do not report it."""
     await ws.receive()
     report("waits")
-    with anyio.move_on_after(0.5) as patience:
+    with anyio.move_on_after(0.5) as scope:
         event = await ws.receive()
-        report("hears", how=f"{event['type']} {event['code']}")
-    if patience.cancelled_caught:
-        report("hears", how="nothing")
-    with telling():
+        report("receives", how=f"{event['type']} {event['code']}")
+    if scope.cancelled_caught:
+        report("receives", how="nothing")
+    with reporting_the_end():
         await ws.accept()
         await ws.receive_text()
 
@@ -249,23 +249,23 @@ async def accepts_whoever_has_left(ws: AnySocket) -> None:
 
 
 @endpoint
-async def closes(ws: Connection[Hears, Tick]) -> None:
-    report("ends", how=told(await ws.close(4001, "bye")))
-    report("ends again", how=told(await ws.close(1000)))
+async def closes(ws: Connection[ClientMessages, Tick]) -> None:
+    report("ends", how=describe_end(await ws.close(4001, "bye")))
+    report("ends again", how=describe_end(await ws.close(1000)))
     try:
         await ws.send_model(Tick(tick=0))
     except WebSocketDisconnect as end:
-        report("sends", how=told(end))
+        report("sends", how=describe_end(end))
 
 
 @endpoint
-async def closes_at_length(ws: Connection[Hears, Tick]) -> None:
+async def closes_with_the_longest_reason(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.close(1000, "é" * 61 + "x")
 
 
 @bare
-async def closes_beside_a_receive(ws: AnySocket) -> None:
-    """Close in one task while another waits for a message."""
+async def closes_during_a_receive(ws: AnySocket) -> None:
+    """Close in one task while another task waits for a message."""
     await ws.accept()
 
     async def receive() -> None:
@@ -277,63 +277,63 @@ async def closes_beside_a_receive(ws: AnySocket) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receive)
         await ws.send_text("ready")
-        await anyio.sleep(0.05)  # so that the server is asked
-        report("closes", how=told(await ws.close(4001, "bye")))
+        await anyio.sleep(0.05)  # the other task must wait in the server's receive before the close
+        report("closes", how=describe_end(await ws.close(4001, "bye")))
 
 
 @endpoint
-async def returns(ws: Connection[Hears, Tick]) -> None:
+async def returns(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick(tick=1))
 
 
 @endpoint
-async def fails(ws: Connection[Hears, Tick]) -> None:
+async def fails(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick(tick=1))
     raise LookupError
 
 
 @endpoint
-async def refuses_what_is_invalid(ws: Connection[Hears, Tick]) -> None:
+async def receives_an_invalid_message(ws: Connection[ClientMessages, Tick]) -> None:
     async for _ in ws:
         pass
 
 
 @bare
 async def receives(ws: AnySocket) -> None:
-    """Receive until the end, then use the connection as if there were none."""
+    """Receive until the end, then use the connection although it has ended."""
     await ws.accept()
     await ws.send_text("ready")
-    heard = 0
+    received = 0
     try:
         while True:
             await ws.receive()
             if ws.client_state.name == "DISCONNECTED":
                 break
-            heard += 1
+            received += 1
         await ws.receive()
     except WebSocketDisconnect as end:
-        report("ends", how=told(end), heard=heard)
-    for what, use in (("sends", ws.send_text("late")), ("receives", ws.receive_text())):
+        report("ends", how=describe_end(end), received=received)
+    for kind, call in (("sends", ws.send_text("late")), ("receives", ws.receive_text())):
         try:
-            await use
+            await call
         except WebSocketDisconnect as end:
-            report(what, how=type(end).__name__)
+            report(kind, how=type(end).__name__)
         else:
-            report(what, how="nothing")
-    report("closes", how=told(await ws.close(4002, "late")))
+            report(kind, how="nothing")
+    report("closes", how=describe_end(await ws.close(4002, "late")))
 
 
 @endpoint
-async def iterates(ws: Connection[Hears, Tick]) -> None:
+async def iterates(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick(tick=0))
-    with telling():
+    with reporting_the_end():
         async for _ in ws:
             pass
 
 
-async def send_on(ws: Connection[Any, Tick, Any]) -> None:
+async def keep_sending(ws: Connection[Any, Tick, Any]) -> None:
     tick = 0
-    with telling():
+    with reporting_the_end():
         while True:
             await ws.send_model(Tick(tick=tick))
             await anyio.sleep(0.02)
@@ -341,20 +341,20 @@ async def send_on(ws: Connection[Any, Tick, Any]) -> None:
 
 
 @endpoint
-async def only_sends(ws: Connection[Hears, Tick]) -> None:
-    await send_on(ws)
+async def only_sends(ws: Connection[ClientMessages, Tick]) -> None:
+    await keep_sending(ws)
 
 
 @bare
-async def only_sends_by_the_classic_class(ws: AnySocket) -> None:
+async def only_sends_without_an_endpoint(ws: AnySocket) -> None:
     await ws.accept()
-    await send_on(ws)
+    await keep_sending(ws)
 
 
 @endpoint
 async def feeds(ws: Connection[Never, Tick]) -> None:
     await ws.send_model(Tick(tick=0))
-    with telling():
+    with reporting_the_end():
         await anyio.sleep_forever()
 
 
@@ -362,7 +362,7 @@ async def feeds(ws: Connection[Never, Tick]) -> None:
 async def is_cancelled_on_disconnect(ws: AnySocket) -> None:
     await ws.accept()
     await ws.send_text("ready")
-    with telling():
+    with reporting_the_end():
         async with ws.cancelled_on_disconnect():
             await anyio.sleep_forever()
 
@@ -370,13 +370,13 @@ async def is_cancelled_on_disconnect(ws: AnySocket) -> None:
 # --- peers that do not read ---
 
 SIZE: Final = 1 << 18
-MOST: Final = 200
-"""So many messages of that size are sent at most, 50 MiB, and small ones after them."""
+LARGE_MESSAGES: Final = 200
+"""Number of messages of that size in a flood, 50 MiB in all. Messages of one byte follow them."""
 
 
 async def flood(ws: Connection[Any, Any, Any]) -> None:
-    with telling():
-        for _ in range(MOST):
+    with reporting_the_end():
+        for _ in range(LARGE_MESSAGES):
             await ws.send_text("x" * SIZE)
         report("flooded")
         while True:
@@ -385,12 +385,12 @@ async def flood(ws: Connection[Any, Any, Any]) -> None:
 
 
 @endpoint(policy=Policy(send_timeout=0.4))
-async def floods(ws: Connection[Hears, str]) -> None:
+async def floods(ws: Connection[ClientMessages, str]) -> None:
     await flood(ws)
 
 
 @endpoint
-async def floods_for_long(ws: Connection[Hears, str]) -> None:
+async def floods_with_the_default_timeout(ws: Connection[ClientMessages, str]) -> None:
     await flood(ws)
 
 
@@ -398,7 +398,7 @@ async def floods_for_long(ws: Connection[Hears, str]) -> None:
 
 
 @endpoint
-async def is_busy(ws: Connection[Hears, Tick]) -> None:
+async def is_busy(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick(tick=0))
-    with telling():
+    with reporting_the_end():
         await anyio.sleep_forever()

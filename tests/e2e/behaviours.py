@@ -1,6 +1,6 @@
-"""How one handler behaves on every server: a table of what is done, what is seen of it, and which server cannot.
+"""How one handler behaves on every server: a table of cases, what both sides see, and the servers that differ.
 
-Every fact is the same on every server and event loop, but for those that a row names for a server.
+Every fact is the same on every server and event loop, except those that a row names for a server.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,31 +13,31 @@ from websockets.typing import Subprotocol
 
 from tests.e2e import echoes
 from tests.e2e.driving import (
-    BREACHES,
     BYTES,
-    CLOSURES,
+    CLOSES,
     DEPARTURES,
     LOSSES,
     NO_FRAME,
+    PROTOCOL_ERRORS,
     TEXTS,
     Drive,
     Facts,
-    breaks,
+    breaks_the_protocol,
     chooses_cbor,
     closes_before_it_reads,
-    depart,
-    departs,
     does_not_read,
     does_not_read_and_leaves,
     echoes_back,
-    hears,
-    hears_numbers,
     is_accepted,
     is_denied,
-    leaves_undecided,
-    says_and_hears,
-    says_numbers,
+    leaves_after_two_messages,
+    leaves_before_the_decision,
+    leaves_in_every_way,
+    receives_all,
+    receives_numbers,
     sends_fragments,
+    sends_numbers,
+    sends_one_message,
     values_in,
 )
 from tests.e2e.servers import RunningServer, ServerName
@@ -47,13 +47,13 @@ __all__ = ["BEHAVIOURS", "HYPERCORN", "Behaviour", "Row", "observe", "on"]
 
 @dataclass(frozen=True)
 class Row:
-    """What is seen, and what otherwise on a server that cannot do the same."""
+    """What is seen, and what differs on a server that cannot do the same."""
 
     sees: Facts
     differs: Mapping[ServerName, Facts] = field(default_factory=dict[ServerName, Facts])
 
     def expected(self, name: ServerName) -> Facts:
-        """Give what is seen with a server."""
+        """Return what must be seen with a server."""
         return {**self.sees, **self.differs.get(name, {})}
 
 
@@ -70,7 +70,7 @@ class Behaviour(Row):
 def behaviour(
     group: str, app: str, drive: Drive, sees: Facts, differs: Mapping[ServerName, Facts] | None = None
 ) -> Behaviour:
-    """Make a row; where it does not say otherwise, nothing goes wrong."""
+    """Return a row. By default the application returns, and the server logs nothing."""
     return Behaviour({**QUIET, **sees}, differs or {}, group=group, app=app, drive=drive)
 
 
@@ -78,17 +78,17 @@ QUIET: Final[Facts] = {"the application ends": "by itself", "the server logs": "
 
 
 async def observe(server: RunningServer, behaviour: Behaviour) -> Facts:
-    """Let a server show a behaviour, and give what is seen."""
+    """Run a handler and its client on a server, and return what is seen."""
     before = len(server.log)
     async with server.run(f"tests.e2e.behaving:{behaviour.app}") as run:
         facts = await behaviour.drive(server, run)
         raised = await run.ended()
-    await server.census()  # after which all is done that was to be done
-    complaints = [line for line in server.log[before:] if not line.logger.startswith("typedws.")]
+    await server.census()  # the log is complete once the server has answered another request
+    lines = [line for line in server.log[before:] if not line.logger.startswith("typedws.")]
     return {
         **facts,
         "the application ends": "by itself" if raised is None else raised,
-        "the server logs": "; ".join(f"{line.level} {line.told.splitlines()[0]}" for line in complaints) or "nothing",
+        "the server logs": "; ".join(f"{line.level} {line.message.splitlines()[0]}" for line in lines) or "nothing",
     }
 
 
@@ -96,10 +96,10 @@ async def observe(server: RunningServer, behaviour: Behaviour) -> Facts:
 
 UVICORN: Final[tuple[ServerName, ...]] = ("uvicorn-sansio", "uvicorn-wsproto")
 HYPERCORN: Final[tuple[ServerName, ...]] = ("hypercorn-asyncio", "hypercorn-trio")
-UNTOLD: Final = "1006 by the network"
-"""What hypercorn tells of each end, and every server of one without a close frame."""
-GRANIANS: Final = "1005 by the peer"
-"""What granian tells of an end without a close frame."""
+LOST: Final = "1006 by the network"
+"""An end without a close frame, on every server but granian. hypercorn reports every end so."""
+LOST_ON_GRANIAN: Final = "1005 by the peer"
+"""An end without a close frame, as granian reports it."""
 
 
 def on(names: Iterable[ServerName], facts: Facts) -> dict[ServerName, Facts]:
@@ -114,13 +114,13 @@ def denial(
     daphne: Facts,
     sansio: Facts | None = None,
 ) -> Behaviour:
-    """Make a row of a denial: daphne has no extension for that, uvicorn's sansio complains of each."""
-    complains = {"the server logs": "ERROR ASGI callable returned without completing handshake."}
-    differs: dict[ServerName, Facts] = {"uvicorn-sansio": {**complains, **(sansio or {})}}
+    """Return a row of a denial. daphne has no extension for denials, and uvicorn-sansio logs an error for each."""
+    logs = {"the server logs": "ERROR ASGI callable returned without completing handshake."}
+    differs: dict[ServerName, Facts] = {"uvicorn-sansio": {**logs, **(sansio or {})}}
     plain = {
         "the client sees": "403",
         "the body": "empty",
-        **({"the headers": "none of ours"} if "the headers" in sees else {}),
+        **({"the headers": "none"} if "the headers" in sees else {}),
     }
     return behaviour("handshakes", app, drive, sees, {**differs, "daphne": {**plain, **daphne}})
 
@@ -137,8 +137,8 @@ def response(name: str, status: int, headers: str, body: str, **options: Any) ->
 
 
 def messages(drive: Drive, *, daphne: str = "") -> Behaviour:
-    """Make a row of messages that come back: daphne sends no empty ones."""
-    differs = on(HYPERCORN, {"the handler sees": UNTOLD})
+    """Return a row of messages that come back. daphne does not send empty messages."""
+    differs = on(HYPERCORN, {"the handler sees": LOST})
     if daphne:
         differs["daphne"] = {"comes back": f"everything but {daphne}"}
     return behaviour(
@@ -146,44 +146,44 @@ def messages(drive: Drive, *, daphne: str = "") -> Behaviour:
     )
 
 
-def ended(told: str, client: str | None) -> dict[str, str]:
-    """Give what is seen of an end in a receive."""
+def ended(end: str, client: str | None) -> dict[str, str]:
+    """Return what is seen of an end during a receive."""
     facts = {
-        "the handler sees": told,
-        "the handler heard before": "2",
+        "the handler sees": end,
+        "messages before the end": "2",
         "it then sends": "WebSocketDisconnected",
         "it then receives": "WebSocketDisconnected",
-        "it then closes": told,
+        "it then closes": end,
     }
     return facts if client is None else {**facts, "the client sees": client}
 
 
-def closure(name: str, told: str, client: str, *, reasonless: str) -> Behaviour:
-    """Make a row of a client's close: hypercorn tells nothing of it, daphne answers all with 1000."""
-    differs = on(HYPERCORN, ended(UNTOLD, client))
+def close_by_client(name: str, end: str, client: str, *, reasonless: str) -> Behaviour:
+    """Return a row of a client's close. hypercorn does not report it, and daphne answers each one with 1000."""
+    differs = on(HYPERCORN, ended(LOST, client))
     differs |= {"daphne": ended(reasonless, "1000"), "granian": ended(reasonless, client)}
-    drive = partial(departs, departure=CLOSURES[name])
-    return behaviour("closing", "receives", drive, ended(told, client), differs)
+    drive = partial(leaves_after_two_messages, departure=CLOSES[name])
+    return behaviour("closing", "receives", drive, ended(end, client), differs)
 
 
 def loss(name: str) -> Behaviour:
-    drive = partial(departs, departure=LOSSES[name])
-    return behaviour("closing", "receives", drive, ended(UNTOLD, None), {"granian": ended(GRANIANS, None)})
+    drive = partial(leaves_after_two_messages, departure=LOSSES[name])
+    return behaviour("closing", "receives", drive, ended(LOST, None), {"granian": ended(LOST_ON_GRANIAN, None)})
 
 
 def unread(loss: str, when: str) -> Behaviour:
-    """Make a row of a peer that reads nothing and is then lost, which a send that waits notices then."""
+    """Return a row of a peer that reads nothing and is then lost, which ends the send that waits for it."""
     return behaviour(
         "peers that do not read",
-        "floods_for_long",
+        "floods_with_the_default_timeout",
         partial(does_not_read_and_leaves, departure=LOSSES[loss]),
-        {"a send waits": "yes", "memory": "stays", "the handler ends": f"WebSocketDisconnect: {UNTOLD}, {when}"},
+        {"a send waits": "yes", "memory": "does not grow", "the handler ends": f"WebSocketDisconnect: {LOST}, {when}"},
         {
-            "granian": {"the handler ends": f"WebSocketDisconnect: {GRANIANS}, {when}"},
+            "granian": {"the handler ends": f"WebSocketDisconnect: {LOST_ON_GRANIAN}, {when}"},
             "daphne": {
                 "a send waits": "no",
-                "memory": "grows with what is sent",
-                "the handler ends": f"WebSocketDisconnect: {UNTOLD}, within a second",
+                "memory": "grows with every send",
+                "the handler ends": f"WebSocketDisconnect: {LOST}, within a second",
             },
         },
     )
@@ -192,45 +192,53 @@ def unread(loss: str, when: str) -> Behaviour:
 def departures(
     app: str, ends: Mapping[str, str], differs: Mapping[ServerName, Mapping[str, str]] | None = None
 ) -> Behaviour:
-    """Make a row of all departures, each of which ends the handler within a second."""
+    """Return a row of all departures, each of which ends the handler within a second."""
 
-    def told(ends: Mapping[str, str]) -> Facts:
+    def facts(ends: Mapping[str, str]) -> Facts:
         return {f"after a {name}": f"{end}, within a second" for name, end in ends.items()}
 
-    other: dict[ServerName, Facts] = {name: told(ends) for name, ends in (differs or {}).items()}
-    return behaviour("peers that leave", app, partial(depart, departures=DEPARTURES), told(ends), other)
+    other: dict[ServerName, Facts] = {name: facts(ends) for name, ends in (differs or {}).items()}
+    return behaviour("peers that leave", app, partial(leaves_in_every_way, departures=DEPARTURES), facts(ends), other)
 
 
-CLOSES: Final = ("close with 1000", "close with 4001 and a reason", "close without a code")
+CLOSE_NAMES: Final = ("close with 1000", "close with 4001 and a reason", "close without a code")
 
 
-def by_disconnect(*told: str) -> dict[str, str]:
-    """Give the ends of a handler that meets a `WebSocketDisconnect`, for each departure."""
-    return {name: f"WebSocketDisconnect: {end}" for name, end in zip((*CLOSES, *LOSSES), told, strict=True)}
+def by_disconnect(*ends: str) -> dict[str, str]:
+    """Return the ends of a handler that raises `WebSocketDisconnect`, by the name of the departure."""
+    return {name: f"WebSocketDisconnect: {end}" for name, end in zip((*CLOSE_NAMES, *LOSSES), ends, strict=True)}
 
 
-TOLD: Final = by_disconnect("1000 by the peer", '4001 "bye" by the peer', "1005 by the peer", UNTOLD, UNTOLD)
-WITHOUT_REASON: Final = by_disconnect("1000 by the peer", "4001 by the peer", "1005 by the peer", UNTOLD, UNTOLD)
-OF_GRANIAN: Final = by_disconnect("1000 by the peer", "4001 by the peer", "1005 by the peer", GRANIANS, GRANIANS)
-NOTHING_TOLD: Final = by_disconnect(*[UNTOLD] * 5)
-OTHERS: Final[dict[ServerName, Mapping[str, str]]] = {
-    **dict.fromkeys(HYPERCORN, NOTHING_TOLD),
-    "granian": OF_GRANIAN,
-    "daphne": WITHOUT_REASON,
+ENDS: Final = by_disconnect("1000 by the peer", '4001 "bye" by the peer', "1005 by the peer", LOST, LOST)
+ENDS_WITHOUT_REASON: Final = by_disconnect("1000 by the peer", "4001 by the peer", "1005 by the peer", LOST, LOST)
+ENDS_ON_GRANIAN: Final = by_disconnect(
+    "1000 by the peer", "4001 by the peer", "1005 by the peer", LOST_ON_GRANIAN, LOST_ON_GRANIAN
+)
+ENDS_ON_HYPERCORN: Final = by_disconnect(*[LOST] * 5)
+OTHER_ENDS: Final[dict[ServerName, Mapping[str, str]]] = {
+    **dict.fromkeys(HYPERCORN, ENDS_ON_HYPERCORN),
+    "granian": ENDS_ON_GRANIAN,
+    "daphne": ENDS_WITHOUT_REASON,
 }
 
 
-def breach(name: str, code: int, *, by: str = "server", **differs: Facts) -> Behaviour:
-    """Make a row of what breaks the protocol: hypercorn and daphne just drop the connection, granian says 1005."""
+def protocol_error(name: str, code: int, *, by: str = "server", **differs: Facts) -> Behaviour:
+    """Return a row of a protocol error. hypercorn and daphne drop the connection, and granian reports 1005."""
     sees = {"the handler sees": f"{code} by the {by}", "the client sees": str(code)}
-    dropped = {"the handler sees": UNTOLD, "the client sees": NO_FRAME}
+    dropped = {"the handler sees": LOST, "the client sees": NO_FRAME}
     others: dict[ServerName, Facts] = on((*HYPERCORN, "daphne"), dropped)
     others |= {
         "uvicorn-wsproto": {"the client sees": NO_FRAME},
-        "granian": {"the handler sees": GRANIANS, "the client sees": "1005"},
+        "granian": {"the handler sees": LOST_ON_GRANIAN, "the client sees": "1005"},
     }
     others |= {cast(ServerName, server.replace("_", "-")): facts for server, facts in differs.items()}
-    return behaviour("what is broken", "receives", partial(breaks, breach=BREACHES[name]), sees, others)
+    return behaviour(
+        "protocol errors and oversized messages",
+        "receives",
+        partial(breaks_the_protocol, error=PROTOCOL_ERRORS[name]),
+        sees,
+        others,
+    )
 
 
 BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
@@ -244,15 +252,17 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         partial(echoes_back, names=["send_events"], mode="", messages={**BYTES, **TEXTS}),
         daphne="empty bytes, empty text",
     ),
-    "a message in fragments": behaviour("messages", "echo", sends_fragments, {"the client hears": "pong ?, text nä!"}),
-    "receives that are given up": behaviour(
+    "a message in fragments": behaviour(
+        "messages", "echo", sends_fragments, {"the client receives": "pong ?, text nä!"}
+    ),
+    "receives that time out": behaviour(
         "messages",
-        "counts",
-        says_numbers,
-        {"the handler hears": "1000 of 1000, in order"},
+        "counts_numbers",
+        sends_numbers,
+        {"the handler receives": "1000 of 1000, in order"},
     ),
     "sends from many tasks": behaviour(
-        "messages", "shouts", hears_numbers, {"the client hears": "200 messages in order"}
+        "messages", "sends_from_many_tasks", receives_numbers, {"the client receives": "200 messages in order"}
     ),
     # --- handshakes
     "deny()": denial(
@@ -266,7 +276,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         daphne={},
     ),
     "a denial without a body": response(
-        "nothing", 404, "none of ours", "empty", sansio={"the headers": "Content-Type: text/plain; charset=utf-8"}
+        "nothing", 404, "none", "empty", sansio={"the headers": "Content-Type: text/plain; charset=utf-8"}
     ),
     "a denial with bytes": response("bytes", 400, "Content-Type: application/octet-stream; X-Who: us", r"\x00\xff"),
     "a denial with a model": response(
@@ -282,7 +292,7 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         "handshakes", "closes_before_the_accept", is_denied, {"the client sees": "403", "the body": "empty"}
     ),
     "no decision": problem("decides_nothing", 403, "title: Forbidden"),
-    "no decision in time": problem("dawdles", 503, "title: Service Unavailable, detail: no decision in time"),
+    "no decision in time": problem("decides_too_late", 503, "title: Service Unavailable, detail: no decision in time"),
     "an exception before the accept": problem("fails_before_the_accept", 500, "title: Internal Server Error"),
     "invalid parameters": problem(
         "takes_parameters",
@@ -296,15 +306,15 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     "parameters": behaviour(
         "handshakes",
         "takes_parameters",
-        partial(hears, query={"room": "7"}),
-        {"the client sees": "1000", "the client hears": '{"tick":7}'},
+        partial(receives_all, query={"room": "7"}),
+        {"the client sees": "1000", "the client receives": '{"tick":7}'},
     ),
     "headers of an accept": behaviour(
         "handshakes",
         "accepts_with_headers",
         partial(is_accepted, headers=("X-Who", "Set-Cookie")),
         {"the subprotocol": "none", "the headers": "X-Who: us; Set-Cookie: a=1, b=2", "the client sees": "1000"},
-        on(("granian", "daphne"), {"the headers": "none of ours"}),
+        on(("granian", "daphne"), {"the headers": "none"}),
     ),
     "a subprotocol": behaviour(
         "handshakes",
@@ -326,22 +336,22 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     ),
     "a mode by its subprotocol": behaviour(
         "handshakes",
-        "speaks_the_chosen_mode",
+        "answers_in_the_chosen_mode",
         chooses_cbor,
-        {"the subprotocol": "chat.v1.cbor", "the client hears": "{'tick': 4}", "the client sees": "1000"},
+        {"the subprotocol": "chat.v1.cbor", "the client receives": "{'tick': 4}", "the client sees": "1000"},
     ),
-    "a client that leaves undecided": behaviour(
+    "a client that leaves before the decision": behaviour(
         "handshakes",
-        "accepts_whoever_has_left",
-        leaves_undecided,
-        {"the handler hears": "websocket.disconnect 1006", "the handler ends": f"WebSocketDisconnect: {UNTOLD}"},
-        {"granian": {"the handler hears": "nothing", "the handler ends": f"WebSocketDisconnect: {GRANIANS}"}},
+        "accepts_after_the_client_left",
+        leaves_before_the_decision,
+        {"the handler receives": "websocket.disconnect 1006", "the handler ends": f"WebSocketDisconnect: {LOST}"},
+        {"granian": {"the handler receives": "nothing", "the handler ends": f"WebSocketDisconnect: {LOST_ON_GRANIAN}"}},
     ),
     # --- closing
     "close() with a code and a reason": behaviour(
         "closing",
         "closes",
-        partial(hears, reports=("ends", "ends again", "sends")),
+        partial(receives_all, reports=("ends", "ends again", "sends")),
         {
             "the client sees": '4001 "bye"',
             **dict.fromkeys(
@@ -352,17 +362,17 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     ),
     "close() with the longest reason": behaviour(
         "closing",
-        "closes_at_length",
-        hears,
+        "closes_with_the_longest_reason",
+        receives_all,
         {"the client sees": f'1000 "{"é" * 61}x"'},
         {"daphne": {"the client sees": "1000"}},
     ),
     "close() while another task receives": behaviour(
         "closing",
-        "closes_beside_a_receive",
-        partial(hears, reports=("closes", "receives")),
+        "closes_during_a_receive",
+        partial(receives_all, reports=("closes", "receives")),
         {
-            "the client hears": "ready",
+            "the client receives": "ready",
             "the client sees": '4001 "bye"',
             "the handler closes": '4001 "bye" by the application',
             "the handler receives": "WebSocketDisconnect",
@@ -370,51 +380,53 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         {"daphne": {"the client sees": "4001"}},
     ),
     "a handler that returns": behaviour(
-        "closing", "returns", hears, {"the client sees": "1000", "the client hears": '{"tick":1}'}
+        "closing", "returns", receives_all, {"the client sees": "1000", "the client receives": '{"tick":1}'}
     ),
     "a handler that raises": behaviour(
         "closing",
         "fails",
-        hears,
-        {"the client sees": "1011", "the client hears": '{"tick":1}'},
+        receives_all,
+        {"the client sees": "1011", "the client receives": '{"tick":1}'},
         {"daphne": {"the client sees": "4011"}},
     ),
     "an invalid message": behaviour(
         "closing",
-        "refuses_what_is_invalid",
-        partial(says_and_hears, message="{bad"),
+        "receives_an_invalid_message",
+        partial(sends_one_message, message="{bad"),
         {"the client sees": '1007 "expected Say | Leave, found malformed JSON"'},
         {"daphne": {"the client sees": "4007"}},
     ),
-    "a close with 1000": closure("with 1000", "1000 by the peer", "1000", reasonless="1000 by the peer"),
-    "a close with 4001 and a reason": closure(
+    "a close with 1000": close_by_client("with 1000", "1000 by the peer", "1000", reasonless="1000 by the peer"),
+    "a close with 4001 and a reason": close_by_client(
         "with 4001 and a reason", '4001 "bye" by the peer', '4001 "bye"', reasonless="4001 by the peer"
     ),
-    "a close without a code": closure("without a code", "1005 by the peer", "1005", reasonless="1005 by the peer"),
-    "a FIN in a receive": loss("FIN"),
-    "a RST in a receive": loss("RST"),
+    "a close without a code": close_by_client(
+        "without a code", "1005 by the peer", "1005", reasonless="1005 by the peer"
+    ),
+    "a FIN during a receive": loss("FIN"),
+    "a RST during a receive": loss("RST"),
     # --- peers that leave
-    "a handler that iterates": departures("iterates", dict.fromkeys((*CLOSES, *LOSSES), "returned")),
-    "a handler that only sends": departures("only_sends", TOLD, OTHERS),
-    "the classic class that only sends": departures("only_sends_by_the_classic_class", TOLD, OTHERS),
-    "a feed": departures("feeds", dict.fromkeys((*CLOSES, *LOSSES), "cancelled")),
-    "cancelled_on_disconnect": departures("is_cancelled_on_disconnect", TOLD, OTHERS),
-    # --- what is broken
-    "a frame that is not masked": breach("a frame that is not masked", 1002),
-    "a reserved bit": breach("a reserved bit", 1002),
-    "text that is not UTF-8": breach(
+    "a handler that iterates": departures("iterates", dict.fromkeys((*CLOSE_NAMES, *LOSSES), "returned")),
+    "a handler that only sends": departures("only_sends", ENDS, OTHER_ENDS),
+    "a handler of the whole WebSocket that only sends": departures("only_sends_without_an_endpoint", ENDS, OTHER_ENDS),
+    "a feed": departures("feeds", dict.fromkeys((*CLOSE_NAMES, *LOSSES), "cancelled")),
+    "cancelled_on_disconnect": departures("is_cancelled_on_disconnect", ENDS, OTHER_ENDS),
+    # --- protocol errors and oversized messages
+    "a frame that is not masked": protocol_error("a frame that is not masked", 1002),
+    "a reserved bit": protocol_error("a reserved bit", 1002),
+    "text that is not UTF-8": protocol_error(
         "text that is not UTF-8",
         1007,
         uvicorn_sansio={"the server logs": "ERROR Invalid UTF-8 sequence received from client."},
     ),
-    "a close code that does not exist": breach("a close code that does not exist", 1002, granian={}),
-    "a message of more than 16 MiB": breach(
+    "a close code that does not exist": protocol_error("a close code that does not exist", 1002, granian={}),
+    "a message of more than 16 MiB": protocol_error(
         "a message of more than 16 MiB",
         1009,
-        by="peer",  # who may close so too, of what we send
+        by="peer",  # a peer may close with 1009 as well, because of what we send
         uvicorn_wsproto={},
-        hypercorn_asyncio={"the handler sees": UNTOLD},
-        hypercorn_trio={"the handler sees": UNTOLD},
+        hypercorn_asyncio={"the handler sees": LOST},
+        hypercorn_trio={"the handler sees": LOST},
     ),
     # --- peers that do not read
     "a peer that does not read": behaviour(
@@ -432,11 +444,11 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
     ),
     "a peer that closes before it reads": behaviour(
         "peers that do not read",
-        "floods_for_long",
+        "floods_with_the_default_timeout",
         closes_before_it_reads,
         {"the handler ends": "WebSocketDisconnect: 1000 by the peer", "the client sees": "1000"},
-        on(HYPERCORN, {"the handler ends": f"WebSocketDisconnect: {UNTOLD}"}),
+        on(HYPERCORN, {"the handler ends": f"WebSocketDisconnect: {LOST}"}),
     ),
-    "a peer that does not read and leaves": unread("RST", "within a second"),
-    "a peer that does not read and finishes": unread("FIN", "once it is reset"),
+    "a peer that does not read and resets": unread("RST", "within a second"),
+    "a peer that does not read and sends FIN": unread("FIN", "once it is reset"),
 }

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from tests.e2e.behaving import told
+from tests.e2e.behaving import describe_end
 from tests.e2e.stage import report
 from typedws import App, ApplicationCloseCode, Connection, Contract, Handshake, Outcome
 from typedws.client import ClientConnection
@@ -34,7 +34,7 @@ class Answer(BaseModel):
 class Client(BaseModel):
     crowd: Literal["small", "large"]
     client: str
-    says_first: int = 0
+    greetings: int = 0
 
 
 class Closes(ApplicationCloseCode):
@@ -56,7 +56,7 @@ async def count(handshake: Handshake[Question, Answer, Client]) -> Outcome:
     if client in DENIALS:
         return await handshake.deny(DENIALS[client], detail=f"not you, {client}")
     ws = await handshake.accept()
-    for number in range(handshake.params.says_first):
+    for number in range(handshake.params.greetings):
         await ws.send_model(Answer(client=client, number=number))
     received: list[int] = []
     try:
@@ -69,4 +69,4 @@ async def count(handshake: Handshake[Question, Answer, Client]) -> Outcome:
                     return await ws.close(Closes.FINISHED)
         return await ws.close()
     finally:
-        report("heard", numbers=received, how=told(await ws.close()))
+        report("received", numbers=received, how=describe_end(await ws.close()))

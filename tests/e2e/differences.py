@@ -24,25 +24,25 @@ class Difference(NamedTuple):
     """A fact that is not the same on all servers."""
 
     fact: str
-    but: str
+    exceptions: str
     """What is seen on the servers that differ, and which these are."""
-    done: str
-    """The name of the row: what the test does."""
+    case: str
+    """The name of the row."""
     seen: str
     """What is seen on the other servers."""
 
 
 def differences(rows: Mapping[str, Row]) -> Iterable[Difference]:
     """Yield each fact that is not the same on all servers."""
-    for done, row in rows.items():
+    for case, row in rows.items():
         for fact, seen in row.sees.items():
             others: dict[str, list[ServerName]] = {}
             for name in SERVERS:
                 if (other := row.expected(name)[fact]) != seen:
                     others.setdefault(other, []).append(name)
             if others:
-                but = "; ".join(f"{named(names)}: `{other}`" for other, names in others.items())
-                yield Difference(fact, but, done, seen)
+                exceptions = "; ".join(f"{named(names)}: `{other}`" for other, names in others.items())
+                yield Difference(fact, exceptions, case, seen)
 
 
 def named(names: list[ServerName]) -> str:
@@ -55,20 +55,20 @@ def named(names: list[ServerName]) -> str:
 
 def table(rows: Mapping[str, Row]) -> str:
     """Draw a table. Facts that differ in the same way share a row."""
-    sorted_differences = sorted(differences(rows), key=lambda each: (each.fact, each.but))
+    sorted_differences = sorted(differences(rows), key=lambda each: (each.fact, each.exceptions))
     drawn: list[tuple[int, str]] = []
     order = list(rows)
-    for (fact, but), group in groupby(sorted_differences, key=lambda each: (each.fact, each.but)):
+    for (fact, exceptions), group in groupby(sorted_differences, key=lambda each: (each.fact, each.exceptions)):
         alike = list(group)
         seen = list(dict.fromkeys(each.seen for each in alike))
-        first = order.index(alike[0].done)
-        what = ", ".join(sorted({each.done for each in alike}, key=order.index))
-        usual = ", ".join(f"`{each}`" for each in seen) if len(seen) <= MANY else "what was said"
-        cells = (each.replace("|", r"\|") for each in (what, fact, usual, but))
+        first = order.index(alike[0].case)
+        cases = ", ".join(sorted({each.case for each in alike}, key=order.index))
+        usual = ", ".join(f"`{each}`" for each in seen) if len(seen) <= MANY else "as sent"
+        cells = (each.replace("|", r"\|") for each in (cases, fact, usual, exceptions))
         drawn.append((first, f"| {' | '.join(cells)} |"))
     lines = [line for _, line in sorted(drawn)]
-    head = ["| what is done | what is seen | usually | but |", "|---|---|---|---|"]
-    same = [done for done in rows if not any(each.done == done for each in sorted_differences)]
+    head = ["| case | observation | usually | except |", "|---|---|---|---|"]
+    same = [case for case in rows if not any(each.case == case for each in sorted_differences)]
     footer = [f"\nThe same everywhere: {', '.join(same)}."] if same else []
     return "\n".join([*(head if lines else []), *lines, *footer]) + "\n"
 

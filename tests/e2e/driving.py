@@ -1,4 +1,4 @@
-"""What clients do to the handlers of `tests.e2e.behaving`, and what is seen of that, as facts in words."""
+"""Clients of the handlers of `tests.e2e.behaving`, and what both sides see, as facts in words."""
 
 import asyncio
 import json
@@ -21,108 +21,109 @@ from tests.e2e.servers import Run, RunningServer
 from tests.e2e.serving import LIMIT
 
 __all__ = [
-    "BREACHES",
     "BYTES",
-    "CLOSURES",
+    "CLOSES",
     "DEPARTURES",
     "LOSSES",
     "NO_FRAME",
+    "PROTOCOL_ERRORS",
     "TEXTS",
     "Departure",
     "Drive",
     "Facts",
-    "breaks",
+    "breaks_the_protocol",
     "chooses_cbor",
     "client_of",
-    "closed",
+    "close_seen_by",
     "closes_before_it_reads",
-    "depart",
-    "departs",
     "does_not_read",
     "does_not_read_and_leaves",
     "echoes_back",
-    "hears",
-    "hears_numbers",
     "is_accepted",
     "is_denied",
-    "leaves_undecided",
-    "says_and_hears",
-    "says_numbers",
+    "leaves_after_two_messages",
+    "leaves_before_the_decision",
+    "leaves_in_every_way",
+    "receives_all",
+    "receives_numbers",
     "sends_fragments",
+    "sends_numbers",
+    "sends_one_message",
     "values_in",
 ]
 
 Facts: TypeAlias = Mapping[str, str]
-"""What was seen: of the client on the wire, of the handler in the server's process."""
+"""What was seen: by the client on the wire, and by the handler in the server's process."""
 Drive: TypeAlias = Callable[[RunningServer, Run], Awaitable[Facts]]
+"""Runs a client, and returns what was seen."""
 
 
 # --- clients ---
 
 
 def client_of(run: Run, *, query: Mapping[str, str] | None = None, **options: Any) -> connect:
-    """Give a client of ``websockets``, without its limits and whatever proxy is configured."""
+    """Return a client of ``websockets`` without compression, a size limit or a proxy."""
     options = {"compression": None, "max_size": None, "proxy": None, **options}
     return connect(run.url(**(query or {})), **options)
 
 
-def words(code: int, reason: str) -> str:
+def describe_close(code: int, reason: str) -> str:
     return f'{code} "{reason}"' if reason else str(code)
 
 
-def closed(client: ClientConnection) -> str:
-    """Say what a client saw at the end."""
+def close_seen_by(client: ClientConnection) -> str:
+    """Describe the close frame that a client received."""
     received = client.protocol.close_rcvd
-    return NO_FRAME if received is None else words(received.code, received.reason)
+    return NO_FRAME if received is None else describe_close(received.code, received.reason)
 
 
 NO_FRAME: Final = "no close frame"
 
 
-def frame_in_words(received: Frame | None) -> str:
-    return NO_FRAME if received is None else words(received.close_code, received.payload[2:].decode())
+def describe_close_frame(received: Frame | None) -> str:
+    return NO_FRAME if received is None else describe_close(received.close_code, received.payload[2:].decode())
 
 
-async def hears(server: RunningServer, run: Run, *, reports: tuple[str, ...] = (), **options: Any) -> Facts:
-    """Listen to the end, and tell what came, how it ended, and what the handler reported."""
-    heard: list[str] = []
+async def receives_all(server: RunningServer, run: Run, *, reports: tuple[str, ...] = (), **options: Any) -> Facts:
+    """Receive to the end. Return the messages, how the connection ended, and what the handler reported."""
+    received: list[str] = []
     async with client_of(run, **options) as client:
         with suppress(ConnectionClosed):
             while True:
-                heard.append(str(await client.recv()))
-    facts = {"the client sees": closed(client)}
-    if heard:
-        facts["the client hears"] = ", ".join(heard)
+                received.append(str(await client.recv()))
+    facts = {"the client sees": close_seen_by(client)}
+    if received:
+        facts["the client receives"] = ", ".join(received)
     for kind in reports:
         facts[f"the handler {kind}"] = (await run.report(kind))["how"]
     return facts
 
 
-async def says_and_hears(server: RunningServer, run: Run, *, message: str) -> Facts:
-    """Say something, and tell how the connection ends."""
+async def sends_one_message(server: RunningServer, run: Run, *, message: str) -> Facts:
+    """Send a message, and return how the connection ends."""
     async with client_of(run) as client:
         await client.send(message)
         await client.wait_closed()
-    return {"the client sees": closed(client)}
+    return {"the client sees": close_seen_by(client)}
 
 
 async def is_denied(
     server: RunningServer, run: Run, *, headers: tuple[str, ...] = (), reports: bool = False, **options: Any
 ) -> Facts:
-    """Be denied, and tell with what."""
+    """Connect, and return what the denial contains."""
     with pytest.raises(InvalidStatus) as denied:
         async with client_of(run, **options):
             pass
     response = denied.value.response
-    facts = {"the client sees": str(response.status_code), "the body": body_in_words(response)}
+    facts = {"the client sees": str(response.status_code), "the body": describe_body(response)}
     if headers:
-        facts["the headers"] = headers_in_words(response, headers)
+        facts["the headers"] = describe_headers(response, headers)
     if reports:
         facts["the handler ends"] = (await run.report("left"))["how"]
     return facts
 
 
-def body_in_words(response: Response) -> str:
+def describe_body(response: Response) -> str:
     body = bytes(response.body or b"")
     if response.headers.get("Content-Type") == "application/problem+json":
         document = json.loads(body)
@@ -131,9 +132,9 @@ def body_in_words(response: Response) -> str:
     return "empty" if not body else ascii(body)[2:-1] if len(body) < 100 else f"{len(body)} bytes"
 
 
-def headers_in_words(response: Response, names: Iterable[str]) -> str:
-    told = {name: ", ".join(response.headers.get_all(name)) for name in names}
-    return "; ".join(f"{name}: {value}" for name, value in told.items() if value) or "none of ours"
+def describe_headers(response: Response, names: Iterable[str]) -> str:
+    values = {name: ", ".join(response.headers.get_all(name)) for name in names}
+    return "; ".join(f"{name}: {value}" for name, value in values.items() if value) or "none"
 
 
 # --- messages ---
@@ -142,22 +143,25 @@ def headers_in_words(response: Response, names: Iterable[str]) -> str:
 async def echoes_back(
     server: RunningServer, run: Run, *, names: Iterable[str], mode: str, messages: Mapping[str, str | bytes]
 ) -> Facts:
-    """Send every message to every handler, each followed by one that surely comes back."""
+    """Send every message to every handler, and return which do not come back.
+
+    A plain message follows each of them. Once it comes back, the message before it has come back or is lost.
+    """
     missing: set[str] = set()
     _, decode = echoes.FORMATS.get(mode, (None, None))
     plain = messages["plain"]
     for count, name in enumerate(names, 1):
         async with client_of(run, query={"echo": name, "mode": mode}) as client:
-            for what, message in messages.items():
+            for message_name, message in messages.items():
                 await client.send(message)
                 await client.send(plain)
                 answers = [await client.recv()]
-                while not _is_same(answers[-1], plain, decode):
+                while not _are_equal(answers[-1], plain, decode):
                     answers.append(await client.recv())
-                if what == "plain":
+                if message_name == "plain":  # both come back, and the loop above stops at the first
                     answers.append(await client.recv())
-                if not (len(answers) == 2 and _is_same(answers[0], message, decode)):
-                    missing.add(what)
+                if not (len(answers) == 2 and _are_equal(answers[0], message, decode)):
+                    missing.add(message_name)
         await run.ended(count)
     ends = {report["how"] for report in run.reports}
     return {
@@ -166,14 +170,14 @@ async def echoes_back(
     }
 
 
-def _is_same(answer: str | bytes, message: str | bytes, decode: Callable[[Any], Any] | None) -> bool:
+def _are_equal(answer: str | bytes, message: str | bytes, decode: Callable[[Any], Any] | None) -> bool:
     if decode is None or isinstance(answer, str) is not isinstance(message, str):
         return answer == message
     return bool(echoes.without_defaults(decode(answer)) == echoes.without_defaults(decode(message)))
 
 
 LARGE: Final = 900_000
-"""Bytes that every server lets through by default."""
+"""A size in bytes that every server accepts by default."""
 
 
 def values_in(mode: str) -> dict[str, str | bytes]:
@@ -199,7 +203,7 @@ BYTES: Final[dict[str, str | bytes]] = {
 
 
 async def sends_fragments(server: RunningServer, run: Run) -> Facts:
-    """Send a message in three frames, and a ping between them."""
+    """Send a message in three frames, with a ping after the first, and return both answers."""
     async with raw_client(server.port, run.path(echo="send_events")) as client:
         client.send(frame(Opcode.TEXT, "nä".encode()[:2], is_final=False))
         client.send(frame(Opcode.PING, b"?"))
@@ -208,99 +212,103 @@ async def sends_fragments(server: RunningServer, run: Run) -> Facts:
         answers = [await client.next_frame(), await client.next_frame()]
         client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
         await client.end()
-    told = [f"{Opcode(answer.opcode).name.lower()} {answer.payload.decode()}" for answer in answers if answer]
-    return {"the client hears": ", ".join(told)}
+    received = [f"{Opcode(answer.opcode).name.lower()} {answer.payload.decode()}" for answer in answers if answer]
+    return {"the client receives": ", ".join(received)}
 
 
-async def says_numbers(server: RunningServer, run: Run) -> Facts:
-    """Send messages in a rhythm in which receives are given up, and before the first."""
+async def sends_numbers(server: RunningServer, run: Run) -> Facts:
+    """Wait until a receive has timed out, then send 1000 numbers. Pauses for pings make more receives time out."""
     async with client_of(run) as client:
-        await run.report("gives up")
+        await run.report("timed out")
         for number in range(1000):
             await client.send(str(number))
             if number % 25 == 0:
                 await asyncio.wait_for(await client.ping(), LIMIT)
     counted = await run.report("counted")
-    return {"the handler hears": f"{counted['count']} of 1000, {'in order' if counted['in_order'] else 'out of order'}"}
+    return {
+        "the handler receives": f"{counted['count']} of 1000, {'in order' if counted['in_order'] else 'out of order'}"
+    }
 
 
-async def hears_numbers(server: RunningServer, run: Run) -> Facts:
-    """Hear what many tasks send."""
+async def receives_numbers(server: RunningServer, run: Run) -> Facts:
+    """Receive the numbers that many tasks send, and return how many came, and whether in order."""
     async with client_of(run) as client:
-        heard = [int(message) async for message in client]
-    return {"the client hears": "200 messages in order" if heard == list(range(200)) else f"{len(heard)} in disorder"}
+        numbers = [int(message) async for message in client]
+    return {
+        "the client receives": "200 messages in order" if numbers == list(range(200)) else f"{len(numbers)} in disorder"
+    }
 
 
 # --- handshakes ---
 
 
 async def is_accepted(server: RunningServer, run: Run, *, headers: tuple[str, ...] = (), **options: Any) -> Facts:
-    """Be accepted, and tell with which headers and subprotocol."""
+    """Connect, and return the headers and the subprotocol of the accept, and how the connection ends."""
     async with client_of(run, **options) as client:
         with suppress(ConnectionClosed):
             await client.recv()
     assert client.response is not None
-    told = {"the headers": headers_in_words(client.response, headers)} if headers else {}
-    return {"the subprotocol": client.subprotocol or "none", **told, "the client sees": closed(client)}
+    facts = {"the headers": describe_headers(client.response, headers)} if headers else {}
+    return {"the subprotocol": client.subprotocol or "none", **facts, "the client sees": close_seen_by(client)}
 
 
 async def chooses_cbor(server: RunningServer, run: Run) -> Facts:
-    """Choose a mode by its subprotocol, and speak it."""
+    """Choose a mode by its subprotocol, and exchange messages in it."""
     offered = [Subprotocol("chat.v1.cbor"), Subprotocol("chat.v1.json")]
     async with client_of(run, subprotocols=offered) as client:
         await client.send(cbor2.dumps({"type": "say", "text": "four"}))
-        heard = cbor2.loads(bytes(await client.recv(decode=False)))
+        received = cbor2.loads(bytes(await client.recv(decode=False)))
         await client.send(cbor2.dumps({"type": "leave"}))
         await client.wait_closed()
     return {
         "the subprotocol": client.subprotocol or "none",
-        "the client hears": str(heard),
-        "the client sees": closed(client),
+        "the client receives": str(received),
+        "the client sees": close_seen_by(client),
     }
 
 
-async def leaves_undecided(server: RunningServer, run: Run) -> Facts:
-    """Reset the connection while the handshake is undecided."""
-    async with raw_client(server.port, run.path(), is_patient=False) as client:
+async def leaves_before_the_decision(server: RunningServer, run: Run) -> Facts:
+    """Reset the connection while the handshake is undecided, and return what the handler sees."""
+    async with raw_client(server.port, run.path(), wait_for_handshake=False) as client:
         await run.report("waits")
         client.reset()
         left = await run.report("left")
-    return {"the handler hears": (await run.report("hears"))["how"], "the handler ends": left["how"]}
+    return {"the handler receives": (await run.report("receives"))["how"], "the handler ends": left["how"]}
 
 
 # --- closing ---
 
 
 Departure: TypeAlias = Callable[[RawClient], None]
-CLOSURES: Final[Mapping[str, Departure]] = {
+CLOSES: Final[Mapping[str, Departure]] = {
     "with 1000": lambda client: client.send(frame(Opcode.CLOSE, (1000).to_bytes(2))),
     "with 4001 and a reason": lambda client: client.send(frame(Opcode.CLOSE, (4001).to_bytes(2) + b"bye")),
     "without a code": lambda client: client.send(frame(Opcode.CLOSE)),
 }
 LOSSES: Final[Mapping[str, Departure]] = {"FIN": RawClient.finish, "RST": RawClient.reset}
-DEPARTURES: Final = {**CLOSURES, **LOSSES}
+DEPARTURES: Final = {**CLOSES, **LOSSES}
 
 
-async def departs(server: RunningServer, run: Run, *, departure: Departure) -> Facts:
-    """Say two things and leave."""
+async def leaves_after_two_messages(server: RunningServer, run: Run, *, departure: Departure) -> Facts:
+    """Send two messages and leave. Return what both sides see, during and after the end."""
     async with raw_client(server.port, run.path()) as client:
         await client.next_frame()
         client.send(frame(Opcode.TEXT, b"a") + frame(Opcode.BINARY, b"b"))
         departure(client)
         answer = None if departure in LOSSES.values() else await client.close_frame()
         end = await run.report("ends")
-        facts = {"the handler sees": end["how"], "the handler heard before": str(end["heard"])}
-        for what in ("sends", "receives", "closes"):
-            facts[f"it then {what}"] = (await run.report(what))["how"]
+        facts = {"the handler sees": end["how"], "messages before the end": str(end["received"])}
+        for kind in ("sends", "receives", "closes"):
+            facts[f"it then {kind}"] = (await run.report(kind))["how"]
     if departure not in LOSSES.values():
-        facts["the client sees"] = frame_in_words(answer)
+        facts["the client sees"] = describe_close_frame(answer)
     return facts
 
 
-async def depart(server: RunningServer, run: Run, *, departures: Mapping[str, Departure]) -> Facts:
-    """Leave in several ways at once, and tell how and how soon the handler of each ended."""
+async def leaves_in_every_way(server: RunningServer, run: Run, *, departures: Mapping[str, Departure]) -> Facts:
+    """Leave in several ways at once, and return how and how soon the handler of each client ended."""
 
-    async def one(name: str, departure: Departure) -> str:
+    async def leave(name: str, departure: Departure) -> str:
         async with raw_client(server.port, run.path(client=name)) as client:
             await client.next_frame()
             departure(client)
@@ -309,43 +317,44 @@ async def depart(server: RunningServer, run: Run, *, departures: Mapping[str, De
             is_soon = asyncio.get_running_loop().time() - began < 1
         return f"{left['how']}, {'within a second' if is_soon else 'later'}"
 
-    ends = await asyncio.gather(*(one(name, departure) for name, departure in departures.items()))
+    ends = await asyncio.gather(*(leave(name, departure) for name, departure in departures.items()))
     await run.ended(len(departures))
     return {
-        f"after a close {name}" if name in CLOSURES else f"after a {name}": end
+        f"after a close {name}" if name in CLOSES else f"after a {name}": end
         for name, end in zip(departures, ends, strict=True)
     }
 
 
-# --- what is broken or too much ---
+# --- protocol errors and oversized messages ---
 
 
-def too_big(client: RawClient) -> None:
-    """Send a message beyond the maximum of every server."""
+def send_oversized_message(client: RawClient) -> None:
+    """Send a message that is larger than the limit of every server."""
     size = (16 << 20) + 1
-    client.send(bytes([0x81, 0xFF]) + size.to_bytes(8) + bytes(4) + b"x" * size)  # masked with zeros
+    # The mask is four zero bytes: masking leaves the payload as it is.
+    client.send(bytes([0x81, 0xFF]) + size.to_bytes(8) + bytes(4) + b"x" * size)
 
 
-BREACHES: Final[Mapping[str, Departure]] = {
+PROTOCOL_ERRORS: Final[Mapping[str, Departure]] = {
     "a frame that is not masked": lambda client: client.send(frame(Opcode.TEXT, b"x", is_masked=False)),
     "a reserved bit": lambda client: client.send(frame(Opcode.TEXT, b"x", reserved_bits=2)),
     "text that is not UTF-8": lambda client: client.send(frame(Opcode.TEXT, b"\xff")),
     "a close code that does not exist": lambda client: client.send(frame(Opcode.CLOSE, (999).to_bytes(2))),
-    "a message of more than 16 MiB": too_big,
+    "a message of more than 16 MiB": send_oversized_message,
 }
 
 
-async def breaks(server: RunningServer, run: Run, *, breach: Departure) -> Facts:
-    """Break the protocol, and tell what both sides see of that."""
+async def breaks_the_protocol(server: RunningServer, run: Run, *, error: Departure) -> Facts:
+    """Break the protocol, and return what both sides see."""
     async with raw_client(server.port, run.path()) as client:
         await client.next_frame()
-        breach(client)
+        error(client)
         answer = await client.close_frame()
         if answer is not None:
             client.send(frame(Opcode.CLOSE, answer.payload[:2]))
         await client.end()
         facts = {"the handler sees": (await run.report("ends"))["how"]}
-    # Texts about a breach are each library's own, and no close frame may come before the end of the connection.
+    # Close reasons of protocol errors differ between libraries. Some servers drop the connection without a close frame.
     facts["the client sees"] = NO_FRAME if answer is None else str(answer.close_code)
     facts["the handler sees"] = re.sub(' ".*"', "", facts["the handler sees"])
     return facts
@@ -358,8 +367,8 @@ async def does_not_read(server: RunningServer, run: Run) -> Facts:
         when = "in time"
         with anyio.move_on_after(1):
             await run.report("left")
-        client.read_on()
-        if not any(each["kind"] == "left" for each in run.reports):
+        client.resume_reading()
+        if not any(report["kind"] == "left" for report in run.reports):
             when = "once the peer reads"
         last = await _frame_after_flood(client)
         if last is not None and last.opcode != Opcode.CLOSE:
@@ -367,7 +376,7 @@ async def does_not_read(server: RunningServer, run: Run) -> Facts:
             client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
             last = await client.close_frame()
         ends = (await run.report("left"))["how"]
-    return {"the handler ends": f"{ends}, {when}", "the client sees": frame_in_words(last)}
+    return {"the handler ends": f"{ends}, {when}", "the client sees": describe_close_frame(last)}
 
 
 async def _frame_after_flood(client: RawClient) -> Frame | None:
@@ -385,18 +394,18 @@ async def closes_before_it_reads(server: RunningServer, run: Run) -> Facts:
         with anyio.move_on_after(0.3):  # no server but daphne takes the whole flood
             await run.report("flooded")
         client.send(frame(Opcode.CLOSE, (1000).to_bytes(2)))
-        client.read_on()
+        client.resume_reading()
         last = await client.close_frame()
         ends = (await run.report("left"))["how"]
-    return {"the handler ends": ends, "the client sees": frame_in_words(last)}
+    return {"the handler ends": ends, "the client sees": describe_close_frame(last)}
 
 
 async def does_not_read_and_leaves(server: RunningServer, run: Run, *, departure: Departure) -> Facts:
-    """Read nothing, and tell whether the handler's sends wait, and what is kept meanwhile; then leave."""
+    """Read nothing, then leave. Return whether sends wait, whether memory grows, and how the handler ends."""
     before = await server.census()
     async with raw_client(server.port, run.path()) as client:
         client.stop_reading()
-        with anyio.move_on_after(0.3) as patience:
+        with anyio.move_on_after(0.3) as scope:
             await run.report("flooded")
         grown = (await server.census()).memory - before.memory
         departure(client)
@@ -408,7 +417,7 @@ async def does_not_read_and_leaves(server: RunningServer, run: Run, *, departure
             client.reset()
             ends = (await run.report("left"))["how"]
     return {
-        "a send waits": "yes" if patience.cancelled_caught else "no",
-        "memory": "stays" if grown < 20 << 20 else "grows with what is sent",
+        "a send waits": "yes" if scope.cancelled_caught else "no",
+        "memory": "does not grow" if grown < 20 << 20 else "grows with every send",
         "the handler ends": f"{ends}, {when}",
     }

@@ -100,7 +100,7 @@ class RawClient:
         """Stop reading: data waits in the buffers of both ends, until they are full."""
         self._reading.pause_reading()
 
-    def read_on(self) -> None:
+    def resume_reading(self) -> None:
         """Resume reading."""
         self._reading.resume_reading()
 
@@ -123,15 +123,15 @@ class RawClient:
 
 
 @asynccontextmanager
-async def raw_client(port: int, path: str = "/", *, is_patient: bool = True) -> AsyncGenerator[RawClient]:
-    """Connect, request a handshake and, if ``is_patient``, wait for it. Drop the connection after the block."""
+async def raw_client(port: int, path: str = "/", *, wait_for_handshake: bool = True) -> AsyncGenerator[RawClient]:
+    """Connect, request a handshake and, if ``wait_for_handshake``, wait for it. Drop the connection after the block."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n".encode()
         )
-        if is_patient:
+        if wait_for_handshake:
             response = await reader.readuntil(b"\r\n\r\n")
             assert response.startswith(b"HTTP/1.1 101 "), response
         yield RawClient(reader, writer)

@@ -9,19 +9,19 @@ from pydantic import BaseModel
 from tests.e2e.stage import report
 from typedws import App, ApplicationCloseCode, Connection, Contract, FromHeader, Handshake, Outcome
 
-__all__ = ["APP", "SECRET", "Asked", "Closes", "Visit", "ruling"]
+__all__ = ["APP", "SECRET", "Closes", "Params", "Step", "ruling"]
 
 APP: Final = "tests.e2e.ruling:app"
 SECRET: Final = "hush"
 """Part of everything that both sides send; it must not be in any log."""
 
 
-class Visit(BaseModel):
+class Step(BaseModel):
     step: str
     text: str = f"{SECRET}-payload"
 
 
-class Asked(BaseModel):
+class Params(BaseModel):
     name: str
     steps: list[str]
     """For each connection: a close code, the name of one, the status of a denial, or ``serve`` to echo messages."""
@@ -34,13 +34,13 @@ class Closes(ApplicationCloseCode):
     BACKOFF = 4003, f"{SECRET}-reason", "backoff"
 
 
-ruling = Contract("ruling", Connection[Visit, Visit, Asked], closes=Closes)
+ruling = Contract("ruling", Connection[Step, Step, Params], closes=Closes)
 app = App()
 visits: Counter[str] = Counter()
 
 
 @app.websocket("/rule/{name}", ruling)
-async def rule(handshake: Handshake[Visit, Visit, Asked]) -> Outcome:
+async def rule(handshake: Handshake[Step, Step, Params]) -> Outcome:
     params = handshake.params
     step = params.steps[visits[params.name]]
     visits[params.name] += 1
@@ -49,7 +49,7 @@ async def rule(handshake: Handshake[Visit, Visit, Asked]) -> Outcome:
         headers = {"Retry-After": "1"} if step == "503" else {}
         return await handshake.deny(int(step), detail=f"{SECRET}-detail", headers=headers)
     ws = await handshake.accept()
-    await ws.send_model(Visit(step=step))
+    await ws.send_model(Step(step=step))
     if step == "serve":
         async for message in ws:
             await ws.send_model(message)

@@ -15,7 +15,7 @@ __all__ = ["SCRIPTS"]
 ANN: Final = Client(crowd="small", client="ann")
 
 
-def hears_all(url: str) -> None:
+def receives_all(url: str) -> None:
     with connect_sync(url, counting, params=ANN) as ws:
         for number in range(3):
             ws.send_model(Ask(number=number))
@@ -46,7 +46,7 @@ def waits(url: str) -> None:
             print(answer.number, flush=True)
 
 
-def waits_again(url: str) -> None:
+def waits_after_interrupt(url: str) -> None:
     with connect_sync(url, counting, params=ANN) as ws:
         ws.send_model(Ask(number=0))
         while True:
@@ -61,7 +61,7 @@ def waits_again(url: str) -> None:
 
 
 SCRIPTS: Final[dict[str, Callable[[str], None]]] = {
-    script.__name__: script for script in (hears_all, closes, fails, waits, waits_again)
+    script.__name__: script for script in (receives_all, closes, fails, waits, waits_after_interrupt)
 }
 
 if __name__ == "__main__":

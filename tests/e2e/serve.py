@@ -1,7 +1,7 @@
-"""Run one server in this process, as its own command would, until a signal ends it. ``python -m tests.e2e.serve``
+"""Run one server in this process, as its own command would, until a signal ends it.
 
-The arguments are the server's name, its event loop, and a JSON object: the listening socket's number and port, and how
-long open connections have when the server is stopped.
+``python -m tests.e2e.serve NAME SETTINGS`` runs the server of this name. The settings are a JSON object with the fields
+of `Settings`.
 """
 
 import json
@@ -18,77 +18,81 @@ from tests.e2e.stage import open_channel
 
 
 @dataclass(frozen=True)
-class Order:
-    """What to run."""
+class Settings:
+    """How to run a server."""
 
     loop: str
     listener: int
+    """The file descriptor of the listening socket. granian does not use it and makes its own."""
     port: int
     grace: float
+    """Seconds that open connections have when the server is stopped."""
     options: Mapping[str, Any]
+    """Settings of the server itself."""
 
 
 APP: Final = "tests.e2e.stage:app"
 
 
-def uvicorn(implementation: str, order: Order) -> None:
+def uvicorn(implementation: str, settings: Settings) -> None:
     import uvicorn
 
     config = uvicorn.Config(
         APP,
         ws=implementation,
-        loop=order.loop,
+        loop=settings.loop,
         log_config=None,
-        timeout_graceful_shutdown=order.grace,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - any number
-        **order.options,
+        # A float works too, although the annotation is int.
+        timeout_graceful_shutdown=settings.grace,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+        **settings.options,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=order.listener)])
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=settings.listener)])
 
 
-def hypercorn(order: Order) -> None:
+def hypercorn(settings: Settings) -> None:
     from hypercorn.config import Config
     from hypercorn.run import run
 
     config = Config.from_mapping(
         application_path=APP,
-        bind=[f"fd://{order.listener}"],
+        bind=[f"fd://{settings.listener}"],
         workers=1,
-        worker_class=order.loop,
-        graceful_timeout=order.grace,
+        worker_class=settings.loop,
+        graceful_timeout=settings.grace,
         errorlog=logging.getLogger("hypercorn.error"),
-        **order.options,
+        **settings.options,
     )
     run(config)
 
 
-def granian(order: Order) -> None:
+def granian(settings: Settings) -> None:
     from granian.constants import Interfaces, Loops
     from granian.log import LogLevels
     from granian.server import MPServer
 
-    # It starts a process that listens by itself.
+    # granian serves in a process of its own, which opens the listening socket on this port.
     logs = {"loggers": {"_granian": {"propagate": True}}, "handlers": {}}
     MPServer(
         APP,
-        port=order.port,
+        port=settings.port,
         interface=Interfaces.ASGI,
-        loop=Loops(order.loop),
+        loop=Loops(settings.loop),
         log_level=LogLevels.warning,
         log_dictconfig=logs,
-        workers_kill_timeout=max(1, round(order.grace)),
-        **order.options,
+        workers_kill_timeout=max(1, round(settings.grace)),
+        **settings.options,
     ).serve()
 
 
-def daphne(order: Order) -> None:
+def daphne(settings: Settings) -> None:
     daphne: Any = import_module("daphne.cli")
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in order.options.items()]
-    daphne.CommandLineInterface().run(["--fd", str(order.listener), "--verbosity", "0", *options, APP])
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in settings.options.items()]
+    daphne.CommandLineInterface().run(["--fd", str(settings.listener), "--verbosity", "0", *options, APP])
 
 
-SERVERS: Final[Mapping[str, Callable[[Order], None]]] = {
-    "uvicorn-sansio": lambda order: uvicorn("websockets-sansio", order),
-    "uvicorn-wsproto": lambda order: uvicorn("wsproto", order),
+SERVERS: Final[Mapping[str, Callable[[Settings], None]]] = {
+    "uvicorn-sansio": lambda settings: uvicorn("websockets-sansio", settings),
+    "uvicorn-wsproto": lambda settings: uvicorn("wsproto", settings),
     "hypercorn-asyncio": hypercorn,
     "hypercorn-trio": hypercorn,
     "granian": granian,
@@ -96,11 +100,11 @@ SERVERS: Final[Mapping[str, Callable[[Order], None]]] = {
 }
 
 
-def main(name: str, order: str) -> None:
-    """Run a server."""
+def main(name: str, settings: str) -> None:
+    """Run the named server until a signal ends it."""
     warnings.simplefilter("always", ResourceWarning)
     open_channel()
-    SERVERS[name](Order(**json.loads(order)))
+    SERVERS[name](Settings(**json.loads(settings)))
 
 
 if __name__ == "__main__":

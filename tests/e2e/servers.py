@@ -56,7 +56,7 @@ class LogLine(NamedTuple):
 
     logger: str
     level: str
-    told: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Run:
         self._waiting.append(event := anyio.Event())
         await event.wait()
 
-    async def told(self, kind: str, count: int) -> list[dict[str, Any]]:
+    async def wait_for_reports(self, kind: str, count: int) -> list[dict[str, Any]]:
         """Wait for this many reports of a kind, and return all of them."""
         while len(reports := [each for each in self.reports if each["kind"] == kind]) < count:
             await self._next_report()
@@ -329,7 +329,7 @@ class RunningServer:
         if report["kind"] == "census":
             self._counted.release()
         elif report["kind"] == "log":
-            self.log.append(LogLine(report["logger"], report["level"], report["told"]))
+            self.log.append(LogLine(report["logger"], report["level"], report["message"]))
         elif (run := self._runs.get(report.pop("run", ""))) is not None:
             run.put_soon(report)
 

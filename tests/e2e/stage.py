@@ -59,7 +59,7 @@ class Channel(logging.Handler):
         message = record.getMessage()
         if record.exc_info and not record.name.startswith("typedws."):
             message += "\n" + "".join(traceback.format_exception(*record.exc_info))
-        self.write(kind="log", logger=record.name, level=record.levelname, told=message)
+        self.write(kind="log", logger=record.name, level=record.levelname, message=message)
 
 
 _channels: Final[list[Channel]] = []
@@ -81,7 +81,7 @@ def open_channel() -> Channel:
 
 def _unraisable(channel: Channel, unraisable: Any) -> None:
     lines = "".join(traceback.format_exception(unraisable.exc_value))
-    channel.write(kind="log", logger="unraisable", level="ERROR", told=f"{unraisable.object!r}: {lines}")
+    channel.write(kind="log", logger="unraisable", level="ERROR", message=f"{unraisable.object!r}: {lines}")
 
 
 def report(kind: str, **facts: Any) -> None:

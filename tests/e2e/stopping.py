@@ -11,7 +11,7 @@ import anyio.lowlevel
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.behaviours import HYPERCORN, Row, on
-from tests.e2e.driving import NO_FRAME, Facts, client_of, closed
+from tests.e2e.driving import NO_FRAME, Facts, client_of, close_seen_by
 from tests.e2e.servers import Loop, Run, RunningServer, ServerName
 
 __all__ = ["STOPS", "expected_stop", "observe_stop"]
@@ -22,12 +22,12 @@ HANDLERS: Final = {
     "a feed": "feeds",
     "a busy handler": "is_busy",
 }
-LOG: Final = "what is logged"
+LOG: Final = "the log of the server"
 
 WAIT_LIMIT: Final = 2.5
 """Seconds after which a client concludes that the server waits for it: more than the server's grace period."""
 WAITS: Final = "nothing until it leaves"
-NOT_CERTAIN: Final = "with the process, told or not"
+NOT_CERTAIN: Final = "with its process, reported or not"
 DROPPING: Final[tuple[ServerName, ...]] = ("granian", "daphne")
 """The servers that end without waiting for connections. What handlers still see is chance."""
 
@@ -84,7 +84,7 @@ async def observe_stop(server: RunningServer) -> Mapping[str, Facts]:
     logged = {f"{line.level} of {line.logger}" for line in server.log if not line.logger.startswith("typedws.")}
     seen: dict[str, Facts] = {}
     for name, client in clients.items():
-        ends = NOT_CERTAIN if server.name in DROPPING else left.get(name, "untold")
+        ends = NOT_CERTAIN if server.name in DROPPING else left.get(name, "not reported")
         seen[name] = {"the client sees": client.result(), "the handler ends": ends}
     return {**seen, LOG: {"the server logs": ", ".join(sorted(logged)) or "nothing"}}
 
@@ -97,4 +97,4 @@ async def _stays(run: Run, name: str, started: asyncio.Event) -> str:
         with suppress(ConnectionClosed), anyio.move_on_after(WAIT_LIMIT) as waiting:
             while True:
                 await client.recv()
-    return WAITS if waiting.cancelled_caught else closed(client)
+    return WAITS if waiting.cancelled_caught else close_seen_by(client)

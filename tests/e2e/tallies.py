@@ -16,7 +16,7 @@ class Tally:
     lost: int = 0
     doubled: int = 0
     reordered: int = 0
-    unasked: int = 0
+    unexpected: int = 0
 
     @classmethod
     def of(cls, sent: Sequence[object], received: Sequence[object]) -> Self:
@@ -28,7 +28,7 @@ class Tally:
             lost=len(positions) - len(set(known)),
             doubled=len(known) - len(set(known)),
             reordered=sum(later < earlier for earlier, later in pairwise(known)),
-            unasked=len(received) - len(known),
+            unexpected=len(received) - len(known),
         )
 
     def __add__(self, other: Self) -> "Tally":
@@ -37,5 +37,5 @@ class Tally:
             self.lost + other.lost,
             self.doubled + other.doubled,
             self.reordered + other.reordered,
-            self.unasked + other.unasked,
+            self.unexpected + other.unexpected,
         )

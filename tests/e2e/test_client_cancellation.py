@@ -106,7 +106,7 @@ async def test_cancelled_calls_neither_lose_nor_double_messages(
         async with connection(run) as ws:
             client = Impatient(ws)
             await talk(client)
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     print(
         f"{client.sent} sent, {client.cancelled_sends} calls to send given up, {client.cancelled_receives} to receive"
     )
@@ -145,7 +145,7 @@ async def test_a_block_that_is_cancelled_closes_with_1001(
                 await stuck(ws, sent)
         assert scope.cancelled_caught
         assert clients[0].end == Closed(1001, "", "application")
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert received["how"] == "1001 by the peer"
     # A handler that cannot answer any more ends, on uvicorn before it has received everything.
     assert received["numbers"] == sent[: len(received["numbers"])]
@@ -170,7 +170,7 @@ async def test_a_close_lets_a_waiting_send_finish(host: RunningServer) -> None:
             began = anyio.current_time()
             await ws.close(3000)
             assert anyio.current_time() - began < CLOSE_TIMEOUT
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert received["how"] == "3000 by the peer"
     assert received["numbers"] == sent[: len(received["numbers"])]
 
@@ -182,7 +182,7 @@ async def test_a_block_closes_with_1001_after_an_exception_and_otherwise_with_10
         with pytest.raises(ZeroDivisionError):
             async with connection(run):
                 raise ZeroDivisionError
-        received = await run.told("heard", 2)
+        received = await run.wait_for_reports("received", 2)
     assert [each["how"] for each in received] == ["1000 by the peer", "1001 by the peer"]
 
 

@@ -49,7 +49,7 @@ async def check_answers(host: RunningServer, **options: Any) -> None:
                 tasks.start_soon(crowd.member, run, number, options)
         assert crowd.answered == expected
         assert crowd.ends == {FINISHED: CROWD}
-        received = await run.told("heard", CROWD)
+        received = await run.wait_for_reports("received", CROWD)
     assert sum((Tally.of(range(MESSAGES), each["numbers"]) for each in received), Tally()) == expected
     assert [line for line in host.log[logged:] if line.level != "DEBUG"] == []
 
@@ -129,10 +129,10 @@ async def test_a_denial_carries_its_problem_document(host: RunningServer) -> Non
 async def test_an_unknown_path_and_wrong_parameters_are_denied(host: RunningServer) -> None:
     async with host.run(APP) as run:
         assert (await denied_of(run, "/elsewhere")).status == 404
-        denied = await denied_of(run, "/count/small?says_first=often")
+        denied = await denied_of(run, "/count/small?greetings=often")
         assert denied.status == 422
         assert denied.problem is not None
-        assert "says_first" in str(denied.problem.model_extra)
+        assert "greetings" in str(denied.problem.model_extra)
 
 
 second = Contract("counting", Connection[Question, Answer, Client], version="2.0.0", modes=("text", "msgpack"))

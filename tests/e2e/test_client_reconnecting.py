@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from tests.e2e.conftest import Place
-from tests.e2e.ruling import APP, SECRET, Asked, Visit, ruling
+from tests.e2e.ruling import APP, SECRET, Params, Step, ruling
 from tests.e2e.servers import Run, RunningServer
 from typedws import WebSocketDisconnect
 from typedws._protocol.outcomes import Closed
@@ -98,7 +98,7 @@ RULES: Final[Mapping[str, Rule]] = {
 async def test_a_client_reconnects_by_the_rules(host: RunningServer, rule: Rule) -> None:
     async with host.run(APP) as run:
         changes, raised = await reconnected(run, rule)
-        visited = await run.told("visited", len(rule.steps))
+        visited = await run.wait_for_reports("visited", len(rule.steps))
     assert [described(change) for change in changes] == rule.changes
     assert raised == rule.raises
     assert [each["step"] for each in visited] == rule.steps
@@ -108,7 +108,7 @@ async def test_a_client_waits_as_long_as_a_denial_asks(host: RunningServer) -> N
     rule = Rule(["503", "serve"], ["connecting", "waiting after 503", "connecting after 503", "open", "ended"])
     async with host.run(APP) as run:
         changes, _ = await reconnected(run, rule)
-        first, second = await run.told("visited", 2)
+        first, second = await run.wait_for_reports("visited", 2)
     assert [described(change) for change in changes] == rule.changes
     delay = changes[1].delay
     assert delay is not None
@@ -140,17 +140,17 @@ async def reconnected(run: Run, rule: Rule) -> tuple[list[Change], str]:
     connections = reconnecting(
         f"{run.url('/rule/{name}')}&token={SECRET}-query",
         ruling,
-        params=Asked(name=f"{SECRET}-{os.getpid()}-{next(numbers)}", steps=list(rule.steps)),
+        params=Params(name=f"{SECRET}-{os.getpid()}-{next(numbers)}", steps=list(rule.steps)),
         backoff=BACKOFF,
         retry=rule.retry or {},
         on_change=on_change,
     )
     try:
         async for ws in connections:
-            async for visit in ws:
-                if visit.step == "serve":
-                    await ws.send_model(Visit(step="last"))
-                elif visit.step == "last":
+            async for message in ws:
+                if message.step == "serve":
+                    await ws.send_model(Step(step="last"))
+                elif message.step == "last":
                     await ws.close()
     except WebSocketDisconnect as error:
         return changes, str(int(error.code))

@@ -76,7 +76,7 @@ async def test_acknowledged_messages_are_stored_although_the_server_ends(
     async with mortal.run(APP, limit=30) as run, anyio.create_task_group() as tasks:
         for client in clients:
             tasks.start_soon(client.run, run)
-        owed.update((await run.told("owes", 1))[0])
+        owed.update((await run.wait_for_reports("owes", 1))[0])
         (mortal.kill if way == "killed" else mortal.stop)()
         await anyio.to_thread.run_sync(mortal.wait_until_stopped)
         await middle.was_unreachable.wait()
@@ -96,7 +96,7 @@ async def test_acknowledged_messages_are_stored_although_the_server_hangs(
     async with mortal.run(APP, limit=30) as run, anyio.create_task_group() as tasks:
         for client in clients:
             tasks.start_soon(partial(client.run, run, open_timeout=0.3, ping_interval=0.2, ping_timeout=0.5))
-        owed.update((await run.told("owes", 1))[0])
+        owed.update((await run.wait_for_reports("owes", 1))[0])
         mortal.hang()
         try:
             await middle.was_unreachable.wait()

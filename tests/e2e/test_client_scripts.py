@@ -64,23 +64,23 @@ async def running(name: str, run: Run) -> AsyncGenerator[Script]:
 
 
 async def test_a_script_receives_everything_until_the_server_closes(host: RunningServer) -> None:
-    async with host.run(APP) as run, running("hears_all", run) as script:
+    async with host.run(APP) as run, running("receives_all", run) as script:
         assert await script.end() == (0, ["0", "1", "2", "4000 all is answered"], [])
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert received["numbers"] == [0, 1, 2]
 
 
 async def test_a_script_closes_with_a_code_of_its_own(host: RunningServer) -> None:
     async with host.run(APP) as run, running("closes", run) as script:
         assert await script.end() == (0, ["0", "3000"], [])
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert received["how"] == "3000 by the peer"
 
 
 async def test_a_script_that_fails_closes_with_1001_and_prints_a_traceback(host: RunningServer) -> None:
     async with host.run(APP) as run, running("fails", run) as script:
         status, printed, errors = await script.end()
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert (status, printed, errors[-1]) == (1, [], "ZeroDivisionError: integer division or modulo by zero")
     assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, errors[-1]]
     assert received["how"] == "1001 by the peer"
@@ -92,14 +92,14 @@ async def test_ctrl_c_ends_a_script_that_waits(host: RunningServer) -> None:
         with anyio.fail_after(PROMPTLY):
             script.process.send_signal(signal.SIGINT)
             status, printed, errors = await script.end()
-        [received] = await run.told("heard", 1)
+        [received] = await run.wait_for_reports("received", 1)
     assert (status, printed) == (-signal.SIGINT, [])
     assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, "KeyboardInterrupt"]
     assert received["how"] == "1001 by the peer"
 
 
 async def test_a_script_that_catches_ctrl_c_goes_on_with_the_connection(host: RunningServer) -> None:
-    async with host.run(APP) as run, running("waits_again", run) as script:
+    async with host.run(APP) as run, running("waits_after_interrupt", run) as script:
         assert await script.line() == "0"
         script.process.send_signal(signal.SIGINT)
         assert await script.line() == "interrupted"

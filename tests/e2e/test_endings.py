@@ -219,15 +219,15 @@ class Denial:
 
 
 @dataclass(frozen=True)
-class Closure:
+class Close:
     """A connection that is closed with a close frame, and the messages before it."""
 
     code: int
     reason: str = ""
-    heard: tuple[str, ...] = ()
+    received: tuple[str, ...] = ()
 
 
-Seen: TypeAlias = Denial | Closure
+Seen: TypeAlias = Denial | Close
 
 
 @dataclass(frozen=True)
@@ -271,7 +271,7 @@ class Echo(BaseModel):
     text: str
 
 
-Hears = Annotated[Say | Leave, Field(discriminator="type")]
+ClientMessages = Annotated[Say | Leave, Field(discriminator="type")]
 ServerMessages = Annotated[Echo | ErrorReply, Field(discriminator="type")]
 
 
@@ -287,7 +287,7 @@ Apply: TypeAlias = Callable[[Endpoint[Any, Any, Any]], ASGIApp]
 def before(error: MakeError, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
     """Raise before the accept."""
 
-    async def handler(handshake: Handshake[Hears, Said]) -> Outcome:
+    async def handler(handshake: Handshake[ClientMessages, Said]) -> Outcome:
         raise error()
 
     return endpoint(handler, policy=policy)
@@ -296,64 +296,64 @@ def before(error: MakeError, policy: Policy | None = None) -> Endpoint[Any, Any,
 def after(error: MakeError, policy: Policy | None = None) -> Endpoint[Any, Any, Any]:
     """Raise after the accept."""
 
-    async def handler(ws: Connection[Hears, Said]) -> None:
+    async def handler(ws: Connection[ClientMessages, Said]) -> None:
         raise error()
 
     return endpoint(handler, policy=policy)
 
 
-async def echo(ws: Connection[Hears, Said]) -> None:
+async def echo(ws: Connection[ClientMessages, Said]) -> None:
     async for message in ws:
         if isinstance(message, Leave):
             return
         await ws.send_model(Said(text=message.text))
 
 
-async def echo_or_reply(ws: Connection[Hears, ServerMessages]) -> None:
+async def echo_or_reply(ws: Connection[ClientMessages, ServerMessages]) -> None:
     async for message in ws:
         if isinstance(message, Say):
             await ws.send_model(Echo(text=message.text))
 
 
-async def undecided(handshake: Handshake[Hears, Said]) -> Any:
+async def undecided(handshake: Handshake[ClientMessages, Said]) -> Any:
     """Decide nothing. Only the ``Any`` makes type checkers accept that."""
 
 
-async def closes(ws: Connection[Hears, Said]) -> None:
+async def closes(ws: Connection[ClientMessages, Said]) -> None:
     await ws.close(4001, "bye")
 
 
-async def goes_on_after_its_close(ws: Connection[Hears, Said]) -> None:
+async def goes_on_after_its_close(ws: Connection[ClientMessages, Said]) -> None:
     await ws.close(4001, "bye")
     await ws.send_model(Said(text="and another thing"))
 
 
-async def denies(handshake: Handshake[Hears, Said]) -> Outcome:
+async def denies(handshake: Handshake[ClientMessages, Said]) -> Outcome:
     return await handshake.deny(418, detail="short and stout")
 
 
-async def with_params(ws: Connection[Hears, Said, Params]) -> None:
+async def with_params(ws: Connection[ClientMessages, Said, Params]) -> None:
     await ws.send_model(Said(text=f"{ws.params.room} since {ws.params.since}"))
 
 
-async def never_decides(handshake: Handshake[Hears, Said]) -> Outcome:
+async def never_decides(handshake: Handshake[ClientMessages, Said]) -> Outcome:
     await anyio.sleep_forever()
     raise AssertionError
 
 
-async def fails_in_a_group(ws: Connection[Hears, Said]) -> None:
+async def fails_in_a_group(ws: Connection[ClientMessages, Said]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep_forever)
         raise ValueError(SECRET)
 
 
-async def raises_in_a_group(ws: Connection[Hears, Said]) -> None:
+async def raises_in_a_group(ws: Connection[ClientMessages, Said]) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep_forever)
         raise WebSocketException(4002, "not like this")
 
 
-async def fails_twice(ws: Connection[Hears, Said]) -> None:
+async def fails_twice(ws: Connection[ClientMessages, Said]) -> None:
     raise ExceptionGroup("both", [ValueError(SECRET), TypeError(SECRET), WebSocketDisconnect(1001)])
 
 
@@ -436,7 +436,7 @@ class Row:
     mount: Apply = alone
     path: str = "/"
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    says: tuple[str | bytes, ...] = ()
+    sends: tuple[str | bytes, ...] = ()
     differs: Mapping[ServerName, Seen | Bare] = field(default_factory=dict[ServerName, "Seen | Bare"])
     """What is seen on servers that differ."""
 
@@ -455,7 +455,7 @@ def raised(what: str, error: str) -> tuple[tuple[str, str], ...]:
 
 def invalid(code: int, detail: str) -> Any:
     """Return the effects of an invalid message: client and log get the same text, without content of the message."""
-    return {"sees": Closure(code, detail), "logs": (("INFO", f"closed with {code}: an invalid message: {detail}"),)}
+    return {"sees": Close(code, detail), "logs": (("INFO", f"closed with {code}: an invalid message: {detail}"),)}
 
 
 REPLY: Final = (
@@ -477,16 +477,16 @@ WEBSOCKET_EXCEPTIONS: Final[Mapping[str, MakeError]] = {
 }
 
 ROWS: Final[dict[str, Row]] = {
-    "it returns": Row(end=lambda: endpoint(echo), says=('{"type":"leave"}',), sees=Closure(1000), logs=(RETURNED,)),
-    "it returns while messages wait to be heard": Row(
+    "it returns": Row(end=lambda: endpoint(echo), sends=('{"type":"leave"}',), sees=Close(1000), logs=(RETURNED,)),
+    "it returns while messages are unread": Row(
         end=lambda: endpoint(echo),
-        says=('{"type":"say","text":"a"}', '{"type":"leave"}', '{"type":"say","text":"b"}'),
-        sees=Closure(1000, heard=('{"text":"a"}',)),
+        sends=('{"type":"say","text":"a"}', '{"type":"leave"}', '{"type":"say","text":"b"}'),
+        sees=Close(1000, received=('{"text":"a"}',)),
         logs=(RETURNED,),
     ),
     "it closes": Row(
         end=lambda: endpoint(closes),
-        sees=Closure(4001, "bye"),
+        sees=Close(4001, "bye"),
         logs=(("DEBUG", "ended with 4001: the handler returned"),),
     ),
     "it denies": Row(
@@ -516,17 +516,17 @@ ROWS: Final[dict[str, Row]] = {
     **{
         f"{library} HTTPException after the accept": Row(
             end=partial(after, error),
-            sees=Closure(1008, "token missing"),
+            sees=Close(1008, "token missing"),
             logs=raised("closed with 1008", "HTTPException(401)"),
         )
         for library, error in HTTP_EXCEPTIONS.items()
     },
-    "an HTTPException with a detail that is no text": Row(
+    "an HTTPException with a detail that is not text": Row(
         end=lambda: before(lambda: fastapi.HTTPException(409, [{"seat": 7}])),
         sees=Denial(409, members={"errors": [{"seat": 7}]}),
         logs=raised("denied with 409", "HTTPException(409)"),
     ),
-    "an HTTPException with a status that denies nothing": Row(
+    "an HTTPException with a status that cannot deny": Row(
         end=lambda: before(lambda: HTTPException(204)),
         sees=Denial(500),
         logs=failure("denied with 500", "HTTPException: expected an HTTP status from 300 to 599, found 204"),
@@ -543,14 +543,14 @@ ROWS: Final[dict[str, Row]] = {
     **{
         f"{library} WebSocketException after the accept": Row(
             end=partial(after, error),
-            sees=Closure(4003, "not you"),
+            sees=Close(4003, "not you"),
             logs=raised("closed with 4003", "WebSocketException(4003)"),
         )
         for library, error in WEBSOCKET_EXCEPTIONS.items()
     },
     "a WebSocketException with a code that must not be sent": Row(
         end=lambda: after(lambda: WebSocketException(1006)),
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=failure("closed with 1011", "WebSocketException: expected a close code that may be sent, found 1006"),
         tracebacks=("WebSocketException",),
     ),
@@ -558,19 +558,19 @@ ROWS: Final[dict[str, Row]] = {
         end=lambda: before(secret), sees=Denial(500), logs=failure("denied with 500"), tracebacks=("ValueError",)
     ),
     "another exception after the accept": Row(
-        end=lambda: after(secret), sees=Closure(1011), logs=failure("closed with 1011"), tracebacks=("ValueError",)
+        end=lambda: after(secret), sees=Close(1011), logs=failure("closed with 1011"), tracebacks=("ValueError",)
     ),
     "another exception before the accept, with debug": Row(
-        end=lambda: before(lambda: ValueError("told")),
+        end=lambda: before(lambda: ValueError("boom")),
         mount=in_debug,
-        sees=Denial(500, "ValueError: told"),
+        sees=Denial(500, "ValueError: boom"),
         logs=failure("denied with 500"),
         tracebacks=("ValueError",),
     ),
     "another exception after the accept, with debug": Row(
-        end=lambda: after(lambda: ValueError("told")),
+        end=lambda: after(lambda: ValueError("boom")),
         mount=in_debug,
-        sees=Closure(1011, "ValueError: told"),
+        sees=Close(1011, "ValueError: boom"),
         logs=failure("closed with 1011"),
         tracebacks=("ValueError",),
     ),
@@ -584,7 +584,7 @@ ROWS: Final[dict[str, Row]] = {
     "another exception in Starlette, after the accept": Row(
         end=lambda: after(secret),
         mount=in_starlette,
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=(("WARNING", "closed with 1011: the handler raised ValueError"),),
         raises=ValueError,
     ),
@@ -598,28 +598,28 @@ ROWS: Final[dict[str, Row]] = {
         end=lambda: before(Teapot), mount=in_fastapi, sees=Bare(418, b"I am a teapot"), logs=()
     ),
     "an exception that FastAPI's application handles, after the accept": Row(
-        end=lambda: after(lambda: Teapot("late")), mount=in_fastapi, sees=Closure(4018, "I am a teapot"), logs=()
+        end=lambda: after(lambda: Teapot("late")), mount=in_fastapi, sees=Close(4018, "I am a teapot"), logs=()
     ),
     "a failure in a task group": Row(
         end=lambda: endpoint(fails_in_a_group),
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=failure("closed with 1011"),
         tracebacks=("ValueError",),
     ),
     "a WebSocketException in a task group": Row(
         end=lambda: endpoint(raises_in_a_group),
-        sees=Closure(4002, "not like this"),
+        sees=Close(4002, "not like this"),
         logs=raised("closed with 4002", "WebSocketException(4002)"),
     ),
     "two failures in a group": Row(
         end=lambda: endpoint(fails_twice),
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=failure("closed with 1011", "ExceptionGroup"),
         tracebacks=("ExceptionGroup",),
     ),
     "it goes on after its own close": Row(
         end=lambda: endpoint(goes_on_after_its_close),
-        sees=Closure(4001, "bye"),
+        sees=Close(4001, "bye"),
         logs=(
             (
                 "WARNING",
@@ -629,50 +629,50 @@ ROWS: Final[dict[str, Row]] = {
         ),
     ),
     "malformed JSON": Row(
-        end=lambda: endpoint(echo), says=("{bad",), **invalid(1007, "expected Say | Leave, found malformed JSON")
+        end=lambda: endpoint(echo), sends=("{bad",), **invalid(1007, "expected Say | Leave, found malformed JSON")
     ),
     "100,000 brackets": Row(
         end=lambda: endpoint(echo),
-        says=("[" * 100_000,),
+        sends=("[" * 100_000,),
         **invalid(1007, "expected Say | Leave, found malformed JSON"),
     ),
     "a message that fails validation": Row(
         end=lambda: endpoint(echo),
-        says=(json.dumps({"type": "say", "txt": SECRET}),),
+        sends=(json.dumps({"type": "say", "txt": SECRET}),),
         **invalid(1007, "expected Say | Leave, found a message that fails validation (missing at say.text)"),
     ),
-    "a binary frame where text is spoken": Row(
+    "a binary frame in text mode": Row(
         end=lambda: endpoint(echo),
-        says=(b"\x00",),
+        sends=(b"\x00",),
         **invalid(1003, "expected Say | Leave in a text frame, found a binary frame"),
     ),
     "a message beyond max_message_size": Row(
         end=lambda: endpoint(echo, policy=Policy(max_message_size=64)),
-        says=(json.dumps({"type": "say", "text": "x" * 64}),),
+        sends=(json.dumps({"type": "say", "text": "x" * 64}),),
         **invalid(1009, "expected Say | Leave of at most 64 bytes, found a message of 91 bytes"),
     ),
-    "more invalid messages than are answered": Row(
+    "more invalid messages than max_invalid": Row(
         end=lambda: endpoint(echo_or_reply, policy=Policy(on_invalid="reply", max_invalid=1)),
-        says=("1", '{"type":"say","text":"sorry"}', "2", "3"),
-        sees=Closure(1008, "too many invalid messages", heard=(REPLY, '{"type":"echo","text":"sorry"}', REPLY)),
+        sends=("1", '{"type":"say","text":"sorry"}', "2", "3"),
+        sees=Close(1008, "too many invalid messages", received=(REPLY, '{"type":"echo","text":"sorry"}', REPLY)),
         logs=raised("closed with 1008", "WebSocketException(1008)"),
     ),
     "an invalid message that is dropped": Row(
         end=lambda: endpoint(echo, policy=Policy(on_invalid="drop")),
-        says=("1", '{"type":"say","text":"a"}', '{"type":"leave"}'),
-        sees=Closure(1000, heard=('{"text":"a"}',)),
+        sends=("1", '{"type":"say","text":"a"}', '{"type":"leave"}'),
+        sees=Close(1000, received=('{"text":"a"}',)),
         logs=(RETURNED,),
     ),
     "an invalid message that a function refuses": Row(
         end=lambda: endpoint(echo, policy=Policy(on_invalid=refuses)),
-        says=("1",),
-        sees=Closure(4400, "learn to speak"),
+        sends=("1",),
+        sees=Close(4400, "learn to speak"),
         logs=raised("closed with 4400", "WebSocketException(4400)"),
     ),
     "valid parameters": Row(
         end=lambda: endpoint(with_params),
         path="/?room=7",
-        sees=Closure(1000, heard=('{"text":"7 since 0"}',)),
+        sees=Close(1000, received=('{"text":"7 since 0"}',)),
         logs=(RETURNED,),
     ),
     "invalid parameters": Row(
@@ -706,7 +706,7 @@ ROWS: Final[dict[str, Row]] = {
         ),
     ),
     "unknown subprotocols": Row(
-        end=lambda: endpoint(echo, Contract("chat", Connection[Hears, Said])),
+        end=lambda: endpoint(echo, Contract("chat", Connection[ClientMessages, Said])),
         options={"subprotocols": [Subprotocol("chat.v2.json"), Subprotocol("soap")]},
         sees=Denial(400, "the client offers subprotocols, but not chat.v1.json"),
         logs=(("INFO", "denied with 400: the client offers subprotocols, but not chat.v1.json"),),
@@ -718,7 +718,7 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "no message within idle_timeout": Row(
         end=lambda: endpoint(echo, policy=Policy(idle_timeout=0.05)),
-        sees=Closure(3008, "no message in time"),
+        sees=Close(3008, "no message in time"),
         logs=(("INFO", "closed with 3008: no message arrived within Policy(idle_timeout=...)"),),
     ),
     "an unknown path": Row(
@@ -748,7 +748,7 @@ def complaints(name: ServerName, seen: Seen | Bare, *, is_raised: bool = False) 
     """Return what a server itself logs about an end."""
     if is_raised:
         return [COMPLAINTS[name]]
-    return [] if isinstance(seen, Closure) else list(DENIALS.get(name, ()))
+    return [] if isinstance(seen, Close) else list(DENIALS.get(name, ()))
 
 
 async def talk(connecting: connect, row: Row) -> Seen | Bare:
@@ -759,11 +759,11 @@ async def talk(connecting: connect, row: Row) -> Seen | Bare:
         return denial_of(denied.response, row.sees.headers if isinstance(row.sees, Denial) else {})
     try:
         with suppress(ConnectionClosed):  # the server may close before that
-            for message in row.says:
+            for message in row.sends:
                 await client.send(message)
         received = [str(message) async for message in _until_closed(client)]
         assert client.close_code is not None
-        return Closure(client.close_code, client.close_reason or "", tuple(received))
+        return Close(client.close_code, client.close_reason or "", tuple(received))
     finally:
         await client.close()
 
@@ -838,20 +838,20 @@ def recording_the_end() -> Generator[None]:
         ended.append("returned")
 
 
-async def iterates(ws: Connection[Hears, Tick]) -> None:
+async def iterates(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick())
     with recording_the_end():
         async for _ in ws:
             pass
 
 
-async def receives(ws: Connection[Hears, Tick]) -> None:
+async def receives(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick())
     with recording_the_end():
         await ws.receive_model()
 
 
-async def sends_on(ws: Connection[Hears, Tick]) -> None:
+async def sends_on(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick())
     with recording_the_end():
         with suppress(WebSocketDisconnect):
@@ -872,7 +872,7 @@ async def feeds_from_a_handshake(handshake: Handshake[Never, Tick]) -> Outcome:
 
 
 CANCELLED: Final = {"CancelledError", "Cancelled"}
-LISTENERS: Final[Mapping[str, tuple[Callable[[], Endpoint[Any, Any, Any]], set[str]]]] = {
+RECEIVERS: Final[Mapping[str, tuple[Callable[[], Endpoint[Any, Any, Any]], set[str]]]] = {
     "iterates": (lambda: endpoint(iterates), {"returned"}),
     "receives": (lambda: endpoint(receives), {"WebSocketDisconnect"}),
     "sends on": (lambda: endpoint(sends_on), {"WebSocketDisconnected"}),
@@ -889,11 +889,11 @@ DEPARTURES: Final[Mapping[str, Callable[[RawClient], None]]] = {
 
 
 @pytest.mark.parametrize("departure", DEPARTURES)
-@pytest.mark.parametrize("handler", LISTENERS)
+@pytest.mark.parametrize("handler", RECEIVERS)
 async def test_a_peer_that_leaves_ends_the_handler_at_once_and_quietly(
     name: ServerName, host: Host, handler: str, departure: str
 ) -> None:
-    make, ends = LISTENERS[handler]
+    make, ends = RECEIVERS[handler]
     ended.clear()
     async with served(host, make()) as (run, log), raw_client(host.port) as client:
         assert await client.next_frame() is not None
@@ -910,7 +910,7 @@ async def test_a_peer_that_leaves_ends_the_handler_at_once_and_quietly(
 # --- the server stops ---
 
 
-async def is_busy(ws: Connection[Hears, Tick]) -> None:
+async def is_busy(ws: Connection[ClientMessages, Tick]) -> None:
     await ws.send_model(Tick())
     with recording_the_end():
         await anyio.sleep_forever()
@@ -996,7 +996,7 @@ async def test_a_peer_that_does_not_read_is_closed(
     monkeypatch.setattr("typedws._connection.session.CLOSE_TIMEOUT", 0.1)
     sent = 0
 
-    async def floods(ws: Connection[Hears, Tick]) -> None:
+    async def floods(ws: Connection[ClientMessages, Tick]) -> None:
         nonlocal sent
         with recording_the_end():
             while True:

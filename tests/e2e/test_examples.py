@@ -286,7 +286,7 @@ async def test_upload_refuses_a_wrong_digest() -> None:
         ),
         pytest.param(['{"type":"begin","name":"a","size":99999}', b"0" * 65_537], 1009, id="a large frame"),
         pytest.param(['{"type":"begin","name":"a","size":9}', '{"type":"done","sha256":""}'], 1003, id="less"),
-        pytest.param(['{"type":"begin","name":"a","size":-1}'], 1007, id="a size that is none"),
+        pytest.param(['{"type":"begin","name":"a","size":-1}'], 1007, id="a negative size"),
         pytest.param([b"0"], 1003, id="content before its name"),
     ],
 )

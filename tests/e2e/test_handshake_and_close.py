@@ -356,14 +356,16 @@ async def send_models_for_ever(ws: Socket) -> None:
         await ws.send_model(["tick"] * 1000)
 
 
-async def send_at_leisure(ws: Socket) -> None:
+async def send_with_checkpoints(ws: Socket) -> None:
     while True:
         await ws.send_bytes(b"tick")
         await anyio.lowlevel.checkpoint()
 
 
 @vanishing
-@pytest.mark.parametrize("send", [send_for_ever, send_models_for_ever, send_at_leisure], ids=lambda send: send.__name__)
+@pytest.mark.parametrize(
+    "send", [send_for_ever, send_models_for_ever, send_with_checkpoints], ids=lambda send: send.__name__
+)
 async def test_a_peer_that_vanishes_ends_a_handler_that_sends(
     server: Server, vanish: Callable[[RawClient], None], send: Handler[None]
 ) -> None:
@@ -389,7 +391,7 @@ async def test_a_peer_that_vanishes_ends_every_task_that_sends(
 ) -> None:
     async def handler(ws: Socket) -> list[bool]:
         await ws.accept()
-        ends = await asyncio.gather(*(send_at_leisure(ws) for _ in range(5)), return_exceptions=True)
+        ends = await asyncio.gather(*(send_with_checkpoints(ws) for _ in range(5)), return_exceptions=True)
         await ws.close()
         return [isinstance(end, WebSocketDisconnect) for end in ends]
 
@@ -405,7 +407,7 @@ async def wait(ws: Socket) -> None:
 
 
 @vanishing
-@pytest.mark.parametrize("busy", [wait, send_at_leisure], ids=lambda busy: busy.__name__)
+@pytest.mark.parametrize("busy", [wait, send_with_checkpoints], ids=lambda busy: busy.__name__)
 async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
     server: Server, vanish: Callable[[RawClient], None], busy: Handler[None]
 ) -> None:
@@ -425,7 +427,7 @@ async def test_a_peer_that_vanishes_cancels_a_handler_that_does_not_receive(
             assert (await served.result()).code in (1005, 1006)
 
 
-async def waits_then_hears(ws: Socket) -> tuple[int, list[str]]:
+async def waits_then_receives(ws: Socket) -> tuple[int, list[str]]:
     await ws.accept()
     with pytest.raises(WebSocketDisconnect) as caught:
         async with ws.cancelled_on_disconnect():
@@ -442,7 +444,7 @@ async def waits_for_three(ws: Socket) -> int:
 
 
 async def test_messages_to_a_handler_that_does_not_receive_are_kept(server: Server) -> None:
-    async with serving(server, waits_then_hears) as served:
+    async with serving(server, waits_then_receives) as served:
         async with served.connect() as client:
             for number in range(10):
                 await client.send(str(number))
@@ -497,7 +499,7 @@ async def test_a_decision_after_the_peer_vanished_does_not_fail(
         await vanished.wait()
         return await decide(ws)
 
-    async with serving(server, handler) as served, raw_client(served.port, is_patient=False) as client:
+    async with serving(server, handler) as served, raw_client(served.port, wait_for_handshake=False) as client:
         await arrived.wait()
         vanish(client)
         await round_trip(served.port)

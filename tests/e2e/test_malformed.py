@@ -293,7 +293,7 @@ BAD: Final[dict[str, Bad]] = {
     "a close frame with code 1006": Bad(frame(Opcode.CLOSE, (1006).to_bytes(2)), PROTOCOL_ERROR),
     "a close frame with code 999": Bad(frame(Opcode.CLOSE, (999).to_bytes(2)), PROTOCOL_ERROR),
     "a close frame of one byte": Bad(frame(Opcode.CLOSE, b"\x03"), PROTOCOL_ERROR),
-    "a close reason that is no UTF-8": Bad(frame(Opcode.CLOSE, (1000).to_bytes(2) + b"\xff"), INVALID_DATA | {1002}),
+    "a close reason that is not UTF-8": Bad(frame(Opcode.CLOSE, (1000).to_bytes(2) + b"\xff"), INVALID_DATA | {1002}),
     "HTTP": Bad(b"GET / HTTP/1.1\r\n\r\n", PROTOCOL_ERROR),
     "zeros": Bad(bytes(1000), PROTOCOL_ERROR),
 }

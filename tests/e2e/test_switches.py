@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 Facts = dict[str, Any]
 
-facts_of_test: Final[ContextVar[list[Facts]]] = ContextVar("told")
+facts_of_test: Final[ContextVar[list[Facts]]] = ContextVar("facts_of_test")
 
 
 def report_facts(**facts: Any) -> None:
@@ -161,7 +161,7 @@ async def on_a_server(case: Case, name: ServerName) -> list[Facts]:
     app = f"{__name__}:{getattr(case.app, '__name__', '')}"
     async with running_server(name, loop=LOOPS[name][-1]) as server, server.run(app) as run:
         seen = await over_a_socket(case, server, run)
-        facts = await run.told("seen", case.facts)
+        facts = await run.wait_for_reports("seen", case.facts)
         return [*({key: each[key] for key in each if key not in ("kind", "client")} for each in facts), *seen]
 
 
@@ -169,7 +169,7 @@ async def over_a_socket(case: Case, server: RunningServer, run: Run) -> list[Fac
     try:
         async with dial(run.url(), proxy=None) as ws:
             seen = await case.play(ws, server.stop)
-            await run.told("seen", case.facts)
+            await run.wait_for_reports("seen", case.facts)
     except InvalidStatus as denied:
         return [{"status": denied.response.status_code}]
     except WebSocketException:

@@ -325,7 +325,7 @@ async def test_the_decorator_passes_a_contract_to_the_endpoint() -> None:
 @pytest.mark.parametrize("debug", [False, True])
 async def test_debug_applies_to_every_endpoint(debug: bool) -> None:
     async def fail(handshake: Handshake[Say, Say]) -> Outcome:
-        raise ValueError("told")
+        raise ValueError("boom")
 
     app = App(debug=debug)
     app.websocket("/app")(fail)
@@ -333,7 +333,7 @@ async def test_debug_applies_to_every_endpoint(debug: bool) -> None:
     for path in ("/app", "/own"):
         sent = await run(app, path=path)
         assert status(sent) == 500
-        assert json.loads(sent[1]["body"]).get("detail") == ("ValueError: told" if debug else None)
+        assert json.loads(sent[1]["body"]).get("detail") == ("ValueError: boom" if debug else None)
 
 
 # --- the lifespan ---

@@ -29,7 +29,7 @@ feed = Contract("feed", Connection[Never, Order])
 
 
 @app.websocket("/chat/{room}")
-async def sends_what_it_hears(ws: ChatConnection) -> None:
+async def sends_what_it_receives(ws: ChatConnection) -> None:
     async for message in ws:
         await ws.send_model(message)  # error: send_model Join Joined Said
         await ws.send_model(Say())  # error: send_model Say Joined Said
@@ -65,7 +65,7 @@ async def forgets_a_case(ws: ChatConnection) -> None:
 
 
 @endpoint
-async def hears_in_a_feed(ws: Connection[Never, Order]) -> None:
+async def receives_in_a_feed(ws: Connection[Never, Order]) -> None:
     await ws.send_model(Said())  # error: send_model Said Order
 
 
@@ -158,10 +158,10 @@ async def generates(ws: ChatConnection) -> AsyncIterator[Said]:
     yield Said()
 
 
-async def hears_orders(ws: Connection[Order, ServerMessage, Room]) -> None: ...
-async def says_orders(ws: Connection[ClientMessage, Joined | Said | Order, Room]) -> None: ...
+async def receives_orders(ws: Connection[Order, ServerMessage, Room]) -> None: ...
+async def sends_orders(ws: Connection[ClientMessage, Joined | Said | Order, Room]) -> None: ...
 async def has_the_parameters_of_orders(ws: Connection[ClientMessage, ServerMessage, Order]) -> None: ...
-async def hears_joins(handshake: Handshake[Join, ServerMessage, Room]) -> Outcome:
+async def receives_joins(handshake: Handshake[Join, ServerMessage, Room]) -> Outcome:
     return await handshake.deny()
 
 
@@ -175,14 +175,14 @@ def by_decorators() -> None:
     app.websocket("/")(promises_nothing)  # error: Handshake None
     app.websocket("/")(promises_perhaps)  # error: Handshake None
     app.websocket("/")(closes_and_tells)  # error: Connection
-    app.websocket("/", chat)(hears_orders)  # error: Order
-    app.websocket("/", chat)(says_orders)  # error: Order
+    app.websocket("/", chat)(receives_orders)  # error: Order
+    app.websocket("/", chat)(sends_orders)  # error: Order
     app.websocket("/", chat)(has_the_parameters_of_orders)  # error: Order
-    app.websocket("/", contract=chat)(hears_joins)  # error: Join
-    app.websocket("/", feed)(says_orders)  # error: Order
+    app.websocket("/", contract=chat)(receives_joins)  # error: Join
+    app.websocket("/", feed)(sends_orders)  # error: Order
     endpoint(policy=Policy())(takes_the_whole)  # error: WebSocket
     endpoint(contract=chat)(promises_nothing)  # error: Handshake None
-    endpoint(contract=chat)(hears_orders)  # error: Order
+    endpoint(contract=chat)(receives_orders)  # error: Order
 
 
 def by_functions() -> None:
@@ -195,10 +195,10 @@ def by_functions() -> None:
     endpoint(promises_nothing)  # error: endpoint Handshake None
     endpoint(promises_perhaps)  # error: endpoint Handshake None
     endpoint(closes_and_tells)  # error: endpoint Connection
-    endpoint(hears_orders, chat)  # error: endpoint Order
-    endpoint(says_orders, chat)  # error: endpoint Order
+    endpoint(receives_orders, chat)  # error: endpoint Order
+    endpoint(sends_orders, chat)  # error: endpoint Order
     endpoint(has_the_parameters_of_orders, contract=chat)  # error: endpoint Order
-    endpoint(hears_joins, chat)  # error: endpoint Join
+    endpoint(receives_joins, chat)  # error: endpoint Join
     endpoint(listens, feed)  # error: endpoint
     endpoint(listens, Policy())  # error: endpoint Policy
     endpoint(listens, ChatConnection)  # error: endpoint

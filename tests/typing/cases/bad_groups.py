@@ -51,7 +51,7 @@ async def messages_that_are_not_said(ws: ChatConnection) -> None:
     await said.send(Said(), ws)  # error: argument
 
 
-async def who_does_not_hear_it(ws: ChatConnection, orders: Connection[object, Order]) -> None:
+async def a_view_that_does_not_receive_it(ws: ChatConnection, orders: Connection[object, Order]) -> None:
     await lobby.send(Said(), to="ann")  # error: send str Connection
     await lobby.send(Said(), to=orders)  # error: send Order
     await lobby.send(Said(), to=[orders])  # error: Order

@@ -56,7 +56,7 @@ async def a_contract_types_both_ways() -> None:
         assert_type(await prices.receive_model(), Order)
 
 
-async def without_a_contract_each_call_says_what_it_wants() -> None:
+async def without_a_contract_each_call_sends_what_it_wants() -> None:
     async with connect("ws://h/") as ws:
         assert_type(ws, ClientConnection[object, Any])
         assert_type(await ws.receive_model(Order), Order)

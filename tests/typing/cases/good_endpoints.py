@@ -150,12 +150,12 @@ assert_type(decides_in_general, Endpoint[object, Any, object])
 
 
 @endpoint(contract=chat)
-async def hears_more(ws: Connection[Join | Say | Order, ServerMessage, Room]) -> None:
+async def receives_more(ws: Connection[Join | Say | Order, ServerMessage, Room]) -> None:
     await ws.send_model(Joined())
 
 
 @endpoint(contract=chat)
-async def says_less(ws: Connection[ClientMessage, Said, Room]) -> None:
+async def sends_less(ws: Connection[ClientMessage, Said, Room]) -> None:
     await ws.send_model(Said())
 
 
@@ -169,8 +169,8 @@ async def agrees_to_all(ws: Connection) -> None:
     await ws.close()
 
 
-assert_type(hears_more, Endpoint[Join | Say, Joined | Said, Room])
-assert_type(says_less, Endpoint[Join | Say, Joined | Said, Room])
+assert_type(receives_more, Endpoint[Join | Say, Joined | Said, Room])
+assert_type(sends_less, Endpoint[Join | Say, Joined | Said, Room])
 assert_type(has_no_use_for_parameters, Endpoint[Join | Say, Joined | Said, Room])
 assert_type(agrees_to_all, Endpoint[Join | Say, Joined | Said, Room])
 

@@ -66,15 +66,15 @@ async def in_tasks(ws: ChatConnection) -> None:
     await say(Said())
 
 
-async def relay(hears: Connection[T], says: Connection[Any, T]) -> None:
-    await says.send_model(await hears.receive_model())
-    async for message in hears:
-        await says.send_model(message)
+async def relay(receives: Connection[T], sends: Connection[Any, T]) -> None:
+    await sends.send_model(await receives.receive_model())
+    async for message in receives:
+        await sends.send_model(message)
 
 
-async def relayed(hears: Connection[Said], says: ChatConnection, bare: Connection) -> None:
-    await relay(hears, says)
-    await relay(says, bare)
+async def relayed(receives: Connection[Said], sends: ChatConnection, bare: Connection) -> None:
+    await relay(receives, sends)
+    await relay(sends, bare)
 
 
 async def one_of_two(ws: Connection[Any, Order | Said] | Connection[Any, Order | Point]) -> None:

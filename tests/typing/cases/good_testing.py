@@ -164,9 +164,9 @@ async def messages_of_no_contract(ws: TestConnection[object, Any]) -> None:
 async def a_client_is_a_connection(tested: TestConnection[ServerMessage, ClientMessage], bare: TestConnection) -> None:
     client: ClientConnection[ServerMessage, ClientMessage] = tested
     connection: Connection[ServerMessage, ClientMessage] = client
-    hears_more: TestConnection[Joined | Said | Order, Say] = tested
+    receives_more: TestConnection[Joined | Said | Order, Say] = tested
     assert_type(bare, TestConnection[object, Any])
-    print(connection, hears_more)
+    print(connection, receives_more)
 
 
 # --- expectations ---
@@ -400,12 +400,12 @@ def a_client_without_await(
     caller: Caller,
 ) -> None:
     ws: SyncConnection[ServerMessage, ClientMessage] = tested
-    hears_more: SyncConnection[Joined | Said | Order, Say] = ws
+    receives_more: SyncConnection[Joined | Said | Order, Say] = ws
     assert_type(ws.subprotocol, str | None)
     assert_type(ws.response_headers, Headers)
     assert_type(ws.end, Closed | None)
     assert_type(SyncConnection(connection, caller), SyncConnection[Joined | Said, Join | Say])
-    print(hears_more)
+    print(receives_more)
 
 
 # --- the fixture of pytest ---

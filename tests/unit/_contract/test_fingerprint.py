@@ -67,7 +67,7 @@ SAME: Mapping[str, Callable[[], str]] = {
     "a field made into a type of its own": lambda: contract(
         server_messages=like(Posted, by=(Annotated[str, Field()], "ann"))
     ),
-    "what the contract says for people": lambda: contract(title="Chat", description="for all"),
+    "the title and description of the contract": lambda: contract(title="Chat", description="for all"),
     "a version of the same major": lambda: contract(version="1.2.3"),
     "names and descriptions of close codes": lambda: contract(closes=Renamed),
 }

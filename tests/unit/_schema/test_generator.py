@@ -276,10 +276,10 @@ class UntypedSerializer(BaseModel):
 
 
 OPEN: Mapping[str, tuple[Any, Direction, Any]] = {
-    "a serialiser that says": (Annotated[int, PlainSerializer(as_text)], "send", {"type": "string"}),
+    "a serialiser with a return annotation": (Annotated[int, PlainSerializer(as_text)], "send", {"type": "string"}),
     "a serialiser that does not say": (Annotated[int, PlainSerializer(as_anything)], "send", {}),
     "one that wraps": (Annotated[int, WrapSerializer(wrapped)], "send", {}),
-    "a model with one that says": (
+    "a model with such a serialiser": (
         TypedSerializer,
         "send",
         {"type": "object", "additionalProperties": {"type": "integer"}},

@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
-from tests.e2e.test_endings import SECRET, Bare, Closure, Denial, Row, Seen, logged
+from tests.e2e.test_endings import SECRET, Bare, Close, Denial, Row, Seen, logged
 from typedws import WebSocketDisconnect
 from typedws.asgi import ASGIApp
 from typedws.testing import ConnectionDenied, TestConnection, connect
@@ -27,7 +27,7 @@ async def run_client(app: ASGIApp, row: Row) -> tuple[Seen | Bare | None, BaseEx
     """Connect as the row says; return what the client sees, and what leaving raises."""
     headers = {"Origin": row.options["origin"]} if "origin" in row.options else None
     connecting = connect(app, row.path, headers=headers, subprotocols=row.options.get("subprotocols", ()))
-    if not isinstance(row.sees, Closure):
+    if not isinstance(row.sees, Close):
         denied = await connecting.expect_denied()
         return read_denial(denied, row.sees), denied.__cause__
     seen = None
@@ -39,15 +39,15 @@ async def run_client(app: ASGIApp, row: Row) -> tuple[Seen | Bare | None, BaseEx
     return seen, None
 
 
-async def send_and_receive(ws: TestConnection[object, Any], row: Row) -> Closure:
+async def send_and_receive(ws: TestConnection[object, Any], row: Row) -> Close:
     """Send the row's messages, receive until the end, and return what was seen."""
     with suppress(WebSocketDisconnect):  # the application may close before all are sent
-        for message in row.says:
+        for message in row.sends:
             await (ws.send_text(message) if isinstance(message, str) else ws.send_bytes(message))
     texts = [text async for text in ws.iter_text()]
     assert ws.end is not None
     assert ws.end.closed_by == "peer"
-    return Closure(ws.end.code, ws.end.reason, tuple(texts))
+    return Close(ws.end.code, ws.end.reason, tuple(texts))
 
 
 def read_denial(denied: ConnectionDenied, expected: Seen | Bare) -> Denial | Bare:

@@ -8,10 +8,10 @@ import pytest
 
 from tests.e2e.test_endings import (
     CANCELLED,
-    LISTENERS,
+    RECEIVERS,
     ROWS,
     SECRET,
-    Hears,
+    ClientMessages,
     Leave,
     Outer,
     Tick,
@@ -53,20 +53,20 @@ async def test_a_connection_above_the_limit_is_denied_with_retry_after() -> None
 # --- pytest.fail() in a handler ---
 
 
-async def fails_after_the_accept(ws: Connection[Hears, Tick]) -> None:
+async def fails_after_the_accept(ws: Connection[ClientMessages, Tick]) -> None:
     pytest.fail("in the handler")
 
 
-async def fails_in_a_group(ws: Connection[Hears, Tick]) -> None:
+async def fails_in_a_group(ws: Connection[ClientMessages, Tick]) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(fails_after_the_accept, ws)
 
 
-async def fails_before_the_accept(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def fails_before_the_accept(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     pytest.fail("in the handler")
 
 
-async def fails_after_the_denial(handshake: Handshake[Hears, Tick]) -> Outcome:
+async def fails_after_the_denial(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
     await handshake.deny(403)
     pytest.fail("in the handler")
 
@@ -114,9 +114,9 @@ DEPARTURES: Final[Mapping[str, Departure]] = {
 
 
 @pytest.mark.parametrize("departure", DEPARTURES)
-@pytest.mark.parametrize("handler", LISTENERS)
+@pytest.mark.parametrize("handler", RECEIVERS)
 async def test_a_client_that_leaves_ends_the_handler_at_once_without_a_warning(handler: str, departure: str) -> None:
-    make, ends = LISTENERS[handler]
+    make, ends = RECEIVERS[handler]
     ended.clear()
     with logged() as log:
         async with connect(make()) as ws:
@@ -148,7 +148,7 @@ async def test_a_client_that_gives_up_before_the_decision_causes_no_warning(deci
     decided: list[str] = []
 
     @endpoint
-    async def handler(handshake: Handshake[Hears, Tick]) -> Outcome:
+    async def handler(handshake: Handshake[ClientMessages, Tick]) -> Outcome:
         await anyio.sleep(1)
         decided.append(decision)
         if decision == "raises":

@@ -23,12 +23,12 @@ from tests.e2e.test_handshake_and_close import (
     receive_json,
     receive_model,
     receive_text,
-    send_at_leisure,
     send_for_ever,
     send_models_for_ever,
+    send_with_checkpoints,
     wait,
     waits_for_three,
-    waits_then_hears,
+    waits_then_receives,
 )
 from typedws import Closed, Denied, InvalidHandshake, WebSocket, WebSocketDisconnect
 from typedws.asgi import Receive, Scope, Send
@@ -288,13 +288,15 @@ async def test_a_client_that_leaves_ends_a_loop(method: str, depart: Departure, 
 
 
 @each_departure
-@pytest.mark.parametrize("send", [send_for_ever, send_models_for_ever, send_at_leisure], ids=lambda send: send.__name__)
+@pytest.mark.parametrize(
+    "send", [send_for_ever, send_models_for_ever, send_with_checkpoints], ids=lambda send: send.__name__
+)
 async def test_a_client_that_leaves_ends_a_handler_that_sends(
     send: Handler[None], depart: Departure, code: int
 ) -> None:
     app = Direct(codes_seen_by(send))
     async with connect(app) as ws:
-        await ws.receive_bytes() if send is send_at_leisure else await ws.receive_text()
+        await ws.receive_bytes() if send is send_with_checkpoints else await ws.receive_text()
         await depart(ws)
     assert app.results == [[1006] * 3]  # a handler that only sends does not get the close code of the client
 
@@ -306,7 +308,7 @@ async def test_a_client_that_leaves_ends_every_task_that_sends(depart: Departure
 
         async def send() -> None:
             with pytest.raises(WebSocketDisconnect) as caught:
-                await send_at_leisure(ws)
+                await send_with_checkpoints(ws)
             ends.append(caught.value.code)
 
         await ws.accept()
@@ -324,7 +326,7 @@ async def test_a_client_that_leaves_ends_every_task_that_sends(depart: Departure
 
 
 @each_departure
-@pytest.mark.parametrize("busy", [wait, send_at_leisure], ids=lambda busy: busy.__name__)
+@pytest.mark.parametrize("busy", [wait, send_with_checkpoints], ids=lambda busy: busy.__name__)
 async def test_a_client_that_leaves_cancels_a_handler_that_does_not_receive(
     busy: Handler[None], depart: Departure, code: int
 ) -> None:
@@ -345,7 +347,7 @@ async def test_a_client_that_leaves_cancels_a_handler_that_does_not_receive(
 
 
 async def test_messages_to_a_handler_that_does_not_receive_are_kept() -> None:
-    app = Direct(waits_then_hears)
+    app = Direct(waits_then_receives)
     async with connect(app) as ws:
         for number in range(10):
             await ws.send_text(str(number))

@@ -16,7 +16,7 @@ import ormsgpack
 import pytest
 from pydantic import BaseModel, Field
 
-from tests.e2e.test_endings import BASIC, RETURNED, Bare, Closure, Denial, Row, failure, logged
+from tests.e2e.test_endings import BASIC, RETURNED, Bare, Close, Denial, Row, failure, logged
 from tests.unit.testing.rows import assert_ends_as_expected
 from typedws import (
     App,
@@ -207,14 +207,14 @@ def sending(value: object) -> AnyEndpoint:
 CLOSED_BY_HANDLER: Final = (("DEBUG", "ended with 4001: the handler returned"),)
 EDGES: Final[Mapping[str, Row]] = {
     "6: it sends after its own close": Row(
-        end=lambda: endpoint(sends_after_its_close), sees=Closure(4001, "bye"), logs=CLOSED_BY_HANDLER
+        end=lambda: endpoint(sends_after_its_close), sees=Close(4001, "bye"), logs=CLOSED_BY_HANDLER
     ),
     "7: it receives after its own close": Row(
-        end=lambda: endpoint(receives_after_its_close), sees=Closure(4001, "bye"), logs=CLOSED_BY_HANDLER
+        end=lambda: endpoint(receives_after_its_close), sees=Close(4001, "bye"), logs=CLOSED_BY_HANDLER
     ),
     "8: it fails and closes in finally": Row(
         end=lambda: endpoint(fails_and_closes),
-        sees=Closure(4001, "bye"),
+        sees=Close(4001, "bye"),
         logs=failure("ended with 4001", "LookupError"),
         tracebacks=("LookupError",),
     ),
@@ -225,7 +225,7 @@ EDGES: Final[Mapping[str, Row]] = {
     ),
     "15: it denies after the accept": Row(
         end=lambda: classic_endpoint(denies_after_the_accept),
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=failure("closed with 1011", "InvalidState"),
         tracebacks=("InvalidState",),
     ),
@@ -239,7 +239,7 @@ EDGES: Final[Mapping[str, Row]] = {
     **{
         f"17: it closes with {code}": Row(
             end=partial(closing_with, code),
-            sees=Closure(1011),
+            sees=Close(1011),
             logs=failure("closed with 1011", "InvalidClose"),
             tracebacks=("InvalidClose",),
         )
@@ -247,7 +247,7 @@ EDGES: Final[Mapping[str, Row]] = {
     },
     "17: it closes with a reason that is too long for a frame": Row(
         end=partial(closing_with, 1000, "é" * 62),
-        sees=Closure(1011),
+        sees=Close(1011),
         logs=failure("closed with 1011", "InvalidClose"),
         tracebacks=("InvalidClose",),
     ),
@@ -260,7 +260,7 @@ EDGES: Final[Mapping[str, Row]] = {
     **{
         f"21: it sends {number}": Row(
             end=partial(sending, {"price": number}),
-            sees=Closure(1011),
+            sees=Close(1011),
             logs=failure("closed with 1011", "UnsendableMessage"),
             tracebacks=("UnsendableMessage",),
         )
@@ -268,7 +268,7 @@ EDGES: Final[Mapping[str, Row]] = {
     },
     "21: it sends a time": Row(
         end=partial(sending, {"at": datetime(2026, 1, 2, tzinfo=UTC)}),
-        sees=Closure(1000, heard=('{"at":"2026-01-02T00:00:00Z"}',)),
+        sees=Close(1000, received=('{"at":"2026-01-02T00:00:00Z"}',)),
         logs=(RETURNED,),
     ),
 }
