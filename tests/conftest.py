@@ -4,7 +4,8 @@ import gc
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import find, settings
+from hypothesis.strategies import none
 
 # Whether a push passes must not depend on chance. To search further: pytest --hypothesis-profile=default
 settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -24,5 +25,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 def pytest_collection_finish() -> None:
     """Exclude the collected tests from garbage collection: many tests collect, and would scan them each time."""
+    # At its first example Hypothesis looks for a referrer of its generator, and does not find frozen ones.
+    find(none(), lambda _: True)
     gc.collect()
     gc.freeze()

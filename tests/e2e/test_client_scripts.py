@@ -81,7 +81,7 @@ async def test_a_script_that_fails_closes_with_1001_and_prints_a_traceback(host:
     async with host.run(APP) as run, running("fails", run) as script:
         status, printed, errors = await script.end()
         [received] = await run.wait_for_reports("received", 1)
-    assert (status, printed, errors[-1]) == (1, [], "ZeroDivisionError: integer division or modulo by zero")
+        assert (status, printed, errors[-1].split(":")[0]) == (1, [], "ZeroDivisionError")
     assert [line for line in errors if not line.startswith(" ")] == [TRACEBACK, errors[-1]]
     assert received["how"] == "1001 by the peer"
 

@@ -4,14 +4,14 @@ const { Parser } = require("@asyncapi/parser");
 
 (async () => {
   const parser = new Parser();
-  const told = {};
+  const results = {};
   for (const path of readFileSync(0, "utf8").trim().split("\n")) {
     const { document, diagnostics } = await parser.parse(readFileSync(path, "utf8"));
-    told[path] = {
+    results[path] = {
       isParsed: document !== undefined,
       // 0 is an error, 1 a warning; 2 and 3 are hints.
       problems: diagnostics.filter((each) => each.severity < 2).map((each) => `${each.path.join(".")}: ${each.message}`),
     };
   }
-  console.log(JSON.stringify(told));
+  console.log(JSON.stringify(results));
 })();

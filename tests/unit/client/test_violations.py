@@ -82,7 +82,7 @@ VIOLATIONS: Final[Sequence[tuple[str, bytes, CloseCode]]] = [
         (f"a close with {code}", frame(Opcode.CLOSE, code.to_bytes(2)), PROTOCOL_ERROR)
         for code in (0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535)
     ],
-    ("a reason that is no UTF-8", frame(Opcode.CLOSE, b"\x03\xe8\xc3\x28"), INVALID_DATA),
+    ("a reason that is not UTF-8", frame(Opcode.CLOSE, b"\x03\xe8\xc3\x28"), INVALID_DATA),
     # Sizes: the limit applies to the message, however it is fragmented.
     ("a frame above the limit", frame(Opcode.TEXT, b"x" * (LIMIT + 1)), TOO_BIG),
     ("an announced TB", announcing(1 << 40), TOO_BIG),
