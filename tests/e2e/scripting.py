@@ -49,12 +49,11 @@ def waits(url: str) -> None:
 def waits_after_interrupt(url: str) -> None:
     with connect_sync(url, counting, params=ANN) as ws:
         ws.send_model(Ask(number=0))
-        while True:
-            try:
+        try:
+            while True:
                 print(ws.receive_model().number, flush=True)
-            except KeyboardInterrupt:
-                print("interrupted", flush=True)
-                break
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
         ws.send_model(Ask(number=1))
         for answer in ws:
             print(answer.number, flush=True)

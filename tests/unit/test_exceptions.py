@@ -155,7 +155,7 @@ SENTENCES: list[TypedWSError] = [
     TLSHandshakeFailed("a trusted TLS server at example.com:443", "one that is not trusted (certificate has expired)"),
     InvalidResponse("a subprotocol and extensions that were offered", "others"),
     ClientNotInstalled(),
-    WaitTimeout("a message of the application within 5 s", "nothing: the application waits for a message"),
+    WaitTimeout("a message from the application within 5 s", "nothing: the application waits for a message"),
     ExpectationFailed("Said", "Joined(room='lobby')", ["application  sends text '...'"]),
     ApplicationReturned("the application to accept or deny", "that it returned without either"),
     LifespanFailed("lifespan.startup.complete", "lifespan.startup.failed: no database"),

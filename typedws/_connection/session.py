@@ -27,7 +27,7 @@ from typedws.exceptions import (
     WebSocketDisconnected,
 )
 
-__all__ = ["CLOSE_TIMEOUT", "MAX_JOINED_BODY", "Gate", "Inbox", "Session"]
+__all__ = ["CLOSE_TIMEOUT", "MAX_JOINED_BODY", "Session"]
 
 D = TypeVar("D", bound=WebSocketDisconnect)
 
@@ -240,7 +240,7 @@ class Session:
             if failure is not None:
                 if self.state.application in _ENDED:  # the event was not sent, so it did not end the connection
                     self.end = None
-                await self.send_failed(failure)
+                await self.send_failed(failure, move)
                 raise failure
             if move is Move.ACCEPT and self.on_accept is not None:
                 self.on_accept(self)
@@ -285,7 +285,7 @@ class Session:
             else:
                 self.release_send()
 
-    async def send_failed(self, error: Exception) -> None:
+    async def send_failed(self, error: Exception, move: Move = Move.SEND) -> None:
         """Record that the server failed to send. Messages that the peer sent before can still be received.
 
         :raises WebSocketDisconnect: if the error means that the peer is gone
@@ -293,19 +293,19 @@ class Session:
         if means_disconnected(error):
             self.is_lost = True
             if self.end is None:
-                await self._learn_end()
+                await self._learn_end(move)
             self.end = self.end or _LOST
             self._set_gates()
             raise self._error_for_end(WebSocketDisconnect) from error
 
-    async def _learn_end(self) -> None:
+    async def _learn_end(self, move: Move) -> None:
         """Receive until the disconnect event, which has the peer's close code; keep the messages before it.
 
         On most servers the event is there when a send fails, and is not waited for. daphne refuses sends from the
         peer's close frame on, but has the event only when the peer has read all that was sent before. There it is
-        waited for, up to ``close_timeout`` seconds; not after our own close, which has ended the connection already.
+        waited for, up to ``close_timeout`` seconds, but only by a message: an accept or a close is not worth the wait.
         """
-        must_wait = not self.profile.send_raises_when_gone and self.state.application is Application.CONNECTED
+        must_wait = not self.profile.send_raises_when_gone and move is Move.SEND
         timeout = self.close_timeout if must_wait else 0
         if self.receiving == "busy" or (self.inbox is not None and self.inbox.is_fed):
             await self._wait_for_receiving_task(timeout)
@@ -322,7 +322,10 @@ class Session:
             inbox.wake()
 
     async def _wait_for_receiving_task(self, timeout: float) -> None:  # noqa: ASYNC109 - 0 is no wait but a few turns
-        """Wait until the receiving task has taken the disconnect event, which may be ready for it already."""
+        """Wait until the receiving task has taken the disconnect event, which may be ready for it already.
+
+        If that task stops to receive meanwhile, the detector of departures takes the event in its place.
+        """
         if timeout:
             self._departure = self._departure or anyio.Event()
             with anyio.move_on_after(timeout):

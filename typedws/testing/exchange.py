@@ -71,7 +71,7 @@ class Exchange:
 
     async def receive(self) -> Mapping[str, Any]:
         """Return the next event for the client; the ``receive`` of its `Connection`."""
-        return await self._within("a message of the application", self.server.client_receive)
+        return await self._within("a message from the application", self.server.client_receive)
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """Send an event of the client; the ``send`` of its `Connection`."""
@@ -143,5 +143,5 @@ _DECISION: Final = "the application to accept or deny"
 _ACTIVITIES: Final[Mapping[str | None, str]] = {
     "message": "waits for a message",
     "room": "waits for the client to read",
-    None: "is",
+    None: "waits",
 }

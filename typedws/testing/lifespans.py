@@ -80,7 +80,7 @@ class _Lifespan:
         if not events and not self._run.is_ended:
             # Made before the cancellation, which changes the position of the application.
             error = WaitTimeout(
-                f"lifespan.{phase}.complete within {self._timeout:g} s", self._run.describe_position("is")
+                f"lifespan.{phase}.complete within {self._timeout:g} s", self._run.describe_position("waits")
             )
             await self._run.cancel()
             raise error

@@ -94,3 +94,11 @@ async def test_a_refused_close_does_not_wait(peer: Peer) -> None:
     peer.is_reachable = False
     with anyio.fail_after(5):
         assert await ws.close() == Closed(1006, "", "network")
+
+
+async def test_a_refused_accept_does_not_wait(peer: Peer) -> None:
+    ws = peer.connecting(**OLDER)
+    session_of(ws).close_timeout = float("inf")
+    peer.is_reachable = False
+    with anyio.fail_after(5), pytest.raises(WebSocketDisconnect):
+        await ws.accept()

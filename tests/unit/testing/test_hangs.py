@@ -138,21 +138,21 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
         pytest.param(
             never_accepts,
             leaves,
-            r"expected the application to accept or deny within 0.05 s, found nothing: the application is at "
+            r"expected the application to accept or deny within 0.05 s, found nothing: the application waits at "
             r"\S+test_hangs.py:\d+ in never_accepts: await anyio.sleep_forever\(\)",
             id="it never accepts",
         ),
         pytest.param(
             waits_for_a_message,
             receives,
-            r"expected a message of the application within 0.05 s, found nothing: the application waits for a message "
+            r"expected a message from the application within 0.05 s, found nothing: the application waits for a message "
             r"at \S+test_hangs.py:\d+ in waits_for_a_message: await receive\(\)",
             id="both wait for a message",
         ),
         pytest.param(
             waits_for_a_message,
             expects_a_close,
-            r"expected a message of the application .* waits for a message at .* in waits_for_a_message",
+            r"expected a message from the application .* waits for a message at .* in waits_for_a_message",
             id="both wait for the end",
         ),
         pytest.param(
@@ -195,7 +195,7 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
         pytest.param(
             waits_in_a_generator,
             receives,
-            r"a message of the application .* is at \S+test_hangs.py:\d+ in ticks: await anyio.sleep_forever\(\)",
+            r"a message from the application .* waits at \S+test_hangs.py:\d+ in ticks: await anyio.sleep_forever\(\)",
             id="it waits in a generator",
         ),
         pytest.param(

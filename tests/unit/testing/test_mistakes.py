@@ -115,7 +115,7 @@ async def waits(ws: TestConnection[object, Any]) -> None:
             "/ws",
             receives,
             [
-                "WaitTimeout: expected a message of the application within 0.05 s, found nothing: "
+                "WaitTimeout: expected a message from the application within 0.05 s, found nothing: "
                 "the application waits for a message at ",
                 " in echoes: await ws.send_text(await ws.receive_text())",
             ],
@@ -155,7 +155,7 @@ async def waits(ws: TestConnection[object, Any]) -> None:
             leaves,
             [
                 "WaitTimeout: expected the application to end after its client has left within 0.05 s, found nothing: "
-                "the application is at ",
+                "the application waits at ",
                 " in does_not_notice_that_the_client_left: await anyio.sleep_forever()",
             ],
             id="starlette#947: it does not notice that its client left",
@@ -216,7 +216,7 @@ async def waits(ws: TestConnection[object, Any]) -> None:
             forgets_an_await,
             "/ws",
             receives,
-            ["WaitTimeout: expected a message of the application", " in forgets_an_await: await ws.receive_text()"],
+            ["WaitTimeout: expected a message from the application", " in forgets_an_await: await ws.receive_text()"],
             id="it forgets an await",
         ),
     ],

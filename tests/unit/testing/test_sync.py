@@ -240,7 +240,7 @@ def test_a_wait_on_a_running_event_loop_has_its_own_time_limit() -> None:
     with (
         pytest.raises(WaitTimeout, match="the application to end after its client has left"),
         TestClient(handler, timeout=0.05).websocket_connect() as ws,
-        pytest.raises(WaitTimeout, match="a message of the application"),
+        pytest.raises(WaitTimeout, match="a message from the application"),
     ):
         ws.receive_text()
 
