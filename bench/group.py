@@ -300,7 +300,7 @@ class Audience:
         """
         cpu, start = self.cpu(), time.perf_counter()
         for _ in range(messages):
-            sockets.say(self._control, name)
+            sockets.send_text(self._control, name)
             missing = self.count * len(sockets.framed(FRAME))
             while missing:
                 events = self._selector.select(30)
@@ -311,8 +311,8 @@ class Audience:
         return (self.cpu() - cpu) / messages / self.count * 1e6, taken / messages * 1e3
 
     def cpu(self) -> float:
-        sockets.say(self._control, "cpu")
-        return float(sockets.heard(self._control))
+        sockets.send_text(self._control, "cpu")
+        return float(sockets.receive_text(self._control))
 
 
 def over_sockets(scale: Scale) -> Table:

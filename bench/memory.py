@@ -302,8 +302,8 @@ def on_servers(count: int) -> dict[str, float]:
 def clients(stack: contextlib.ExitStack, port: int, count: int) -> None:
     for _ in range(count):
         client = stack.enter_context(sockets.connected(port, PATH))
-        sockets.say(client, FRAME)
-        assert json.loads(sockets.heard(client)) == json.loads(FRAME)
+        sockets.send_text(client, FRAME)
+        assert json.loads(sockets.receive_text(client)) == json.loads(FRAME)
 
 
 def settled(servers: dict[str, tuple[int, int]]) -> dict[str, float]:

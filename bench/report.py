@@ -125,7 +125,7 @@ Measure = Callable[[Scale], Iterable[Table]]
 def main(module: str, measure: Measure, declare: Callable[[argparse.ArgumentParser], None] | None = None) -> None:
     """Run a benchmark as the command ``python -m module``, with the docstring of the module as its help.
 
-    :param declare: adds arguments of the benchmark's own, which end up in ``Scale.options``
+    :param declare: adds the benchmark's own arguments, which end up in ``Scale.options``
     """
     parser = argparse.ArgumentParser(prog=f"python -m {module}", description=sys.modules["__main__"].__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer rounds of fewer messages, for a first look")

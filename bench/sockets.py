@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import uvicorn
 
-__all__ = ["HANDSHAKE", "configured", "connected", "framed", "heard", "say", "serving"]
+__all__ = ["HANDSHAKE", "configured", "connected", "framed", "receive_text", "send_text", "serving"]
 
 HANDSHAKE: Final = "\r\n".join(
     [
@@ -58,7 +58,7 @@ def connected(port: int, path: str = "/") -> socket.socket:
     return client
 
 
-def say(client: socket.socket, text: str) -> None:
+def send_text(client: socket.socket, text: str) -> None:
     """Send a text of up to 125 bytes."""
     data, mask = text.encode(), os.urandom(4)
     masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
@@ -71,7 +71,7 @@ def framed(text: str) -> bytes:
     return bytes((0x81, len(data))) + data
 
 
-def heard(client: socket.socket) -> str:
+def receive_text(client: socket.socket) -> str:
     """Receive and return the next text, of up to 125 bytes."""
     head = _exactly(client, 2)
     if head[0] != 0x81:

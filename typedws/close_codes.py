@@ -128,5 +128,5 @@ def truncate_reason(reason: str) -> str:
     A lone surrogate, which no frame can carry, becomes ``?``.
     """
     encoded = reason.encode(errors="replace")
-    # "ignore" drops a last character of which the limit leaves a part.
+    # "ignore" drops the last character if the limit has cut it in two.
     return encoded[:MAX_REASON_BYTES].decode(errors="ignore")

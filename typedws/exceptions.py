@@ -19,7 +19,7 @@
     ├── InvalidMessageType                     pydantic cannot build the type     (TypeError too)
     ├── InvalidDeclaration                     a declaration that contradicts itself (ValueError too)
     │   ├── InvalidContract
-    │   ├── InvalidEndpoint                    a handler that cannot serve
+    │   ├── InvalidEndpoint                    an unsuitable handler
     │   ├── InvalidGroup
     │   ├── InvalidPath                        a path template, or a value for one
     │   └── InvalidPolicy
@@ -91,7 +91,7 @@ MessageProblem: TypeAlias = Literal["wrong_frame", "malformed", "invalid", "too_
 
 
 class TypedWSError(Exception):
-    """The root of all exceptions of typedws."""
+    """The base class of all exceptions of typedws."""
 
 
 class WebSocketDisconnect(TypedWSError):
@@ -274,7 +274,7 @@ class InvalidState(_Expectation, RuntimeError):
 
 
 class ConcurrentReceive(InvalidState):
-    """A task called ``receive`` while another one waits in it. The other task is not disturbed."""
+    """A task called ``receive`` while another one waits in it. The other task is not affected."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -373,7 +373,7 @@ class InvalidContract(InvalidDeclaration):
 
 
 class InvalidEndpoint(InvalidDeclaration):
-    """A handler that cannot serve, or that does not agree with its contract or its policy."""
+    """An unsuitable handler, or one that does not agree with its contract or its policy."""
 
 
 class InvalidGroup(InvalidDeclaration):
@@ -421,9 +421,9 @@ class HTTPException(TypedWSError):
     """
 
     def __init__(self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None) -> None:
-        known = status_code in HTTPStatus.__members__.values()
+        has_phrase = status_code in HTTPStatus.__members__.values()
         self.status_code = status_code
-        self.detail: str = detail if detail is not None else HTTPStatus(status_code).phrase if known else ""
+        self.detail: str = detail if detail is not None else HTTPStatus(status_code).phrase if has_phrase else ""
         self.headers: Mapping[str, str] | None = headers
         super().__init__(status_code, self.detail, headers)
 
@@ -460,7 +460,9 @@ class ConnectTimeout(_Expectation, ConnectionFailed, TimeoutError):
     """The opening handshake did not finish in time."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"an accepted connection within {seconds:g} s", "no answer yet")
+        limit = f"{seconds:g} s"
+        sentence = f"the server did not accept the connection within {limit}"
+        super().__init__(f"an accepted connection within {limit}", "no answer yet", sentence=sentence)
         self.seconds = seconds
         self.args: tuple[Any, ...] = (seconds,)
 

@@ -34,7 +34,7 @@ Lifespan: TypeAlias = Callable[["App"], AbstractAsyncContextManager[Mapping[str,
 
 
 class WebSocketRoute:
-    """A path and its handler: an `Endpoint`, or a function of the whole `WebSocket`, as in the classic API.
+    """A path and its handler: an `Endpoint`, or a function that takes the whole `WebSocket`, as in the classic API.
 
     A classic handler accepts and closes by itself. It may declare its message types: ``WebSocket[In, Out, Params]``.
 
@@ -42,7 +42,7 @@ class WebSocketRoute:
     :param policy: the endpoint's own policy, in place of the application's
     :param security: for documents: the security schemes, by names of your own, of which a client needs one
     :raises InvalidPath: if the template is invalid
-    :raises InvalidEndpoint: if the handler cannot serve
+    :raises InvalidEndpoint: if the handler is unsuitable
     """
 
     __slots__ = ("endpoint", "path", "security")
@@ -148,7 +148,7 @@ class App:
         :param policy: the endpoint's own policy, in place of the application's
         :param security: for documents, as for `WebSocketRoute`; the handler has to check the credentials
         :raises InvalidPath: if the template is invalid
-        :raises InvalidEndpoint: if the handler cannot serve, or does not agree with the contract
+        :raises InvalidEndpoint: if the handler is unsuitable, or does not agree with the contract
         :raises InvalidContract: if the annotation contradicts itself
         """
         names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - annotations may use the caller's local names
@@ -211,36 +211,36 @@ class App:
         await answer_document(scope, send, self._schema[1], CONTENT_TYPE)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope)
-        if found is None:
+        match = self._find(scope)
+        if match is None:
             await WebSocket(scope, receive, send).deny(404, detail="nothing is served here")
             return
-        runner, params = found
+        runner, params = match
         outer = scope.get("path_params")
         inner = {"app": self, **scope, "path_params": {**outer, **params} if outer else params}
         await runner.run(inner, receive, send, is_mounted="app" in scope)
 
     def _find(self, scope: Scope) -> tuple[Runner, Mapping[str, Any]] | None:
         path = _path_below_mount(scope)
-        found: list[tuple[WebSocketRoute, Runner, Mapping[str, Any]]] = []
+        matches: list[tuple[WebSocketRoute, Runner, Mapping[str, Any]]] = []
         for route, runner in self._routes:
-            if (not found or route.path == found[0][0].path) and (params := route.path.match(path)) is not None:
-                found.append((route, runner, params))
-        if not found:
+            if (not matches or route.path == matches[0][0].path) and (params := route.path.match(path)) is not None:
+                matches.append((route, runner, params))
+        if not matches:
             return None
-        _, runner, params = found[0] if len(found) == 1 else _version(found, scope.get("subprotocols") or ())
+        _, runner, params = matches[0] if len(matches) == 1 else _version(matches, scope.get("subprotocols") or ())
         return runner, params
 
 
 def _version(
-    found: Sequence[tuple[WebSocketRoute, Runner, Mapping[str, Any]]], offered: Sequence[str]
+    matches: Sequence[tuple[WebSocketRoute, Runner, Mapping[str, Any]]], offered: Sequence[str]
 ) -> tuple[WebSocketRoute, Runner, Mapping[str, Any]]:
     """Return the route whose contract supports the client's preferred subprotocol, else the first."""
     for name in read_offer(tuple(offered)).names:
-        for each in found:
+        for each in matches:
             if name in each[0].endpoint.contract.subprotocols:
                 return each
-    return found[0]
+    return matches[0]
 
 
 def _path_below_mount(scope: Scope) -> str:

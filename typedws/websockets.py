@@ -1,6 +1,7 @@
 """`WebSocket`: all of the classic API, typed; and the names that the classic module has beside it.
 
-It is the class behind the two views, `Handshake` and `Connection`.
+The classic API is that of the ``WebSocket`` class of Starlette and FastAPI. `WebSocket` is the class behind the two
+views, `Handshake` and `Connection`.
 """
 
 from collections.abc import Mapping
@@ -57,7 +58,7 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
     the handshake. It checks at run time what the state of the connection allows. The views `Handshake` and
     `Connection` show parts of it, so that a type checker does.
 
-    :param mode: the name of a codec, or a codec, for messages that are sent or received without a mode of their own
+    :param mode: the name of a codec, or a codec, for messages that are sent or received without an explicit mode
     :param codecs: the registry of the modes
     :param modes: the modes that a client may choose from, by subprotocol; see ``accept``
     :param max_message_size: limit of a message in bytes, beside the server's own; text counts as UTF-8. The classic API
@@ -95,7 +96,7 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
         return WebSocketState.DISCONNECTED if session.is_lost else classic_state(session.state.application)
 
     async def receive(self) -> Any:
-        """Return the next raw ASGI event. Annotate it as ``typedws.asgi.WebSocketReceiveEvent`` to have it checked.
+        """Return the next raw ASGI event. For type checkers, annotate it as ``typedws.asgi.WebSocketReceiveEvent``.
 
         :raises InvalidState: if the server must not send this event now
         :raises WebSocketDisconnected: after the disconnect
@@ -116,7 +117,7 @@ class WebSocket(Handshake[In_co, Out_contra, Params_co], Connection[In_co, Out_c
 class WebSocketClose:
     """An ASGI application that closes the connection: a router's answer to an unknown path.
 
-    Before an accept, servers deny the handshake with 403 then.
+    Before the accept, servers then deny the handshake with 403.
 
     :raises InvalidClose: if the code or the reason must not be sent
     """

@@ -70,7 +70,7 @@ class Case:
         """
         return json.loads(TextJSON().encode_model(message, self.adapter))
 
-    def is_heard(self, value: object) -> bool:
+    def is_valid(self, value: object) -> bool:
         """Whether pydantic validates a JSON value as a message."""
         try:
             self.adapter.validator.validate_json(json.dumps(value))

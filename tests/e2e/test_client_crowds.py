@@ -118,9 +118,7 @@ async def test_a_denial_carries_its_problem_document(host: RunningServer) -> Non
         for client, status, title in (("nobody", 401, "Unauthorized"), ("mallory", 403, "Forbidden")):
             denied = await denied_of(run, params=Client(crowd="small", client=client))
             assert denied.problem == ProblemDocument(title=title, status=status, detail=f"not you, {client}")
-            assert str(denied) == (
-                f"expected an accepted connection, found it denied with {status} ({title}): not you, {client}"
-            )
+            assert str(denied) == (f"the server denied the handshake with {status} ({title}): not you, {client}")
         await run.ended(2)
         assert run.ends == [None, None]
 
@@ -143,7 +141,7 @@ async def test_a_version_that_the_server_does_not_speak_is_denied_with_400(host:
     async with host.run(APP) as run:
         denied = await denied_of(run, contract=second, params=Client(crowd="small", client="ann"))
         assert str(denied) == (
-            "expected an accepted connection, found it denied with 400 (Bad Request): the client offers "
+            "the server denied the handshake with 400 (Bad Request): the client offers "
             "subprotocols, but not counting.v1.json or counting.v1.msgpack"
         )
 

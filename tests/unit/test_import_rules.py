@@ -1,4 +1,4 @@
-"""The import rules of the layout: which room may reach which, directly or through others. Read from the imports."""
+"""The import rules: which component may reach which, directly or through others. Read from the imports."""
 
 import ast
 import graphlib
@@ -12,7 +12,7 @@ import pytest
 import typedws
 
 PACKAGE = Path(typedws.__file__).parent
-FRONT_DOOR = "__init__"
+INIT = "__init__"
 
 FACTS = {"asgi", "close_codes"}
 HTTP = {*FACTS, "exceptions", "_http"}
@@ -24,7 +24,7 @@ CONTRACT = {*SCHEMA, "_contract"}
 CONNECTION = {*CONTRACT, "_runtime", "_connection"}
 ENDPOINT = {*CONNECTION, "websockets", "_endpoint"}
 
-ROOMS: dict[str, set[str]] = {
+COMPONENTS: dict[str, set[str]] = {
     "asgi": {"asgi"},
     "close_codes": {"close_codes"},
     "exceptions": {"close_codes", "exceptions"},
@@ -43,9 +43,9 @@ ROOMS: dict[str, set[str]] = {
     "_endpoint": ENDPOINT,
     "routing": {*ENDPOINT, "routing", "schema"},
 }
-"""Which rooms each room may reach. A room is a folder, or a module beside the folders."""
+"""Which components each component may reach. A component is a folder, or a module beside the folders."""
 
-GUESTS = {"cli", "integrations", "testing"}
+OUTERMOST = {"cli", "integrations", "testing"}
 """They may reach everything, and nothing reaches them."""
 
 PYDANTIC = {"pydantic", "pydantic_core", "typing_extensions"}
@@ -62,7 +62,7 @@ LIBRARIES: dict[str, set[str]] = {
     "_contract": {*PYDANTIC, "orjson"},
     "schema": {*PYDANTIC, "orjson"},
 }
-"""Which libraries a room may reach. A room without a row may reach those of the core."""
+"""Which libraries a component may reach. A component without a row may reach those of the core."""
 
 CORE_LIBRARIES = {*PYDANTIC, "anyio", "orjson"}
 OPTIONAL_LIBRARIES = {
@@ -81,7 +81,7 @@ OPTIONAL_LIBRARIES = {
 """The one file that may import each optional library."""
 
 PURE = set("asgi close_codes exceptions _http _protocol _messages codecs _schema _contract schema".split())
-"""Rooms in which nothing is awaited."""
+"""Components in which nothing is awaited."""
 
 LONGEST_CHAIN = 20
 
@@ -91,14 +91,14 @@ def modules() -> dict[str, ast.Module]:
     parsed: dict[str, ast.Module] = {}
     for path in PACKAGE.rglob("*.py"):
         parts = path.relative_to(PACKAGE).with_suffix("").parts
-        parsed[".".join(part for part in parts if part != FRONT_DOOR) or FRONT_DOOR] = ast.parse(path.read_text())
+        parsed[".".join(part for part in parts if part != INIT) or INIT] = ast.parse(path.read_text())
     return parsed
 
 
 MODULES = modules()
 
 
-def room_of(module: str) -> str:
+def component_of(module: str) -> str:
     return module.partition(".")[0]
 
 
@@ -115,7 +115,7 @@ def imports(name: str) -> Iterator[str]:
 
 
 def own(name: str) -> set[str]:
-    found = {each.partition(".")[2] or FRONT_DOOR for each in imports(name) if each.partition(".")[0] == "typedws"}
+    found = {each.partition(".")[2] or INIT for each in imports(name) if each.partition(".")[0] == "typedws"}
     return found - {name}
 
 
@@ -145,24 +145,24 @@ def chain_from(name: str) -> tuple[str, ...]:
     return (name, *max((chain_from(each) for each in GRAPH[name]), key=len, default=()))
 
 
-def test_every_module_stands_in_a_room() -> None:
-    assert {room_of(name) for name in MODULES} == {*ROOMS, *GUESTS, FRONT_DOOR}
+def test_every_module_belongs_to_a_component() -> None:
+    assert {component_of(name) for name in MODULES} == {*COMPONENTS, *OUTERMOST, INIT}
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room_of(name) in ROOMS])
-def test_a_module_reaches_only_the_rooms_below_its_own(name: str) -> None:
-    assert {room_of(each) for each in reached(name)} <= ROOMS[room_of(name)]
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if component_of(name) in COMPONENTS])
+def test_a_module_reaches_only_the_components_below_its_own(name: str) -> None:
+    assert {component_of(each) for each in reached(name)} <= COMPONENTS[component_of(name)]
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room_of(name) in ROOMS])
-def test_a_module_reaches_only_the_libraries_of_its_room(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if component_of(name) in COMPONENTS])
+def test_a_module_reaches_only_the_libraries_of_its_component(name: str) -> None:
     libraries = {library for each in reached(name) for library in foreign(each)}
-    optional = {library for library, home in OPTIONAL_LIBRARIES.items() if room_of(home) == room_of(name)}
-    assert libraries <= LIBRARIES.get(room_of(name), CORE_LIBRARIES) | optional
+    optional = {library for library, home in OPTIONAL_LIBRARIES.items() if component_of(home) == component_of(name)}
+    assert libraries <= LIBRARIES.get(component_of(name), CORE_LIBRARIES) | optional
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room_of(name) in PURE])
-def test_a_pure_room_awaits_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if component_of(name) in PURE])
+def test_a_pure_component_awaits_nothing(name: str) -> None:
     tree = MODULES[name]
     protocols = {
         each
@@ -174,9 +174,9 @@ def test_a_pure_room_awaits_nothing(name: str) -> None:
     assert [node for node in awaits if node not in protocols] == []
 
 
-@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if room_of(name) not in GUESTS])
-def test_nothing_imports_a_guest_room(name: str) -> None:
-    assert not {room_of(each) for each in own(name)} & GUESTS
+@pytest.mark.parametrize("name", [name for name in sorted(MODULES) if component_of(name) not in OUTERMOST])
+def test_nothing_imports_an_outermost_component(name: str) -> None:
+    assert not {component_of(each) for each in own(name)} & OUTERMOST
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))
@@ -189,11 +189,13 @@ def test_there_is_no_cycle_of_modules() -> None:
     tuple(graphlib.TopologicalSorter(GRAPH).static_order())
 
 
-def test_there_is_no_cycle_of_rooms() -> None:
-    rooms: dict[str, set[str]] = {}
+def test_there_is_no_cycle_of_components() -> None:
+    components: dict[str, set[str]] = {}
     for name, imported in GRAPH.items():
-        rooms.setdefault(room_of(name), set()).update({room_of(each) for each in imported} - {room_of(name)})
-    tuple(graphlib.TopologicalSorter(rooms).static_order())
+        components.setdefault(component_of(name), set()).update(
+            {component_of(each) for each in imported} - {component_of(name)}
+        )
+    tuple(graphlib.TopologicalSorter(components).static_order())
 
 
 def test_no_chain_of_imports_is_long() -> None:
@@ -201,12 +203,12 @@ def test_no_chain_of_imports_is_long() -> None:
     assert len(longest) <= LONGEST_CHAIN, " -> ".join(longest)
 
 
-@pytest.mark.parametrize("name", sorted({name.rpartition(".")[0] or FRONT_DOOR for name in MODULES}))
-def test_the_face_of_a_folder_hands_names_on_and_defines_nothing(name: str) -> None:
+@pytest.mark.parametrize("name", sorted({name.rpartition(".")[0] or INIT for name in MODULES}))
+def test_the_init_module_of_a_package_defines_nothing(name: str) -> None:
     defined = [node for node in MODULES[name].body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
     assert defined == []
 
 
-@pytest.mark.parametrize("name", sorted(set(MODULES) - {FRONT_DOOR}))
-def test_the_first_sentence_of_a_module_ends_on_its_first_line(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(set(MODULES) - {INIT}))
+def test_the_first_sentence_of_a_module_docstring_ends_on_its_first_line(name: str) -> None:
     assert (ast.get_docstring(MODULES[name]) or "").partition("\n")[0].endswith(".")

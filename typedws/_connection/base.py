@@ -26,7 +26,7 @@ __all__ = ["BaseConnection", "In_co", "Out_contra", "Params_co", "is_declared", 
 
 
 class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params_co]):
-    """The request and its parameters, which a handshake and an accepted connection both show.
+    """Base of `Handshake` and `Connection`: the request and its parameters.
 
     `Handshake` and `Connection` are views of one object. Only the classes behind them can be constructed: `WebSocket`,
     and on a client `ClientConnection`.
@@ -109,7 +109,7 @@ class BaseConnection(HandshakeRequest, HasMessageTypes[In_co, Out_contra, Params
         return self._message_types
 
 
-# These functions are how other rooms reach the private parts of a connection: each part has one door.
+# Other modules reach the private parts of a connection through these functions, one for each part.
 
 
 def session_of(connection: BaseConnection[Any, Any, Any]) -> Session:

@@ -23,14 +23,14 @@ __all__ = ["Accepted", "ClientConnection", "Line"]
 
 
 class Line(Protocol):
-    """The transport under a client's connection, where a close takes more than an event."""
+    """The transport under a client's connection, if closing it takes more than sending an event."""
 
     def read_on(self) -> None:
-        """Read from now on, whether a task receives or not: a server that is blocked in a send reads no close frame."""
+        """Keep reading even if no task receives: a server that is blocked in a send does not read our close frame."""
         ...
 
     def close(self, code: int, reason: str) -> None:
-        """Start to close, unless that has started: for a close that waited for earlier sends and was abandoned."""
+        """Start closing if that has not started, because the close was abandoned while it waited for earlier sends."""
         ...
 
 
@@ -46,7 +46,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
     """The client's end of a connection: it receives the server messages and sends the client messages of a contract.
 
     ``ClientConnection[ServerMessage, ClientMessage]`` is a `Connection` whose peer is the server. The properties of the
-    request show what the client asked for. ``connect`` makes it.
+    request show what the client asked for. ``connect`` creates it.
     """
 
     __slots__ = ("_accepted", "_line")
@@ -88,7 +88,7 @@ class ClientConnection(Connection[In_co, Out_contra, object]):
         return self._session.end
 
     async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection after all that was sent before; see `Connection.close`."""
+        """Close the connection, after all earlier messages are sent; see `Connection.close`."""
         event = close_event(code, reason)
         if self._line is not None:
             self._line.read_on()

@@ -55,11 +55,11 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
         """Return the next message, validated as the declared type or as ``form``.
 
         :param form: any type that pydantic validates: a model, a union, ``list[Order]``, ... With a declared type, a
-            narrower one for the message that must come now
+            narrower one, for a message that must be the next one
         :param mode: the mode of this message, by default that of the connection
         :raises InvalidMessage: if the message is not valid; it is consumed, and the connection stays open
         :raises WebSocketDisconnect: if the peer closes, or the connection is lost
-        :raises WebSocketDisconnected: after that, and after our own close
+        :raises WebSocketDisconnected: on later calls, and after our own close
         :raises ConcurrentReceive: while another task receives
         :raises UndeclaredMessageType: if no type is declared and none is given
         :raises InvalidMessageType: if pydantic cannot build the type
@@ -140,7 +140,8 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
         try:
             event = await session.asgi_receive()
         finally:
-            session.receiving = session.receiving_when_idle  # also when cancelled: a busy gate locks every receive out
+            # Also when cancelled: a gate that is left busy would block every later receive.
+            session.receiving = session.receiving_when_idle
         try:
             frame = event[self._frame_key]  # only a message has this key, so the event type need not be compared
         except KeyError:
@@ -249,7 +250,7 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
     # --- the end ---
 
     async def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection and return how it ended. Does nothing if it is over.
+        """Close the connection and return how it ended. Does nothing if it has already ended.
 
         Safe in ``finally``: it is shielded from cancellation, and abandoned after five seconds.
 
@@ -269,7 +270,8 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
         propagates unchanged.
 
         :param max_pending: limit of the queue in messages
-        :param on_overflow: when a peer sends more: ``"close"`` the connection with 1008, or ``"discard"`` the message
+        :param on_overflow: what to do if the peer sends more: ``"close"`` the connection with 1008, or
+            ``"discard"`` the message
         :raises ConcurrentReceive: on entry, while another task receives
         :raises WebSocketDisconnected: on entry, after the end of the connection
         :raises InvalidState: on entry, before the accept
@@ -299,7 +301,7 @@ class Connection(BaseConnection[In_co, Out_contra, Params_co], AsyncIterator[In_
 
 
 def encoder_for(codec: AnyCodec, declared: Any) -> Callable[[Any], str | bytes]:
-    """Return the function that encodes messages of the declared type; for ``None``, each by its own class."""
+    """Return the function that encodes messages of the declared type; with ``None``, each one by its own class."""
     if declared is not None:
         return codec.encoder(adapter_for(declared))
 

@@ -36,7 +36,7 @@ class ConnectionDenied(ConnectionFailed):
             return None
 
     def __str__(self) -> str:
-        sentence = f"expected an accepted connection, found it denied with {self.status}"
+        sentence = f"the server denied the handshake with {self.status}"
         if self.status in HTTPStatus.__members__.values():
             sentence += f" ({HTTPStatus(self.status).phrase})"
         problem = self.problem

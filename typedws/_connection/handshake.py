@@ -21,7 +21,7 @@ __all__ = ["Handshake"]
 
 
 class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
-    """An opening handshake to decide: the client's request, ``accept`` and ``deny``. It cannot send or receive.
+    """An opening handshake to accept or deny, and the client's request. It cannot send or receive messages.
 
     ``Handshake[In, Out, Params]`` declares the messages that are received, those that are sent, and the parameters.
     """
@@ -37,7 +37,7 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
             subprotocols, the first offered one that is named; its mode becomes the mode of the connection
         :param headers: additional header fields of the response, none of those that belong to the handshake itself
         :raises InvalidHandshake: if the subprotocol or a header must not be sent; nothing was sent
-        :raises UnknownSubprotocol: if the client offers subprotocols, and none that is named; nothing was sent
+        :raises UnknownSubprotocol: if the client offers subprotocols, but none that is named; nothing was sent
         :raises InvalidState: after an accept or a denial
         :raises WebSocketDisconnect: if the client has left
         """
@@ -60,8 +60,8 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
     ) -> Denied:
         """Deny the handshake with an HTTP response whose body is a problem document (RFC 9457).
 
-        On a server without the Denial Response extension the client gets a plain 403. It is no error if the client has
-        left already.
+        On a server without the Denial Response extension the client gets a plain 403. It is not an error if the client
+        has already left.
 
         :param status: an HTTP status from 300 to 599
         :param detail: a sentence for the client, in the body
@@ -72,7 +72,7 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
         return await self.deny_with(ProblemDocument.of(status, detail), headers=headers)
 
     async def deny_with(self, document: ProblemDocument, *, headers: HeadersInput | None = None) -> Denied:
-        """Deny the handshake with this problem document, and with its status. Otherwise as `deny`."""
+        """Deny the handshake with this problem document, and with its status. Otherwise like `deny`."""
         response = DenialResponse(document.status, headers=headers, body=document)
         if supports_denial_response(self.scope):
             return await self.send_denial_response(response)
@@ -83,7 +83,7 @@ class Handshake(BaseConnection[In_co, Out_contra, Params_co]):
     async def send_denial_response(self, response: DenialResponse | ASGIApp) -> Denied:
         """Deny the handshake with an HTTP response: a `DenialResponse`, or the response object of any framework.
 
-        It is no error if the client has left already.
+        It is not an error if the client has already left.
 
         :raises DenialResponseUnsupported: if the server lacks the Denial Response extension; `deny` falls back to 403
         :raises InvalidState: after an accept

@@ -110,7 +110,7 @@ _MAX_BYTES: Final = 1 << 16
 
 
 def detect_departure(session: Session) -> None:
-    """Detect that the peer left while the application only sends. To be called after the accept.
+    """Detect that the peer left while the application only sends. Call it after the accept.
 
     For servers whose ``send`` does not raise then. After the detection, sends fail as on the other servers. Nothing is
     done per message.

@@ -122,7 +122,7 @@ class Session:
         """Return the next ``websocket.receive`` event.
 
         :raises WebSocketDisconnect: if the peer disconnects instead
-        :raises WebSocketDisconnected: after that, and after our own close
+        :raises WebSocketDisconnected: on later calls, and after our own close
         :raises InvalidState: before the accept
         """
         if self.receiving is None:
@@ -186,7 +186,7 @@ class Session:
         self._set_gates()
 
     async def connect(self) -> None:
-        """Receive the connect event, unless that is done: no event may be sent before."""
+        """Receive the connect event if that has not happened yet: nothing may be sent before it."""
         if self.state.client is not Client.CONNECTING:
             return
         if self.receiving == "busy":

@@ -31,7 +31,7 @@ class Caller(Protocol):
 
 
 class SyncConnection(Generic[In_co, Out_contra]):
-    """A client's connection with blocking methods: each does what the method of `ClientConnection` does."""
+    """A client's connection with blocking methods: each does the same as in `ClientConnection`."""
 
     def __init__(self, connection: ClientConnection[In_co, Out_contra], caller: Caller) -> None:
         self._connection = connection
@@ -98,9 +98,9 @@ class SyncConnection(Generic[In_co, Out_contra]):
         self._call(self._connection.send_bytes, data)
 
     def send_json(self, data: Any, mode: Mode | None = None) -> None:
-        """Send plain values, or any value that JSON can express."""
+        """Send plain values, or any value that pydantic serializes to JSON."""
         self._call(self._connection.send_json, data, mode)
 
     def close(self, code: int = 1000, reason: str | None = None) -> Closed:
-        """Close the connection and return how it ended. Does nothing if it is over."""
+        """Close the connection and return how it ended. Does nothing if it has already ended."""
         return self._call(self._connection.close, code, reason)

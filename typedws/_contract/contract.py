@@ -35,7 +35,7 @@ class FieldProblem(BaseModel):
 
 
 class ErrorReply(BaseModel):
-    """The answer to an invalid message under ``Policy(on_invalid="reply")``. It repeats nothing that the peer sent.
+    """The answer to an invalid message under ``Policy(on_invalid="reply")``. It contains nothing that the peer sent.
 
     A contract uses it if it is one of the server messages. To send other fields, derive from it and override ``of``.
     """
@@ -59,8 +59,8 @@ class Contract(Generic[In, Out, Params]):
 
     ``Contract("chat", Connection[ClientMessage, ServerMessage, Room])`` is a ``Contract[ClientMessage, ServerMessage,
     Room]``: ``client_messages`` are what the client sends, ``server_messages`` what the server sends.
-    ``Connection[Never, Out]`` is a feed, to which a client sends nothing. A contradiction is an error here, and not at
-    the first message.
+    ``Connection[Never, Out]`` is a feed, to which a client sends nothing. Contradictions are errors when the contract
+    is created, not at the first message.
 
     :param name: a token (RFC 9110 section 5.6.2), the first part of the subprotocols
     :param connection: the server's ``Connection[In, Out, Params]``
@@ -209,9 +209,9 @@ def _named(
             sentence = f"the subprotocol {subprotocol!r} is reserved: clients offer a token after it"
             raise InvalidContract("another subprotocol", repr(subprotocol), sentence=sentence)
     if len(dict(pairs)) < len(pairs):
-        twice = next(each for each, _ in pairs if [name for name, _ in pairs].count(each) > 1)
+        repeated = next(each for each, _ in pairs if [name for name, _ in pairs].count(each) > 1)
         hint = "name the subprotocols, as in modes={'chat.a': ...}"
-        raise InvalidContract("one mode for each subprotocol", f"two for {twice}", hint)
+        raise InvalidContract("one mode for each subprotocol", f"two for {repeated}", hint)
     return dict(pairs)
 
 

@@ -171,8 +171,8 @@ def write_params(params: T, adapter: MessageAdapter[T], path: Collection[str] = 
         names, texts = list(names_of(name, fields[name])), _texts(name, value)
         if name in sources:
             written.headers.extend(sources[name].header(name, text) for text in texts)
-        elif placed := next((each for each in names if each in path), None):
-            written.path.update((placed, text) for text in texts)
+        elif path_name := next((each for each in names if each in path), None):
+            written.path.update((path_name, text) for text in texts)
         else:
             written.query.extend((names[-1], text) for text in texts)
     _check_comes_back(params, adapter, written)
@@ -183,7 +183,7 @@ def _plain(params: T, adapter: MessageAdapter[T]) -> Mapping[str, Any]:
     try:
         adapter.check(params)
         plain = adapter.serializer.to_python(params, mode="json", by_alias=False, warnings="error")
-    except Exception as error:  # a serialiser of the user's own may raise anything
+    except Exception as error:  # a user's serializer may raise anything
         raise InvalidHandshake("params", adapter.name, f"a {type(params).__name__} that does not fit") from error
     if not isinstance(plain, dict):
         raise InvalidHandshake("params", "named parameters", f"a {type(params).__name__}")

@@ -36,9 +36,9 @@ class ProblemDocument(BaseModel):
     @classmethod
     def of(cls, status: int, detail: str | None = None, **members: Any) -> "ProblemDocument":
         """Return the document for an HTTP status; its title is the standard phrase of the status."""
-        known = status in HTTPStatus.__members__.values()
+        has_phrase = status in HTTPStatus.__members__.values()
         check_text(detail or "")
-        return cls(title=HTTPStatus(status).phrase if known else "Denied", status=status, detail=detail, **members)
+        return cls(title=HTTPStatus(status).phrase if has_phrase else "Denied", status=status, detail=detail, **members)
 
 
 class DenialResponse:

@@ -23,7 +23,7 @@ class Admission:
         self.interval: float | None = min((check_interval(each) for each in timeouts if each is not None), default=None)
 
     def refusal(self, scope: Scope) -> Ending | None:
-        """Return how a handshake ends that is not admitted, or ``None`` to admit it."""
+        """Return how the handshake ends if it is not admitted, or ``None`` to admit it."""
         limit = self.policy.max_connections
         if limit is not None and self.connections >= limit:
             return FULL

@@ -119,7 +119,7 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
 
 
 def ending_for(error: Exception, *, debug: bool = False) -> Ending:
-    """Return how a connection ends whose handler raised. With ``debug`` the peer gets an unexpected error's text."""
+    """Return how a connection ends after an exception. With ``debug`` the peer sees the text of an unexpected error."""
     make_ending = next((make for matches, make in _ROWS if matches(error)), _failed)
     ending: Ending = make_ending(error)
     if not (debug and ending.is_failure):

@@ -27,7 +27,7 @@ Params = TypeVar("Params")
 class Endpoint(Generic[In, Out, Params]):
     """A handler as an ASGI application: run by a server, routed to by an `App`, or mounted in a framework.
 
-    `endpoint` and ``App.websocket`` make it. A plain HTTP request is answered with 426 (Upgrade Required).
+    `endpoint` and ``App.websocket`` create it. A plain HTTP request is answered with 426 (Upgrade Required).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Endpoint(Generic[In, Out, Params]):
         """The endpoint's own policy, or ``None`` to use the application's."""
         self.kind: HandlerKind = kind
         """Which view of the connection the handler takes."""
-        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks name a route by it
+        self.__name__: str = getattr(handler, "__name__", type(handler).__name__)  # frameworks name the route after it
         self._runner = Runner(handler, kind, contract, Admission(policy or Policy()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,7 +65,7 @@ Handler: TypeAlias = (
     Callable[[Connection[In, Out, Params]], Awaitable[Closed | None]]
     | Callable[[Handshake[In, Out, Params]], Awaitable[Outcome]]
 )
-"""A handler: an asynchronous function of a `Connection`, or of a `Handshake`, which it accepts or denies.
+"""A handler: an asynchronous function that takes a `Connection`, or a `Handshake`, which it accepts or denies.
 
 It is a union and not two overloads: of overloads, checkers explain only one when a handler fits neither.
 """
@@ -108,11 +108,11 @@ def endpoint(
 ) -> Any:
     """Return an `Endpoint` for a handler: ``endpoint(talk)``, ``@endpoint``, or ``@endpoint(policy=...)``.
 
-    :param handler: an asynchronous function of a ``Connection``, which is accepted before the call, or of a
+    :param handler: an asynchronous function that takes a ``Connection``, which is accepted before the call, or a
         ``Handshake``, which the handler accepts or denies; it then returns an ``Outcome`` on every path
     :param contract: by default the handler's annotation is the contract
     :param policy: the endpoint's own; by default the application's, or ``Policy()``
-    :raises InvalidEndpoint: if the handler cannot serve, or does not agree with the contract
+    :raises InvalidEndpoint: if the handler is not such a function, or does not agree with the contract
     :raises InvalidContract: if the annotation contradicts itself
     """
     names = sys._getframe(1).f_locals  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - annotations may use the caller's local names

@@ -28,7 +28,7 @@ _Handlers: TypeAlias = tuple[Mapping[type[Any], Any], Mapping[Any, Any]]
 
 
 def is_handled_outside(scope: Scope, error: Exception) -> bool:
-    """Whether the framework around has an exception handler of the application's own for this exception.
+    """Whether the application has registered a handler for this exception with the framework around the endpoint.
 
     Starlette and FastAPI put their handlers into the scope. For other frameworks their integration puts the function
     ``typedws.handles`` there.

@@ -23,7 +23,7 @@ from typedws.websockets import WebSocket
 __all__ = ["HandlerKind", "Signature", "check_agrees", "read_signature"]
 
 HandlerKind: TypeAlias = Literal["connection", "handshake", "classic"]
-"""What a handler takes: an accepted `Connection`, a `Handshake` to decide, or the whole `WebSocket` (``"classic"``)."""
+"""What a handler takes: a `Connection`, which is accepted, a `Handshake`, or the whole `WebSocket` (``"classic"``)."""
 
 _KINDS: Final[Mapping[Any, HandlerKind]] = {
     Connection: "connection",
@@ -45,7 +45,7 @@ class Signature:
 def read_signature(handler: Callable[..., Any], names: Mapping[str, Any], *, is_classic: bool) -> Signature:
     """Return what a handler takes; ``names`` are the local names where it is declared.
 
-    :raises InvalidEndpoint: if it is not an asynchronous function of one connection
+    :raises InvalidEndpoint: if it is not an asynchronous function that takes one connection
     """
     target = _without_arguments(handler)
     function = target if inspect.isroutine(target) or isinstance(target, type) else target.__call__
@@ -75,7 +75,7 @@ def _parameter(handler: Any, name: str) -> str | None:
     if (takes := _first(own)) is None:
         required = [each.name for each in own.parameters.values() if each.default is each.empty]
         found = f"{name}({', '.join(required)})"
-        raise InvalidEndpoint("a handler of one argument, the connection", found, _PARAMETERS)
+        raise InvalidEndpoint("a handler that takes one argument, the connection", found, _PARAMETERS)
     if takes.kind is takes.VAR_POSITIONAL and (takes := _first(inner)) is None:
         return None
     return takes.name
@@ -92,20 +92,23 @@ def _first(signature: inspect.Signature) -> inspect.Parameter | None:
 _PARAMETERS: Final = "path and query are in ws.params"
 
 
-def _hint(function: Any, what: str | None, name: str, names: Mapping[str, Any]) -> Any:
-    """Evaluate one annotation of a function, or return ``Any`` without one. The others may be for checkers only."""
+def _hint(function: Any, parameter: str | None, name: str, names: Mapping[str, Any]) -> Any:
+    """Evaluate the annotation of one parameter, or of ``"return"``; without one, return ``Any``.
+
+    The other annotations are not evaluated: they may be for type checkers only.
+    """
     annotations: Mapping[str, Any] = getattr(function, "__annotations__", {})
-    if what is None or what not in annotations:
+    if parameter is None or parameter not in annotations:
         return Any
-    own = getattr(function, "__globals__", {})
+    global_names = getattr(function, "__globals__", {})
     is_local = "<locals>" in getattr(function, "__qualname__", "")
-    local = {key: each for key, each in names.items() if is_local or key not in own}
-    alone = SimpleNamespace(__annotations__={what: annotations[what]})
+    local = {key: each for key, each in names.items() if is_local or key not in global_names}
+    holder = SimpleNamespace(__annotations__={parameter: annotations[parameter]})
     try:
-        return get_type_hints(alone, own, local, include_extras=True)[what]
+        return get_type_hints(holder, global_names, local, include_extras=True)[parameter]
     except (NameError, AttributeError) as error:
         hint = "define it before the handler, outside of `if TYPE_CHECKING:`"
-        raise InvalidEndpoint("annotations that can be read at run time", f"{error} in {name}", hint) from error
+        raise InvalidEndpoint(f"annotations of {name} that can be evaluated", str(error), hint) from error
 
 
 def _kind_of(takes: Any) -> HandlerKind | None:
@@ -116,7 +119,7 @@ def _kind_of(takes: Any) -> HandlerKind | None:
 def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
     kind = _kind_of(takes)
     if kind == "classic" and not is_classic:
-        hint = "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
+        hint = "use WebSocketRoute(path, handler) for a handler that takes the whole WebSocket"
     elif kind == "connection" or (kind is not None and not is_classic):
         return kind
     elif kind is not None or is_assignable(WebSocket if is_classic else Connection, takes):
@@ -124,7 +127,7 @@ def _kind(takes: Any, name: str, *, is_classic: bool) -> HandlerKind:
     else:
         hint = ""
     expected = "WebSocket" if is_classic else "Connection[In, Out] or Handshake[In, Out]"
-    raise InvalidEndpoint(f"a handler of a {expected}", f"{name}(ws: {type_name(takes)})", hint)
+    raise InvalidEndpoint(f"a handler that takes a {expected}", f"{name}(ws: {type_name(takes)})", hint)
 
 
 def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: HandlerKind) -> None:
@@ -138,14 +141,16 @@ def _check_returns(function: Any, name: str, names: Mapping[str, Any], kind: Han
         return
     is_async = inspect.iscoroutinefunction(function)
     if not is_async and not is_assignable(returns, Awaitable):
-        raise InvalidEndpoint("an asynchronous function", f"{name}, which is not", "write async def")
+        raise InvalidEndpoint("an asynchronous function", f"{name}, which is synchronous", "write async def")
     result = _RESULTS[kind]
     if not is_assignable(returns, result if is_async else GenericAlias(Awaitable, result)):
         found = f"{name}(...) -> {type_name(returns)}"
         if kind == "handshake":
             hint = "return the result of deny() or close() on every path"
-            raise InvalidEndpoint("a handler of a Handshake that returns an Outcome", found, hint)
-        raise InvalidEndpoint("a handler that returns None", found, "only a handler of a Handshake returns an Outcome")
+            raise InvalidEndpoint("a handler that takes a Handshake and returns an Outcome", found, hint)
+        raise InvalidEndpoint(
+            "a handler that returns None", found, "only a handler that takes a Handshake returns an Outcome"
+        )
 
 
 _RESULTS: Final[Mapping[HandlerKind, Any]] = {"connection": Closed | None, "handshake": Outcome, "classic": None}
@@ -159,10 +164,10 @@ def check_agrees(signature: Signature, contract: Contract[Any, Any, Any]) -> Non
     if signature.takes is None:
         return
     roles = ("receives", "sends", "has the parameters")
-    for role, mine, theirs in zip(roles, _types(signature.takes), _types(contract.connection), strict=True):
-        if not (is_assignable(mine, theirs) if role == "sends" else is_assignable(theirs, mine)):
-            expected = f"a handler that {role} {type_name(theirs)}, as the contract {contract.name!r} declares"
-            raise InvalidEndpoint(expected, f"{type_name(mine)} in {signature.name}", _AGREE)
+    for role, taken, agreed in zip(roles, _types(signature.takes), _types(contract.connection), strict=True):
+        if not (is_assignable(taken, agreed) if role == "sends" else is_assignable(agreed, taken)):
+            expected = f"a handler that {role} {type_name(agreed)}, as the contract {contract.name!r} declares"
+            raise InvalidEndpoint(expected, f"{type_name(taken)} in {signature.name}", _AGREE)
 
 
 def _types(connection: Any) -> tuple[Any, Any, Any]:

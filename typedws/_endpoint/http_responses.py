@@ -26,9 +26,9 @@ async def answer_document(scope: Scope, send: Send, body: bytes, content_type: s
     """
     tag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = [(b"etag", tag.encode()), (b"cache-control", b"no-cache")]
-    known = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode("latin-1")
-    is_known = not {tag, f"W/{tag}", "*"}.isdisjoint(each.strip() for each in known.split(","))
-    if not is_known:
+    etags = b",".join(value for name, value in scope["headers"] if name == b"if-none-match").decode("latin-1")
+    is_current = not {tag, f"W/{tag}", "*"}.isdisjoint(each.strip() for each in etags.split(","))
+    if not is_current:
         headers += [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 304 if is_known else 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if is_known or scope["method"] == "HEAD" else body})
+    await send({"type": "http.response.start", "status": 304 if is_current else 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_current or scope["method"] == "HEAD" else body})

@@ -60,12 +60,12 @@ class AnsweringConnection(WebSocket[In_co, Out_contra, Params_co]):
         self._limit = limit
         self._in_a_row = 0
 
-    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
+    async def receive_model(  # pyright: ignore[reportIncompatibleMethodOverride] - covers all overloads
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> Any:
         return await self._answered(partial(super().receive_model, form, mode))
 
-    def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - one for its overloads
+    def iter_models(  # pyright: ignore[reportIncompatibleMethodOverride] - covers all overloads
         self, form: Any = AS_DECLARED, /, mode: Mode | None = None
     ) -> AsyncIterator[Any]:
         return MessageIterator(partial(self.receive_model, form, mode))

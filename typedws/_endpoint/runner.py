@@ -85,7 +85,7 @@ class Runner:
         )
 
     async def run(self, scope: Scope, receive: Receive, send: Send, *, is_mounted: bool) -> None:
-        """Run the handler for one connection, and end the connection as the handler ended.
+        """Run the handler for one connection, then end the connection according to how the handler ended.
 
         :param is_mounted: whether a framework around the endpoint handles unexpected exceptions
         :raises Exception: an unexpected exception, if mounted; otherwise it is logged
@@ -96,13 +96,13 @@ class Runner:
             return
         self._admission.connections += 1
         try:
-            found = await self._watched(ws)
+            result = await self._watched(ws)
         except anyio.get_cancelled_exc_class():
             await self._end(ws, CANCELLED)
             raise
         finally:
             self._admission.connections -= 1
-        raised = await self.finish(ws, found, is_mounted=is_mounted)
+        raised = await self.finish(ws, result, is_mounted=is_mounted)
         if raised is not None:
             raise raised
 
@@ -121,37 +121,37 @@ class Runner:
         return await self._run(ws)
 
     async def finish(
-        self, ws: WebSocket[Any, Any, Any], found: Exception | Ending | None, *, is_mounted: bool
+        self, ws: WebSocket[Any, Any, Any], result: Exception | Ending | None, *, is_mounted: bool
     ) -> Exception | None:
-        """End a connection as its handler ended; return the exception that the framework around should see, if any."""
-        if isinstance(found, Ending):
-            await self._end(ws, found)
-        elif found is None:
+        """End a connection after its handler; return the exception that the framework around it should see, if any."""
+        if isinstance(result, Ending):
+            await self._end(ws, result)
+        elif result is None:
             session = session_of(ws)
             is_undecided = session.state.application is Application.CONNECTING and session.end is None
             await self._end(ws, UNDECIDED if is_undecided else RETURNED)
-        elif is_mounted and is_handled_outside(ws.scope, found):
-            return found
+        elif is_mounted and is_handled_outside(ws.scope, result):
+            return result
         else:
-            ending = ending_for(found, debug=self._admission.debug)
+            ending = ending_for(result, debug=self._admission.debug)
             is_raised = is_mounted and ending.is_failure
             # The framework logs the exception itself. Some do not by default, so a warning is logged here.
             if is_raised:
-                await self._end(ws, replace(ending, level=logging.WARNING), found)
-                return found
-            await self._end(ws, ending, found)
+                await self._end(ws, replace(ending, level=logging.WARNING), result)
+                return result
+            await self._end(ws, ending, result)
         return None
 
     async def _watched(self, ws: WebSocket[Any, Any, Any]) -> Exception | Ending | None:
         """Run the handler under the timeouts; return what it raised, or the ending of the timeout that expired."""
         if self._admission.interval is None:
             return await self._run(ws)
-        found: Exception | None = None
+        error: Exception | None = None
         with TimeoutMonitor(session_of(ws), self._admission) as monitor:
-            found = await self._run(ws)
-            if found is None and monitor.expired is None and self._admission.policy.send_timeout is not None:
+            error = await self._run(ws)
+            if error is None and monitor.expired is None and self._admission.policy.send_timeout is not None:
                 await _close_normally(session_of(ws))
-        return most_severe(found, monitor.expired)
+        return most_severe(error, monitor.expired)
 
     async def _run_answering(self, ws: AnsweringConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
@@ -159,12 +159,12 @@ class Runner:
 
     async def _run_send_only(self, ws: SendOnlyConnection[Any, Any, Any]) -> Exception | None:
         ws.answer_with(self._answer, self._most_invalid)
-        found: Exception | None = None
+        error: Exception | None = None
         async with anyio.create_task_group() as group:
             ws.read_in(group)
-            found = await self._run_handler(ws)
+            error = await self._run_handler(ws)
             group.cancel_scope.cancel()
-        return most_severe(found, ws.ended_by)
+        return most_severe(error, ws.ended_by)
 
     async def _run_handler(self, ws: WebSocket[Any, Any, Any]) -> Exception | None:
         try:
@@ -230,9 +230,9 @@ async def _deny(ws: WebSocket[Any, Any, Any], ending: Ending) -> None:
 E = TypeVar("E", Exception, Ending)
 
 
-def most_severe(found: Exception | None, ended_by: E | None) -> Exception | E | None:
-    """Return why the handler was cancelled rather than what it raised then, unless that is an unexpected exception."""
-    return found if found is not None and ending_for(found).is_failure else ended_by or found
+def most_severe(raised: Exception | None, ended_by: E | None) -> Exception | E | None:
+    """Return what the handler raised if that is unexpected or nothing cancelled it, otherwise what cancelled it."""
+    return raised if raised is not None and ending_for(raised).is_failure else ended_by or raised
 
 
 def _failure_beside_cancellation(group: BaseExceptionGroup[BaseException]) -> Exception:

@@ -106,7 +106,7 @@ class TimeoutMonitor:
             session.asgi_receive = self._receive
         return {}
 
-    # Plain functions that return the server's awaitable: a coroutine of their own would cost each message more.
+    # Plain functions that return the server's awaitable: an additional coroutine would cost each message more.
 
     def _send(self, event: Any) -> Awaitable[None]:
         self._sends += 1

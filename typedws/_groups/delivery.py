@@ -111,7 +111,7 @@ async def _end_membership(outbox: Outbox) -> None:
     session = outbox.session
     try:
         if outbox.must_close and session.end is None:
-            # Cancel the block first: the handler may be stuck in a send of its own, and the close would wait behind it.
+            # Cancel the block first: the handler may be stuck in its own send, and the close would wait behind it.
             # The block sees its cancellation only once this task waits, so a close() in its `finally` comes after ours.
             outbox.end_block(None)
             end = await session.close(CloseCode.POLICY_VIOLATION, _REASON)

@@ -52,7 +52,7 @@ class GroupStatistics:
 
 
 class Member(ABC):
-    """The counters of one connection in a group, from joining to leaving. `Group.joined` makes it.
+    """The counters of one connection in a group, from joining to leaving. `Group.joined` creates it.
 
     Each message for this member is ``pending``, ``sent`` or ``dropped``.
     """
@@ -113,10 +113,10 @@ class Group(Generic[Out]):
         key: Callable[[Out], Hashable] | None = None,
     ) -> None:
         if max_pending < 1:
-            raise InvalidGroup("a max_pending of at least 1", str(max_pending), "nothing could be sent")
+            raise InvalidGroup("max_pending to be at least 1", str(max_pending), "nothing could be sent")
         if on_overflow not in OUTBOXES:
             known = ", ".join(f'"{policy}"' for policy in OUTBOXES)
-            raise InvalidGroup(f"an on_overflow of {known}", repr(on_overflow), "choose one of them")
+            raise InvalidGroup(f"on_overflow to be one of {known}", repr(on_overflow))
         if (key is None) is (on_overflow == "conflate"):
             if key is None:
                 raise InvalidGroup('a key with on_overflow="conflate"', "none", "pass key=...")
@@ -130,10 +130,10 @@ class Group(Generic[Out]):
     def joined(self, ws: Connection[object, Out]) -> AbstractAsyncContextManager[Member, None]:
         """Make a connection a member while a block runs: ``async with group.joined(ws) as member``.
 
-        The connection leaves when the block ends, in whatever way, and receives no message that is sent later. If the
+        The connection leaves when the block ends, however it ends, and receives no message that is sent later. If the
         block ends without an exception, pending messages are still sent, for at most five seconds; otherwise they are
-        dropped. An exception of the block passes unchanged. An exception of the server's ``send`` cancels the block and
-        is raised at its end.
+        dropped. An exception of the block propagates unchanged. An exception of the server's ``send`` cancels the block
+        and is raised at its end.
 
         A member whose connection is lost is removed at the first send that fails, and no exception is raised for that.
         Its handler learns of the disconnect as usual: from its own ``receive_*``, or if it does not receive, from

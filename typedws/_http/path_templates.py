@@ -136,7 +136,9 @@ class PathTemplate:
             raise self._invalid(name, "left out, as there is no such parameter", _shown(values[name]))
         path = _interleave(self._statics, [self._value_text(name, values) for name in self.names])
         if not _DOT_SEGMENTS.isdisjoint(path.split("/")):
-            raise self._invalid(" and ".join(self.names), 'no segment "." or ".."', _shown(path))
+            raise self._invalid(
+                " and ".join(self.names), 'a value that does not make a "." or ".." segment', _shown(path)
+            )
         encoded = quote(path, safe=_SAFE)
         # A URL reference that begins with `//` names another host (RFC 3986 section 4.2).
         return f"/%2F{encoded[2:]}" if encoded.startswith("//") else encoded

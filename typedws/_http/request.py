@@ -12,7 +12,7 @@ __all__ = ["URL", "Address", "HandshakeRequest", "Headers", "QueryParams", "Stat
 
 
 class State:
-    """Attribute and item access to a dictionary in which an application keeps values of its own.
+    """Attribute and item access to a dictionary in which an application keeps its own values.
 
     Writes go to the dictionary that was passed in: every holder of ``scope["state"]`` sees them.
 
@@ -106,7 +106,7 @@ class HandshakeRequest(Mapping[str, Any]):
     def app(self) -> Any:
         """The application in ``scope["app"]``.
 
-        :raises KeyError: if no application put itself there.
+        :raises KeyError: if the scope has no application.
         """
         return self.scope["app"]
 

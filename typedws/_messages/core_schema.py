@@ -31,10 +31,10 @@ HOLD_NO_FLOATS: Final = frozenset(
     "lax-or-strict list literal missing-sentinel model model-field model-fields multi-host-url no-info none "
     "nullable set str tagged-union time timedelta tuple typed-dict typed-dict-field union url uuid with-info".split()
 )
-"""The kinds of nodes that are no place for a non-finite number; their parts are nodes of their own.
+"""The kinds of nodes that are never a non-finite number themselves; their parts are separate nodes.
 
-Any other kind may be one, ``Any`` and functions among them. The list names the safe kinds, so that a kind that a later
-pydantic adds is checked.
+Any other kind may hold one, including ``Any`` and functions. The list names the safe kinds, so that kinds which a later
+pydantic adds are checked.
 """
 
 NAME_ALL_KEYS: Final = (HOLD_NO_FLOATS | {"float", "enum"}) - {"dict"}

@@ -77,7 +77,7 @@ def _holds(data: AnyStr, words: tuple[tuple[AnyStr, AnyStr], tuple[AnyStr, AnySt
 def find_unsendable(value: object, plain: object) -> UnsendableMessage | None:
     """Return the error for a non-finite number or a key with a lone surrogate in a value, or ``None``.
 
-    Only built-in containers are searched. A non-finite number is accepted if a user's serializer writes text of its own
+    Only built-in containers are searched. A non-finite number is accepted if a user's serializer writes other text
     for it. It is also accepted as a key of a value that has been serialized, because all keys are text by then.
 
     :param value: the value before serialization

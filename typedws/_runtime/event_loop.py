@@ -87,7 +87,7 @@ def spawn(function: Callable[[Unpack[Args]], Coroutine[Any, Any, None]], *args: 
     that is never awaited is only logged.
     """
     if trio := running_trio():
-        # trio would run a system task in a context of its own, asyncio copies the caller's by itself.
+        # trio would run a system task in a new context; asyncio copies the caller's by itself.
         trio.lowlevel.spawn_system_task(function, *args, context=copy_context())
         return
     task = asyncio.get_running_loop().create_task(function(*args))

@@ -9,7 +9,7 @@ from typedws._messages.adapter import MessageAdapter
 from typedws._messages.type_forms import is_never
 from typedws._schema.digests import Digests
 from typedws._schema.generator import Direction, generated
-from typedws._schema.naming import legal, told_apart
+from typedws._schema.naming import distinct_names, legal
 from typedws._schema.traversal import Schema, rebuilt, subschemas
 
 __all__ = ["Definitions", "NamedDefinitions", "schema_of"]
@@ -144,7 +144,7 @@ def _names(schemas: Mapping[str, Schema]) -> dict[str, str]:
         suffix = "" if other in (None, kind) else f"-{_TITLES[direction]}"
         # Of several classes of one kind, only some may need a suffix: it counts, whichever class comes first.
         suffixes[kind] = max(suffix, suffixes.get(kind, ""))
-    names = told_apart({kind: _candidates(*kind, suffix) for kind, suffix in suffixes.items()})
+    names = distinct_names({kind: _candidates(*kind, suffix) for kind, suffix in suffixes.items()})
     return {key: names[kind] for key, kind in kinds.items()}
 
 

@@ -5,12 +5,12 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
-__all__ = ["legal", "told_apart"]
+__all__ = ["distinct_names", "legal"]
 
 K = TypeVar("K", bound=Hashable)
 
 
-def told_apart(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
+def distinct_names(candidates: Mapping[K, Sequence[str]]) -> dict[K, str]:
     """Return for each key the first of its names that no other key has, else its last name.
 
     The order of the keys does not matter: when several keys share a name, all of them move on to their next name.

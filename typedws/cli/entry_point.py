@@ -6,7 +6,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command, or exit with how to install the ``cli`` extra if it is missing."""
+    """Run the command, or exit with an installation hint if the ``cli`` extra is missing."""
     try:
         from typedws.cli.commands import app
     except ModuleNotFoundError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from typedws._contract.contract import Contract
-from typedws._schema.naming import legal, told_apart
+from typedws._schema.naming import distinct_names, legal
 from typedws.cli.targets import Target
 from typedws.routing import App
 from typedws.schema import COMMENT, contract_document, model_document, text_of
@@ -41,7 +41,7 @@ def documents_of(targets: Iterable[Target]) -> dict[str, str]:
     # Only now: the name of a contract depends on all targets that serve it.
     for contract, served_by in servers.items():
         add(contract, "contract", contract_document(contract), *_names(contract, served_by))
-    return {name: texts[key] for key, name in told_apart(names).items()}
+    return {name: texts[key] for key, name in distinct_names(names).items()}
 
 
 def _names(contract: Contract[Any, Any, Any], served_by: Iterable[Target]) -> list[str]:

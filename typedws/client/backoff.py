@@ -1,7 +1,7 @@
 """Whether to connect again, and when: by the contract, the standards and a backoff. Nothing waits here.
 
 A close code or a status is retried only if the caller, the contract or a standard says so. Any other was intended by
-the server, or would follow again.
+the server, or would be the same again.
 """
 
 import random
@@ -24,13 +24,13 @@ __all__ = ["Backoff", "after_close", "after_failure", "retry_after"]
 class Backoff:
     """The waiting times between attempts to connect: exponential, with full jitter.
 
-    The n-th wait in a row is a random time up to ``initial * factor ** (n - 1)`` seconds, and up to ``maximum``
-    seconds. A connection that was open for ``healthy`` seconds ends the row.
+    After the n-th failure in a row, the wait is a random time up to ``initial * factor ** (n - 1)`` seconds, at most
+    ``maximum`` seconds. A connection that was open for ``healthy`` seconds resets the count.
 
     :param initial: the limit of the first wait, in seconds
     :param maximum: the limit of every wait, in seconds
     :param factor: by how much the limit grows with each failure in a row
-    :param healthy: the seconds for which a connection must have been open to end a row of failures
+    :param healthy: the seconds for which a connection must have been open to reset the count of failures
     :param max_failures: the number of failures in a row after which the last one is raised; ``None`` for no limit
     :raises InvalidDeclaration: if a time is negative or NaN, or the factor is below 1 or NaN
     """

@@ -63,7 +63,7 @@ class Connecting(AbstractAsyncContextManager["ClientConnection[In_co, Out_contra
     async def __aenter__(self) -> ClientConnection[In_co, Out_contra]:
         """Open the connection.
 
-        :raises ConnectionFailed: if there is no connection; its subclass says why
+        :raises ConnectionFailed: if connecting fails; the subclass says why
         :raises ClientNotInstalled: if the extra ``client`` is not installed
         """
         self._opened = await open_connection(self._plan)

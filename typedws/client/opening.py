@@ -81,7 +81,7 @@ class Opened:
 async def open_connection(plan: Plan) -> Opened:
     """Open a connection: TCP, TLS, the opening handshake, and the tasks that read and write.
 
-    :raises ConnectionFailed: if there is no connection; its subclass says why
+    :raises ConnectionFailed: if connecting fails; the subclass says why
     :raises ClientNotInstalled: if the extra ``client`` is not installed
     """
     # Imported here, as it needs `websockets`, which only the extra installs.
@@ -121,15 +121,17 @@ async def _open_stream(request: OutgoingRequest, context: tls.SSLContext | None)
             request.host,
             request.port,
             ssl_context=context or _default_context(),
-            # Servers may end TCP without a farewell of TLS. The close frame already shows that nothing is missing.
+            # Servers may end TCP without TLS's close_notify. The close frame already shows that nothing is missing.
             tls_standard_compatible=False,
         )
     except tls.SSLError as error:  # an OSError, so it comes before _BROKEN
-        raise TLSHandshakeFailed(
-            f"a trusted TLS server at {address}", f"one that is not trusted ({_describe_tls_problem(error)})"
-        ) from error
+        problem = _describe_tls_problem(error)
+        sentence = f"the TLS handshake with {address} failed: {problem}"
+        raise TLSHandshakeFailed("a trusted TLS server", problem, sentence=sentence) from error
     except _BROKEN as error:
-        raise ServerUnreachable(f"a server at {address}", _describe_problem(error)) from error
+        problem = _describe_problem(error)
+        sentence = f"could not connect to {address}: {problem}"
+        raise ServerUnreachable(f"a server at {address}", problem, sentence=sentence) from error
 
 
 async def _await_response(stream: ByteStream, wire: "Wire") -> Accepted:
@@ -142,7 +144,7 @@ async def _await_response(stream: ByteStream, wire: "Wire") -> Accepted:
                 wire.feed(b"")
         return accepted
     except _BROKEN as error:
-        raise ServerUnreachable("an answer to the opening handshake", "that the connection ended") from error
+        raise ServerUnreachable("an answer to the opening handshake", "a closed connection") from error
 
 
 @cache
@@ -157,10 +159,10 @@ def _describe_problem(error: Exception) -> str:
     if isinstance(cause, ExceptionGroup):  # one exception for each address of the host
         cause = cast("ExceptionGroup[Exception]", cause).exceptions[0]
     number = cause.errno if isinstance(cause, OSError) else None
-    return "the end of the connection" if number is None else os.strerror(number).lower()
+    return "the connection ended" if number is None else os.strerror(number).lower()
 
 
 def _describe_tls_problem(error: tls.SSLError) -> str:
     if isinstance(error, tls.SSLCertVerificationError):
         return error.verify_message.rstrip(".").lower()
-    return (error.reason or "a failed handshake").replace("_", " ").lower()
+    return (error.reason or "unknown reason").replace("_", " ").lower()

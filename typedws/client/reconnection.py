@@ -42,7 +42,7 @@ class Change:
     """A change of state of a client that reconnects.
 
     ``failures`` is the number of failures in a row. ``cause`` is how the last connection ended, or why it could not be
-    opened; ``None`` if there was none yet, or this client closed. ``delay`` are the seconds of a ``"waiting"``.
+    opened; ``None`` if there was none yet, or this client closed. ``delay`` is the length of ``"waiting"`` in seconds.
     """
 
     state: ClientState
@@ -241,7 +241,7 @@ def reconnecting(
       and the seconds of ``Retry-After``
     - any other denial (401, 403, 404, 422, ...), a TLS failure, an invalid response: that `ConnectionFailed` is raised
 
-    A ``resume`` connects again at once. If the connection before did not stay healthy either, it waits too.
+    A ``resume`` connects again at once. If the previous connection did not stay healthy either, it waits first.
 
     :param backoff: the times to wait, and the limit of failures in a row
     :param retry: decisions by close code or status of a denial, which override the rules above, except for connections

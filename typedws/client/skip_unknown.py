@@ -77,7 +77,7 @@ class SkipUnknownConnection(ClientConnection[In_co, Out_contra]):
 def _is_unknown(error: InvalidMessage, adapter: MessageAdapter[Any]) -> bool:
     if not any(_names_unknown_type(detail, adapter) for detail in error.errors()):
         return False
-    _logger.debug("passed over a message of a type that is not in the contract")
+    _logger.debug("skipped a message whose type is not in the contract")
     return True
 
 

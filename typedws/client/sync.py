@@ -112,7 +112,7 @@ def connect_sync(
     """Open a typed connection for code that does not await, for the length of a ``with`` block.
 
     In ``with connect_sync(url, contract) as ws``, ``ws`` is a `SyncConnection`: each of its methods blocks until it is
-    done. An event loop in a thread of its own answers pings meanwhile. The parameters and exceptions are those of
+    done. An event loop in another thread answers pings meanwhile. The parameters and exceptions are those of
     `connect`.
     """
     return SyncConnecting(Connecting[Any, Any](url, contract, params, **options))

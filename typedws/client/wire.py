@@ -38,7 +38,7 @@ class _Protocol(ClientProtocol):
 
     def recv_frame(self, frame: Frame) -> None:
         # websockets fails the connection with 1002 if a close comes between the fragments of a message, which RFC 6455
-        # section 5.4 allows. Without a current size it takes the message for finished; no more of it will come.
+        # section 5.4 allows. Without a current size it takes the message for complete; the rest will not come anyway.
         if frame.opcode is Opcode.CLOSE:
             self.current_size = None
         for extension in self.extensions:
@@ -322,7 +322,7 @@ def _translate_failure(failure: Exception, *, has_ended: bool) -> ConnectionFail
     cause = failure.__cause__
     # websockets raises EOFError for a line without CR too, so it means the end only if the connection has ended.
     if isinstance(cause, EOFError) and has_ended:
-        return ServerUnreachable("an answer to the opening handshake", "that the connection ended")
+        return ServerUnreachable("an answer to the opening handshake", "a closed connection")
     if isinstance(failure, NegotiationError):
         return InvalidResponse(*_NOT_OFFERED)
     if isinstance(failure, InvalidHeader):

@@ -1,3 +1,3 @@
-"""Endpoints inside web frameworks: one file per framework, which alone imports it."""
+"""Endpoints inside web frameworks: one module per framework, the only one that imports it."""
 
 __all__: list[str] = []

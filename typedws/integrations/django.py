@@ -1,4 +1,4 @@
-"""Endpoints behind a ``URLRouter`` of Django Channels, which is known by the keys that it adds to the scope.
+"""Endpoints behind a ``URLRouter`` of Django Channels, which is recognized by the keys that it adds to the scope.
 
 Neither Django nor channels is imported. A dispatcher of your own beside ``get_asgi_application()`` needs nothing from
 here.

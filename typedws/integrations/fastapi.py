@@ -46,7 +46,7 @@ def typed_websocket(contract: Contract[Any, Any, Any] | None = None, *, policy: 
     denies. With ``Annotated[Handshake[In, Out, Params], typed_websocket()]`` the function accepts or denies, and
     returns an ``Outcome``.
 
-    The connection ends as that of an `Endpoint`, after the exit of all dependencies: a dependency sees an exception
+    The connection ends like that of an `Endpoint`, after the exit of all dependencies: a dependency sees an exception
     of the function while the connection is still open. An exception that the application has a handler for is left to
     that handler. Declare the parameter first, so that a refusal of the policy runs no other dependency; the
     ``handshake_timeout`` starts here. Another dependency with the same parameter gets the same connection, to read
@@ -59,25 +59,25 @@ def typed_websocket(contract: Contract[Any, Any, Any] | None = None, *, policy: 
     """
     admission = Admission(policy or Policy())
     # FastAPI calls a dependency once per route if it is the same object: two uses of one alias must share it.
-    made: list[tuple[Any, _Dependency]] = []
+    dependencies: list[tuple[Any, _Dependency]] = []
 
     def complete(depends: params.Depends, annotation: Any) -> None:
-        known = next((dependency for form, dependency in made if form is annotation), None)
-        if known is None and annotation is not None:
-            known = _Dependency(annotation, contract, admission)
-            made.append((annotation, known))
-        vars(depends)["dependency"] = known
+        dependency = next((each for form, each in dependencies if form is annotation), None)
+        if dependency is None and annotation is not None:
+            dependency = _Dependency(annotation, contract, admission)
+            dependencies.append((annotation, dependency))
+        vars(depends)["dependency"] = dependency
 
     # FastAPI sets `dependency` of a `Depends()` without a function to the annotation of the parameter. This property
-    # receives the annotation, which is nowhere else to be had.
-    completed = property(_dependency_of, complete)
-    class_: type[params.Depends] = type("TypedWebSocket", (params.Depends,), {"dependency": completed})
+    # receives the annotation, which is not available anywhere else.
+    dependency_property = property(_dependency_of, complete)
+    class_: type[params.Depends] = type("TypedWebSocket", (params.Depends,), {"dependency": dependency_property})
     return class_()
 
 
 def _dependency_of(depends: params.Depends) -> "_Dependency | None":
-    known: _Dependency | None = vars(depends)["dependency"]
-    return known
+    dependency: _Dependency | None = vars(depends)["dependency"]
+    return dependency
 
 
 _KINDS: Final[Mapping[Any, HandlerKind]] = {Connection: "connection", Handshake: "handshake"}
@@ -90,7 +90,9 @@ class _Dependency:
     def __init__(self, annotation: Any, contract: Contract[Any, Any, Any] | None, admission: Admission) -> None:
         kind = _KINDS.get(get_origin(annotation) or annotation)
         if kind is None:
-            raise InvalidEndpoint("a parameter of a Connection[In, Out] or Handshake[In, Out]", type_name(annotation))
+            raise InvalidEndpoint(
+                "a parameter of type Connection[In, Out] or Handshake[In, Out]", type_name(annotation)
+            )
         if contract is None:
             contract = Contract[Any, Any, Any].unnamed(type_name(annotation), annotation)
         else:
@@ -118,7 +120,7 @@ class _Dependency:
 
 
 class _Calls:
-    """``receive`` and ``send`` that keep the state of FastAPI's WebSocket right, for code that looks at it.
+    """``receive`` and ``send`` that keep the state of FastAPI's WebSocket correct, for code that reads it.
 
     Messages do not change that state, so they bypass the object.
     """
@@ -174,11 +176,11 @@ class _RouteConnection:
         """Accept, unless the function decides itself, and run the function."""
         self.call = call
         try:
-            found = await self._runner.handle(self.ws)
+            error = await self._runner.handle(self.ws)
         finally:
             self.monitor.stop()  # the timeouts are for the function, not for the exit of the dependencies
-        if found is not None:
-            raise found
+        if error is not None:
+            raise error
 
     async def _end(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -187,12 +189,12 @@ class _RouteConnection:
             await self._runner.finish(self.ws, CANCELLED, is_mounted=True)
         if error is not None and not isinstance(error, Exception):
             return False
-        raised = await self._runner.finish(self.ws, self.ending or self._found(error), is_mounted=True)
+        raised = await self._runner.finish(self.ws, self.ending or self._result_of(error), is_mounted=True)
         if raised is not None and raised is not error:
             raise raised
         return raised is None
 
-    def _found(self, error: Exception | None) -> Exception | Ending | None:
+    def _result_of(self, error: Exception | None) -> Exception | Ending | None:
         if isinstance(error, WebSocketRequestValidationError) and not is_handled_outside(self.ws.scope, error):
             return _invalid_request(error)
         return None if error is None else root_cause(error)

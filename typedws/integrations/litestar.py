@@ -48,11 +48,11 @@ def websocket_route(
         with _marking(scope):
             await endpoint(scope, socket.receive, socket.send)
 
-    ours: list[Middleware] = [*middleware, _ended_once]
+    all_middleware: list[Middleware] = [*middleware, _ended_once]
     return WebsocketRouteHandler(
         path if isinstance(path, str) else list(path),
         guards=list(guards),
-        middleware=ours,
+        middleware=all_middleware,
         name=name,
         opt=dict(opt or {}),
     )(serve)
@@ -79,10 +79,10 @@ def mount(
         with _marking(scope):
             await app({**scope, "path": below, "root_path": ""}, receive, send)
 
-    ours: list[Middleware] = [*middleware, _ended_once]
-    return ASGIRouteHandler(path, is_mount=True, copy_scope=False, guards=guards, middleware=ours, name=name, opt=opt)(
-        serve
-    )
+    all_middleware: list[Middleware] = [*middleware, _ended_once]
+    return ASGIRouteHandler(
+        path, is_mount=True, copy_scope=False, guards=guards, middleware=all_middleware, name=name, opt=opt
+    )(serve)
 
 
 @contextmanager

@@ -32,7 +32,7 @@ _Left: Final[type[Exception]] = getattr(base, "ClientDisconnectedError", OSError
 
 
 class WebsocketConnection(ASGIWebsocketConnection):
-    """Quart's connection class with two repairs: close codes reach the view, and empty messages arrive.
+    """Quart's connection class with two fixes: close codes reach the view, and empty messages arrive.
 
     ``app.asgi_websocket_class = WebsocketConnection`` sets it for all websockets of an application.
     """
@@ -50,8 +50,8 @@ class WebsocketConnection(ASGIWebsocketConnection):
             self._closed = True  # else Quart tries to close the connection again when its view raises
         elif event.get("bytes") == b"":  # Quart treats empty bytes as missing
             event = {**event, "text": b""}
-        found: ASGIReceiveEvent = event
-        return found
+        message: ASGIReceiveEvent = event
+        return message
 
 
 def view(app: Endpoint[Any, Any, Any] | App, *, name: str | None = None) -> View:
@@ -85,7 +85,7 @@ class _Bridge:
 
     async def run(self, app: Endpoint[Any, Any, Any] | App) -> Response | None:
         """Run an application; return the response if it denied the handshake."""
-        # In a task of its own, since Quart cancels the view's task when the client leaves. It has the view's context.
+        # In a separate task, since Quart cancels the view's task when the client leaves. It has the view's context.
         handling = asyncio.create_task(app(self._scope(), self._inbox.get, self._send))
         try:
             await asyncio.wait([handling])
@@ -100,10 +100,10 @@ class _Bridge:
 
     async def _client_left(self, handling: "asyncio.Task[None]") -> None:
         """Deliver the disconnect and wait for the handler: as on ASGI servers, which do not cancel it."""
-        gone: Mapping[str, Any] | None = self._websocket.scope.get(_DISCONNECT, {"type": "websocket.disconnect"})
+        disconnect: Mapping[str, Any] | None = self._websocket.scope.get(_DISCONNECT, {"type": "websocket.disconnect"})
         try:
-            if gone is not None:
-                self._inbox.put_nowait(gone)
+            if disconnect is not None:
+                self._inbox.put_nowait(disconnect)
                 await asyncio.wait([handling])
         finally:  # the handler has ended, or the server is shutting down and has cancelled this wait
             if not handling.cancelling():  # a second cancellation would interrupt the close

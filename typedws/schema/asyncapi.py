@@ -16,7 +16,7 @@ from typedws._messages.adapter import adapter_for
 from typedws._schema.definitions import Definitions, NamedDefinitions
 from typedws._schema.digests import digest
 from typedws._schema.generator import Direction
-from typedws._schema.naming import legal, told_apart
+from typedws._schema.naming import distinct_names, legal
 from typedws._schema.traversal import Schema
 from typedws.exceptions import InvalidParams, UnknownSubprotocol
 from typedws.schema.channels import Channel, Described, Message, described
@@ -100,7 +100,7 @@ def _names(channels: Sequence[Channel]) -> list[str]:
             full,
             f"{full}-{channel.contract.fingerprint}",
         ]
-    return list(told_apart(candidates).values())
+    return list(distinct_names(candidates).values())
 
 
 class _SecurityNames:
@@ -109,7 +109,7 @@ class _SecurityNames:
     def __init__(self, channels: Sequence[Channel]) -> None:
         # Channels may use one name for different schemes, or share a scheme: the name and the content identify it.
         schemes = {(name, digest(each)): each for channel in channels for name, each in channel.security.items()}
-        self._names = told_apart({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in schemes})
+        self._names = distinct_names({(name, key): [legal(name), f"{legal(name)}-{key[:8]}"] for name, key in schemes})
         self.schemes: dict[str, SecurityScheme] = {self._names[key]: each for key, each in schemes.items()}
 
     def references(self, security: Mapping[str, SecurityScheme]) -> list[Schema]:
@@ -135,7 +135,7 @@ class _Channel:
             for key, message, payload in zip(digests, draft.messages, payloads, strict=True)
             for name in [_kind(payload)]
         }
-        names = told_apart(candidates)
+        names = distinct_names(candidates)
         self._messages = list(zip((names[key] for key in digests), payloads, draft.messages, strict=True))
 
     def channel(self, problem: Schema) -> Schema:

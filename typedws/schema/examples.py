@@ -73,17 +73,17 @@ class _Place:
 
 
 def _value(schema: Schema, place: _Place) -> Any:
-    for listed in ("examples", "enum"):
-        if schema.get(listed):
-            return schema[listed][0]
-    for stated in ("const", "default"):
-        if stated in schema:
-            return schema[stated]
+    for keyword in ("examples", "enum"):
+        if schema.get(keyword):
+            return schema[keyword][0]
+    for keyword in ("const", "default"):
+        if keyword in schema:
+            return schema[keyword]
     if (ref := schema.get("$ref")) is not None:
         return _value(place.resolve(schema), place.inside(ref))
-    for choices in ("oneOf", "anyOf", "allOf"):
-        if choices in schema:
-            return _first(schema[choices], place)
+    for keyword in ("oneOf", "anyOf", "allOf"):
+        if keyword in schema:
+            return _first(schema[keyword], place)
     # Without a type, any value is valid: an empty object will do.
     return _MAKERS[schema.get("type", "object")](schema, place)
 

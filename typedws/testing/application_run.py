@@ -25,7 +25,7 @@ _GRACE: Final = 0.5
 
 
 class ApplicationRun:
-    """A coroutine that runs in a task of its own; its failure is kept instead of raised."""
+    """A coroutine that runs in its own task; its failure is kept instead of raised."""
 
     def __init__(self, function: Callable[[], Awaitable[None]], on_end: Callable[[], None] = lambda: None) -> None:
         self.error: BaseException | None = None
@@ -85,7 +85,7 @@ class ApplicationRun:
                 resume = partial(coroutine.send, value)
 
     def describe_position(self, activity: str) -> str:
-        """Describe what the application does (``activity``) and on which line, for an error about a wait in vain."""
+        """Describe what the application does (``activity``) and on which line, for the error of a timed-out wait."""
         frame = user_frame(frames_of(self._coroutine))
         return f"nothing: the application {activity}" + ("" if frame is None else f" at {frame_location(frame)}")
 

@@ -13,7 +13,7 @@ def list_events(events: Sequence[str]) -> str:
 
 
 class _Failure(TypedWSError):
-    """A sentence (expected ..., found ...), and below it the last events of the connection."""
+    """One sentence, by default "expected ..., found ...", and below it the last events of the connection."""
 
     def __init__(self, expected: str, found: str, events: Sequence[str] = ()) -> None:
         super().__init__(expected, found, tuple(events))
@@ -23,8 +23,11 @@ class _Failure(TypedWSError):
         """The last events in both directions, oldest first; empty for a lifespan or a blocked event loop."""
 
     def __str__(self) -> str:
-        sentence = f"expected {self.expected}, found {self.found}"
+        sentence = self._sentence()
         return f"{sentence}\n{list_events(self.events)}" if self.events else sentence
+
+    def _sentence(self) -> str:
+        return f"expected {self.expected}, found {self.found}"
 
 
 class WaitTimeout(_Failure, TimeoutError):
@@ -40,6 +43,9 @@ class ExpectationFailed(_Failure, AssertionError):
 
 class ApplicationReturned(_Failure):
     """The application returned without accepting or denying the handshake; a server then responds with 500."""
+
+    def _sentence(self) -> str:
+        return "the application returned without accepting or denying"
 
 
 class LifespanFailed(_Failure):

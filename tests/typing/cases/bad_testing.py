@@ -124,9 +124,9 @@ async def by_the_contract_of_what_is_connected() -> None:
         print(order)
     async with connect(talk) as ws:
         await ws.send_model(Joined())  # error: send_model Joined Join Say
-    async with connect(app, "/feed", feed) as heard:
-        await heard.send_model(Order())  # error: send_model Order Never
-        text: Said = await heard.receive_model()  # error: Order Said
+    async with connect(app, "/feed", feed) as client:
+        await client.send_model(Order())  # error: send_model Order Never
+        text: Said = await client.receive_model()  # error: Order Said
         print(text)
     async with connect(app) as bare:
         undeclared: Order = await bare.receive_model()  # error: object Order

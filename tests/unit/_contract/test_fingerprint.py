@@ -63,7 +63,7 @@ SAME: Mapping[str, Callable[[], str]] = {
             Say, "Say", ConfigDict(title="T"), text=(str, Field(max_length=10, description="d", examples=["e"]))
         )
     ),
-    "a default of what is said": lambda: contract(server_messages=like(Posted, by=(str, "bob"))),
+    "a default in a server message": lambda: contract(server_messages=like(Posted, by=(str, "bob"))),
     "a field made into a type of its own": lambda: contract(
         server_messages=like(Posted, by=(Annotated[str, Field()], "ann"))
     ),
@@ -76,12 +76,12 @@ DIFFERENT: Mapping[str, Callable[[], str]] = {
     "a field": lambda: contract(client_messages=like(Say, more=(int, 1))),
     "the type of a field": lambda: contract(client_messages=like(Say, loud=(int, 0))),
     "a constraint": lambda: contract(client_messages=like(Say, text=(str, Field(max_length=11)))),
-    "a default of what is heard": lambda: contract(client_messages=like(Say, loud=(bool, True))),
+    "a default in a client message": lambda: contract(client_messages=like(Say, loud=(bool, True))),
     "an additional field refused": lambda: contract(client_messages=like(Say, "Say", ConfigDict(extra="forbid"))),
-    "a message that is said": lambda: contract(server_messages=Say),
+    "another server message": lambda: contract(server_messages=Say),
     "both directions exchanged": lambda: contract(client_messages=Posted, server_messages=Say),
-    "nothing heard": lambda: contract(client_messages=Never),
-    "anything heard": lambda: contract(client_messages=Any),
+    "no client messages": lambda: contract(client_messages=Never),
+    "any client message": lambda: contract(client_messages=Any),
     "a parameter": lambda: contract(params=like(Room, page=(int, 1))),
     "no parameters": lambda: contract(params=object),
     "a parameter in a header": lambda: contract(params=like(Room, room=(Annotated[str, FromHeader("room")], ...))),

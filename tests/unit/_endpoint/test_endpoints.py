@@ -200,7 +200,10 @@ def test_a_handler_that_disagrees_with_its_contract_raises() -> None:
 def test_a_classic_handler_raises_with_a_hint_to_use_a_route() -> None:
     async def classic(ws: WebSocket[Say, Say]) -> None: ...
 
-    assert declaration_error(classic).hint == "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"
+    assert (
+        declaration_error(classic).hint
+        == "use WebSocketRoute(path, handler) for a handler that takes the whole WebSocket"
+    )
 
 
 def test_an_annotation_with_an_undiscriminated_union_raises() -> None:

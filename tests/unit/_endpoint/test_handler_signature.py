@@ -726,24 +726,26 @@ def generator_function(ws: Chat) -> Generator[int]:
 
 REFUSED: Final[list[tuple[Any, str]]] = [
     (3, "expected an asynchronous function, found 'int'"),
-    (Message, "expected a handler of one argument, the connection, found Message()"),
-    (hidden, "expected annotations that can be read at run time, found name 'Hidden' is not defined in hidden: "
+    (Message, "expected a handler that takes one argument, the connection, found Message()"),
+    (hidden, "expected annotations of hidden that can be evaluated, found name 'Hidden' is not defined: "
              "define it before the handler, outside of `if TYPE_CHECKING:`"),
     (misspelt, "NoSuchThing"),
-    (two, "expected a handler of one argument, the connection, found two(db, ws): path and query are in ws.params"),
-    (at_once, "expected an asynchronous function, found at_once, which is not: write async def"),
+    (two, "expected a handler that takes one argument, the connection, found two(db, ws): "
+          "path and query are in ws.params"),
+    (at_once, "expected an asynchronous function, found at_once, which is synchronous: write async def"),
     (generating, "found generating, a generator: send with ws.send_model(...)"),
     (generating_at_once, "found generating_at_once, a generator"),
     (generator_function, "found generator_function, a generator"),
     (returning, "expected a handler that returns None, found returning(...) -> Closed | Denied: "
-                "only a handler of a Handshake returns an Outcome"),
-    (undecided, "expected a handler of a Handshake that returns an Outcome, found undecided(...) -> None: "
+                "only a handler that takes a Handshake returns an Outcome"),
+    (undecided, "expected a handler that takes a Handshake and returns an Outcome, found undecided(...) -> None: "
                 "return the result of deny() or close() on every path"),
     (maybe, "found maybe(...) -> Closed | Denied | None"),
-    (of_message, "expected a handler of a Connection[In, Out] or Handshake[In, Out], found of_message(ws: Message)"),
-    (whole, "expected a handler of a Connection[In, Out] or Handshake[In, Out], "
+    (of_message, "expected a handler that takes a Connection[In, Out] or Handshake[In, Out], "
+                 "found of_message(ws: Message)"),
+    (whole, "expected a handler that takes a Connection[In, Out] or Handshake[In, Out], "
             "found whole(ws: WebSocket[Message, Event]): "
-            "WebSocketRoute(path, handler) takes a handler of the whole WebSocket"),
+            "use WebSocketRoute(path, handler) for a handler that takes the whole WebSocket"),
 ]  # fmt: skip
 
 
@@ -755,7 +757,9 @@ def test_an_invalid_handler_raises_with_a_hint(handler: Any, message: str) -> No
 
 
 def test_a_classic_handler_of_another_type_raises() -> None:
-    with pytest.raises(InvalidEndpoint, match=r"expected a handler of a WebSocket, found of_message\(ws: Message\)$"):
+    with pytest.raises(
+        InvalidEndpoint, match=r"expected a handler that takes a WebSocket, found of_message\(ws: Message\)$"
+    ):
         read(of_message, is_classic=True)
 
 

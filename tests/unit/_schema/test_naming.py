@@ -11,13 +11,13 @@ from tests.conformance import messages as elsewhere
 from typedws._messages.adapter import adapter_for
 from typedws._schema.definitions import Definitions
 from typedws._schema.generator import Direction
-from typedws._schema.naming import legal, told_apart
+from typedws._schema.naming import distinct_names, legal
 
 T = TypeVar("T")
 
 
 class Point(BaseModel):
-    """Another model than `elsewhere.Point`."""
+    """A different model from `elsewhere.Point`."""
 
     x: float
 
@@ -109,7 +109,7 @@ def test_definitions_without_a_reference_are_left_out() -> None:
     ],
 )
 def test_keys_that_share_a_name_take_their_next_one(candidates: dict[int, list[str]], expected: dict[int, str]) -> None:
-    assert told_apart(candidates) == expected
+    assert distinct_names(candidates) == expected
 
 
 def test_a_legal_name_has_letters_digits_and_three_punctuation_marks() -> None:

@@ -97,8 +97,8 @@ async def greets_first(end: ServerEnd) -> None:
 
 PROBLEM: Final = b'{"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "token missing"}'
 ACCEPTED_LINE: Final = b"HTTP/1.1 101 Switching Protocols\r\n"
-TOO_EARLY: Final = "expected an answer to the opening handshake, found that the connection ended"
-TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer yet"
+TOO_EARLY: Final = "expected an answer to the opening handshake, found a closed connection"
+TOO_LATE: Final = "the server did not accept the connection within 0.2 s"
 TOO_LARGE: Final = "expected a response within the size limits, found a larger one"
 NO_HTTP: Final = "expected an HTTP/1.1 response, found something else"
 NOT_OFFERED: Final = "expected a subprotocol and extensions that were offered, found others"
@@ -109,7 +109,7 @@ def bad_header(name: str) -> str:
 
 
 def denied(status: str) -> str:
-    return f"expected an accepted connection, found it denied with {status}"
+    return f"the server denied the handshake with {status}"
 
 
 FAILURES: Final[Sequence[tuple[str, Behaviour, type[ConnectionFailed], str]]] = [
@@ -475,13 +475,13 @@ async def test_a_refused_connection_names_the_address() -> None:
     port = unused_port()
     with anyio.fail_after(5), pytest.raises(ServerUnreachable) as caught:
         await connect(f"ws://127.0.0.1:{port}/").__aenter__()
-    assert str(caught.value) == f"expected a server at 127.0.0.1:{port}, found connection refused"
+    assert str(caught.value) == f"could not connect to 127.0.0.1:{port}: connection refused"
 
 
 async def test_a_name_without_an_address_raises_server_unreachable() -> None:
     with anyio.fail_after(5), pytest.raises(ServerUnreachable) as caught:
         await connect("ws://no-such-host.invalid/").__aenter__()
-    assert str(caught.value) == "expected a server at no-such-host.invalid:80, found no address of that name"
+    assert str(caught.value) == "could not connect to no-such-host.invalid:80: no address of that name"
 
 
 async def test_an_address_that_does_not_answer_is_abandoned_in_time() -> None:
@@ -514,7 +514,7 @@ async def test_a_name_whose_addresses_all_refuse_raises_server_unreachable(monke
     resolve(monkeypatch, "many.example", ["127.0.0.1", "127.0.0.2"])
     with anyio.fail_after(5), pytest.raises(ServerUnreachable) as caught:
         await connect(f"ws://many.example:{port}/").__aenter__()
-    assert str(caught.value) == f"expected a server at many.example:{port}, found connection refused"
+    assert str(caught.value) == f"could not connect to many.example:{port}: connection refused"
 
 
 def test_connect_sync_raises_the_same_exception() -> None:

@@ -94,7 +94,7 @@ async def test_an_untrusted_server_receives_no_request(
             await connect(server.url, ssl=authorities.client).__aenter__()
         assert server.connections == [] or server.connections[0].request == b""
     where = f"{HOST}:{server.port}"
-    assert str(caught.value) == f"expected a trusted TLS server at {where}, found one that is not trusted ({problem})"
+    assert str(caught.value) == f"the TLS handshake with {where} failed: {problem}"
 
 
 async def test_an_unknown_authority_is_not_trusted_by_default(authorities: Authorities) -> None:
@@ -131,10 +131,10 @@ async def refuses(end: ServerEnd) -> None:
     await end.leave()
 
 
-NOT_TRUSTED: Final = "expected a trusted TLS server at {where}, found one that is not trusted ({problem})"
-UNREACHABLE: Final = "expected a server at {where}, found {problem}"
-TOO_EARLY: Final = "expected an answer to the opening handshake, found that the connection ended"
-TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer yet"
+NOT_TRUSTED: Final = "the TLS handshake with {where} failed: {problem}"
+UNREACHABLE: Final = "could not connect to {where}: {problem}"
+TOO_EARLY: Final = "expected an answer to the opening handshake, found a closed connection"
+TOO_LATE: Final = "the server did not accept the connection within 0.2 s"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ TOO_LATE: Final = "expected an accepted connection within 0.2 s, found no answer
         (speaks_http, TLSHandshakeFailed, NOT_TRUSTED, "wrong version number"),
         (refuses, TLSHandshakeFailed, NOT_TRUSTED, "handshake failure"),
         (stays_silent, ConnectTimeout, TOO_LATE, ""),
-        (leaves, ServerUnreachable, UNREACHABLE, "the end of the connection"),
+        (leaves, ServerUnreachable, UNREACHABLE, "the connection ended"),
         (resets, ServerUnreachable, UNREACHABLE, ""),  # A reset or an end, depending on timing.
     ],
 )

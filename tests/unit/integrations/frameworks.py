@@ -41,7 +41,7 @@ def annotation_of(site: Site) -> Any:
 
 
 async def call_handler(site: Site, socket: Any) -> None:
-    """Call the handler with a `WebSocket`, as the documentation recommends for a route of a framework's own."""
+    """Call the handler with a `WebSocket`, as the documentation recommends for the framework's own routes."""
     class_: Any = WebSocket[get_args(annotation_of(site))]  # type: ignore[misc]
     await site.endpoint.handler(class_(socket.scope, socket.receive, socket.send))
 

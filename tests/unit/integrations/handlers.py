@@ -47,7 +47,7 @@ class CrashError(Exception):
 
 
 class Unwelcome(Exception):
-    """An exception of an application's own."""
+    """The application's own exception."""
 
 
 class Stop(BaseException):
@@ -110,12 +110,12 @@ async def decide_never(handshake: Decide) -> Outcome:
     raise AssertionError
 
 
-async def tell_parameters(ws: Talk) -> None:
+async def send_parameters(ws: Talk) -> None:
     params = ws.params
     await ws.send_model(Said(text=f"{params.room} {params.limit} {params.tenant}", by=str(ws.path_params["room"])))
 
 
-async def tell_colour(ws: Talk) -> None:
+async def send_colour(ws: Talk) -> None:
     """Send what the framework's lifespan started; note whether the connection has the framework's application."""
     framework = Site.of(ws).framework
     await ws.send_model(Said(text=framework.colour(ws)))

@@ -24,11 +24,11 @@ from tests.unit.integrations.handlers import (
     feed,
     go_on,
     listen,
+    send_colour,
     send_on,
+    send_parameters,
     send_undeclared,
     talk,
-    tell_colour,
-    tell_parameters,
 )
 from typedws import Closed, Contract, Denied, HTTPException, InvalidMessage, Policy
 from typedws.testing import ServerBehaviour, TestConnection
@@ -167,7 +167,7 @@ STORIES: Final[Mapping[str, Story]] = {
         echo, closed(receives=said("hello", "bye")), sends=say("hello", "bye")
     ),
     "parameters come from the path, the query and the headers": Story(
-        tell_parameters, closed(receives=said("lobby 10 acme")), query="?limit=10", headers={"X-Tenant": "acme"}
+        send_parameters, closed(receives=said("lobby 10 acme")), query="?limit=10", headers={"X-Tenant": "acme"}
     ),
     "the subprotocol selects the mode": Story(
         echo,
@@ -188,7 +188,7 @@ STORIES: Final[Mapping[str, Story]] = {
         },
     ),
     "a handler finds the framework's application and what its lifespan started": Story(
-        tell_colour,
+        send_colour,
         closed(receives=said("red", by=""), notes=[True]),
         differs={
             "Quart, an App beside it": Differs(

@@ -30,11 +30,11 @@ async def log_in(app: ASGIApp) -> dict[str, str]:
 
 async def test_the_user_and_the_session_are_in_the_scope() -> None:
     @endpoint
-    async def tell_user_and_colour(ws: Connection[Say, Said, Room]) -> None:
+    async def send_user_and_colour(ws: Connection[Say, Said, Room]) -> None:
         user, session = ws.scope["user"], ws.scope["session"]
         await ws.send_model(Said(text=f"{user.username or 'nobody'} {session.get('colour')}", by=ws.params.room))
 
-    app = by_channels(urls.path("chat/<str:room>", routed(tell_user_and_colour)))
+    app = by_channels(urls.path("chat/<str:room>", routed(send_user_and_colour)))
     async with connect(app, "/chat/lobby") as ws:
         assert await ws.receive_model(Said) == Said(text="nobody None", by="lobby")
     async with connect(app, "/chat/lobby", headers=await log_in(app)) as ws:
@@ -71,11 +71,11 @@ async def test_without_channels_a_handler_reads_the_session_and_the_lifespan_of_
 
 async def test_converters_convert_and_a_path_that_none_matches_is_denied() -> None:
     @endpoint
-    async def tell_limit(ws: Talk) -> None:
+    async def send_limit(ws: Talk) -> None:
         params = ws.params
         await ws.send_model(Said(text=f"{ws.path_params['limit']!r} {params.limit!r}", by=params.after))
 
-    app = by_channels(urls.path("<room>/<int:limit>", routed(tell_limit), {"after": "by default"}))
+    app = by_channels(urls.path("<room>/<int:limit>", routed(send_limit), {"after": "by default"}))
     async with connect(app, "/lobby/10") as ws:
         assert await ws.receive_model(Said) == Said(text="10 10", by="by default")
     await connect(app, "/lobby/ten").expect_denied(404)

@@ -60,9 +60,9 @@ async def serve_client(app: ASGIApp, *events: Event, query: str = "", **override
 
 def summary(sent: list[Event]) -> list[str | int]:
     """Return the accepts, texts, statuses of denials and close codes among the sent events."""
-    said = {"websocket.send": "text", "websocket.close": "code", "websocket.http.response.start": "status"}
+    keys = {"websocket.send": "text", "websocket.close": "code", "websocket.http.response.start": "status"}
     kinds = [(event["type"], event) for event in sent if event["type"] != "websocket.http.response.body"]
-    return [event[said[kind]] if kind in said else "accepted" for kind, event in kinds]
+    return [event[keys[kind]] if kind in keys else "accepted" for kind, event in kinds]
 
 
 def problem(sent: list[Event]) -> Any:

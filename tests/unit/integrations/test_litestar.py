@@ -47,7 +47,7 @@ class Authentication(AbstractAuthenticationMiddleware):
 
 
 @endpoint
-async def tell_user_and_colour(ws: Connection[Say, Said, Room]) -> None:
+async def send_user_and_colour(ws: Connection[Say, Said, Room]) -> None:
     await ws.send_model(Said(text=f"{ws.scope['user']} {ws.scope['session'].get('colour')}", by=ws.params.room))
 
 
@@ -60,7 +60,7 @@ async def test_authentication_and_sessions_are_in_the_scope() -> None:
     sessions = CookieBackendConfig(secret=b"sixteen bytes...")
     app = served(
         login,
-        websocket_route("/chat/{room:str}", tell_user_and_colour),
+        websocket_route("/chat/{room:str}", send_user_and_colour),
         middleware=[sessions.middleware, DefineMiddleware(Authentication, exclude="login")],
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver") as http:

@@ -137,4 +137,4 @@ def test_examples_of_sent_messages_are_as_they_are_sent() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=stable_id)
 def test_every_example_is_valid_for_its_type(case: Case) -> None:
-    assert all(case.is_heard(example) for example in examples(case.form))
+    assert all(case.is_valid(example) for example in examples(case.form))

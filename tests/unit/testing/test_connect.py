@@ -140,7 +140,7 @@ async def test_a_denial_is_an_exception_with_its_problem_document() -> None:
             pass
     denied = caught.value
     assert (denied.status, denied.headers["www-authenticate"]) == (401, "Bearer")
-    assert str(denied) == "expected an accepted connection, found it denied with 401 (Unauthorized): not you"
+    assert str(denied) == "the server denied the handshake with 401 (Unauthorized): not you"
     assert denied.problem is not None
     assert denied.problem.detail == "not you"
 
@@ -165,7 +165,7 @@ async def test_a_denial_without_a_problem_document_shows_its_status(
 
     denied = await connect(deny).expect_denied(599)
     assert (denied.problem, denied.body) == (None, body)
-    assert str(denied) == "expected an accepted connection, found it denied with 599"
+    assert str(denied) == "the server denied the handshake with 599"
 
 
 async def test_leaving_closes_and_waits_for_the_handler() -> None:

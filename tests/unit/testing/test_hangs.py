@@ -145,8 +145,8 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
         pytest.param(
             waits_for_a_message,
             receives,
-            r"expected a message from the application within 0.05 s, found nothing: the application waits for a message "
-            r"at \S+test_hangs.py:\d+ in waits_for_a_message: await receive\(\)",
+            r"expected a message from the application within 0.05 s, found nothing: the application waits for a "
+            r"message at \S+test_hangs.py:\d+ in waits_for_a_message: await receive\(\)",
             id="both wait for a message",
         ),
         pytest.param(
@@ -159,7 +159,7 @@ async def leaves(ws: TestConnection[object, Any]) -> None:
             ignores_the_disconnect,
             leaves,
             r"expected the application to end after its client has left within 0.05 s, found nothing: the application "
-            r"is at \S+test_hangs.py:\d+ in ignores_the_disconnect: await anyio.sleep_forever\(\)$",
+            r"waits at \S+test_hangs.py:\d+ in ignores_the_disconnect: await anyio.sleep_forever\(\)$",
             id="it ignores the disconnect",
         ),
         pytest.param(
@@ -226,7 +226,7 @@ async def test_an_application_that_returns_early_fails_the_test_at_once() -> Non
         async with connect(app):
             pass
     assert str(caught.value) == (
-        "expected the application to accept or deny, found that it returned without either\n"
+        "the application returned without accepting or denying\n"
         "the last events:\n"
         "  client       asks for /\n"
         "  application  ends without a decision"
