@@ -9,13 +9,15 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from anyio.abc import ByteStream
 
 from typedws._runtime.event_loop import spawn
-from typedws.client.wire import Wire
+
+if TYPE_CHECKING:
+    from typedws.client.wire import Wire
 
 __all__ = ["Timing", "Transport"]
 
@@ -72,7 +74,7 @@ class _Signal:
 class Transport:
     """The ``receive`` and ``send`` of a `ClientConnection`, as ASGI events over a byte stream."""
 
-    def __init__(self, stream: ByteStream, wire: Wire, timing: Timing) -> None:
+    def __init__(self, stream: ByteStream, wire: "Wire", timing: Timing) -> None:
         self._stream = stream
         self._wire = wire
         self._timing = timing

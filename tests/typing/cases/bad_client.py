@@ -2,9 +2,33 @@
 
 from typing import Any, Never, assert_never
 
-from tests.typing.cases.messages import ChatConnection, ClientMessage, Join, Joined, Order, Room, Said, Say, ServerMessage
+from tests.typing.cases.messages import (
+    ChatConnection,
+    ClientMessage,
+    Join,
+    Joined,
+    Order,
+    Room,
+    Said,
+    Say,
+    ServerMessage,
+)
 from typedws import Connection, Contract, endpoint
-from typedws.client import Backoff, Change, ClientOptions, ClientState, Connecting, SyncConnecting, ConnectionDenied, ConnectTimeout, Reconnecting, SyncConnection, connect, connect_sync, reconnecting
+from typedws.client import (
+    Backoff,
+    Change,
+    ClientOptions,
+    ClientState,
+    ConnectTimeout,
+    Connecting,
+    ConnectionDenied,
+    Reconnecting,
+    SyncConnecting,
+    SyncConnection,
+    connect,
+    connect_sync,
+    reconnecting,
+)
 
 URL = "ws://127.0.0.1:8000/chat/{room}"
 chat = Contract("chat", ChatConnection)

@@ -15,7 +15,16 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import ApplicationCloseCode, CloseCode, Contract, ErrorReply, FieldProblem, FromCookie, FromHeader, InvalidMessage
+from typedws import (
+    ApplicationCloseCode,
+    CloseCode,
+    Contract,
+    ErrorReply,
+    FieldProblem,
+    FromCookie,
+    FromHeader,
+    InvalidMessage,
+)
 
 
 class ChatClose(ApplicationCloseCode):

@@ -15,7 +15,17 @@ from tests.typing.cases.messages import (
     Said,
     ServerMessage,
 )
-from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, Outcome, ProblemDocument, WebSocketDisconnect
+from typedws import (
+    CloseCode,
+    Closed,
+    Connection,
+    DenialResponse,
+    Denied,
+    Handshake,
+    Outcome,
+    ProblemDocument,
+    WebSocketDisconnect,
+)
 
 
 async def moves_before_the_accept(handshake: Handshake[ClientMessage, ServerMessage]) -> None:

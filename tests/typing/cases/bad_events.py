@@ -1,7 +1,14 @@
 """Raw ASGI events: keys that an event does not have, before it is narrowed to one that does."""
 
 from tests.typing.cases.messages import ChatWebSocket, Order
-from typedws.asgi import BinarySendEvent, TextSendEvent, WebSocketAcceptEvent, WebSocketReceiveEvent, WebSocketScope, WebSocketSendEvent
+from typedws.asgi import (
+    BinarySendEvent,
+    TextSendEvent,
+    WebSocketAcceptEvent,
+    WebSocketReceiveEvent,
+    WebSocketScope,
+    WebSocketSendEvent,
+)
 
 
 async def received(ws: ChatWebSocket) -> None:

@@ -16,7 +16,22 @@ from typedws import App, Closed, Connection, Contract, ProblemDocument, endpoint
 from typedws.asgi import Receive, Scope, Send
 from typedws.client import Accepted, Caller, ClientConnection, SyncConnection
 from typedws._http.headers import Headers
-from typedws.testing import TestConnecting, ConnectionDenied, ConnectOptions, RequestOptions, ServerBehaviour, SyncTestConnecting, SyncTestConnection, TestClient, TestConnection, Violation, advance_clock, connect, lifespan, settle
+from typedws.testing import (
+    ConnectOptions,
+    ConnectionDenied,
+    RequestOptions,
+    ServerBehaviour,
+    SyncTestConnecting,
+    SyncTestConnection,
+    TestClient,
+    TestConnecting,
+    TestConnection,
+    Violation,
+    advance_clock,
+    connect,
+    lifespan,
+    settle,
+)
 from typedws.testing.pytest_plugin import Connect
 
 app = App()

@@ -51,9 +51,9 @@ def types_that_do_not_fit(connection: ChatConnection, handshake: ChatHandshake, 
     sends_more(whole)  # error: sends_more Joined Said Order
 
 
-def subclasses(receives: Connection[Order], sends: Connection[object, RushOrder]) -> None:
-    receives_rush_orders(receives)  # error: receives_rush_orders Order RushOrder
-    sends_orders(sends)  # error: sends_orders Order RushOrder
+def subclasses(orders: Connection[Order], rush: Connection[object, RushOrder]) -> None:
+    receives_rush_orders(orders)  # error: receives_rush_orders Order RushOrder
+    sends_orders(rush)  # error: sends_orders Order RushOrder
 
 
 async def parameters(ws: ChatConnection, handshake: ChatHandshake, bare: WebSocket) -> None:

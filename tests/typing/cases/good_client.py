@@ -17,7 +17,30 @@ from tests.typing.cases.messages import (
     ServerMessage,
 )
 from typedws import Closed, Connection, Contract, InvalidHandshake, TypedWSError, endpoint
-from typedws.client import Backoff, Change, ClientConnection, ClientNotInstalled, ClientOptions, ClientState, Compression, Connecting, SyncConnecting, ConnectionDenied, ConnectionFailed, ConnectTimeout, InvalidResponse, OnChange, OnUnknown, Reconnecting, ServerUnreachable, SyncConnection, TLSHandshakeFailed, connect, connect_sync, reconnecting
+from typedws.client import (
+    Backoff,
+    Change,
+    ClientConnection,
+    ClientNotInstalled,
+    ClientOptions,
+    ClientState,
+    Compression,
+    ConnectTimeout,
+    Connecting,
+    ConnectionDenied,
+    ConnectionFailed,
+    InvalidResponse,
+    OnChange,
+    OnUnknown,
+    Reconnecting,
+    ServerUnreachable,
+    SyncConnecting,
+    SyncConnection,
+    TLSHandshakeFailed,
+    connect,
+    connect_sync,
+    reconnecting,
+)
 
 URL = "ws://127.0.0.1:8000/chat/{room}"
 chat = Contract("chat", ChatConnection)
@@ -56,7 +79,7 @@ async def a_contract_types_both_ways() -> None:
         assert_type(await prices.receive_model(), Order)
 
 
-async def without_a_contract_each_call_sends_what_it_wants() -> None:
+async def without_a_contract_each_call_names_its_type() -> None:
     async with connect("ws://h/") as ws:
         assert_type(ws, ClientConnection[object, Any])
         assert_type(await ws.receive_model(Order), Order)

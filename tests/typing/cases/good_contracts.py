@@ -17,7 +17,18 @@ from tests.typing.cases.messages import (
     Said,
     Say,
 )
-from typedws import ApplicationCloseCode, CodecRegistry, Connection, Contract, ErrorReply, FieldProblem, FromCookie, FromHeader, InvalidMessage, TextJSON
+from typedws import (
+    ApplicationCloseCode,
+    CodecRegistry,
+    Connection,
+    Contract,
+    ErrorReply,
+    FieldProblem,
+    FromCookie,
+    FromHeader,
+    InvalidMessage,
+    TextJSON,
+)
 from typedws.close_codes import Reconnect
 from typedws.codecs import Mode
 

@@ -15,7 +15,19 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import CloseCode, Closed, Connection, DenialResponse, Denied, Handshake, InvalidMessage, Outcome, WebSocket, WebSocketDisconnect, truncate_reason
+from typedws import (
+    CloseCode,
+    Closed,
+    Connection,
+    DenialResponse,
+    Denied,
+    Handshake,
+    InvalidMessage,
+    Outcome,
+    WebSocket,
+    WebSocketDisconnect,
+    truncate_reason,
+)
 from typedws.asgi import Receive, Scope, Send
 from typedws.exceptions import ClosedBy
 

@@ -19,7 +19,23 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import App, Closed, Connection, Contract, ContractDecorator, Denied, Endpoint, EndpointDecorator, Handshake, HTTPException, Outcome, Policy, WebSocket, WebSocketRoute, endpoint
+from typedws import (
+    App,
+    Closed,
+    Connection,
+    Contract,
+    ContractDecorator,
+    Denied,
+    Endpoint,
+    EndpointDecorator,
+    HTTPException,
+    Handshake,
+    Outcome,
+    Policy,
+    WebSocket,
+    WebSocketRoute,
+    endpoint,
+)
 from typedws.asgi import ASGIApp
 from typedws._endpoint.handler_signature import HandlerKind
 from typedws._http.path_templates import PathTemplate

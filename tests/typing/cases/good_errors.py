@@ -3,7 +3,27 @@
 from typing import assert_type
 
 from tests.typing.cases.messages import ChatConnection, ChatHandshake
-from typedws import CloseCode, CodecNotInstalled, ConcurrentReceive, DenialResponseUnsupported, InvalidClose, InvalidHandshake, InvalidInput, InvalidMessage, InvalidMessageType, InvalidParams, InvalidState, Outcome, TypedWSError, UndeclaredMessageType, UnknownMode, UnsendableMessage, WebSocketDisconnect, WebSocketDisconnected, truncate_reason
+from typedws import (
+    CloseCode,
+    CodecNotInstalled,
+    ConcurrentReceive,
+    DenialResponseUnsupported,
+    InvalidClose,
+    InvalidHandshake,
+    InvalidInput,
+    InvalidMessage,
+    InvalidMessageType,
+    InvalidParams,
+    InvalidState,
+    Outcome,
+    TypedWSError,
+    UndeclaredMessageType,
+    UnknownMode,
+    UnsendableMessage,
+    WebSocketDisconnect,
+    WebSocketDisconnected,
+    truncate_reason,
+)
 
 
 async def what_the_peer_did(ws: ChatConnection) -> None:

@@ -4,7 +4,17 @@ from collections.abc import Iterable
 from typing import assert_never, assert_type
 
 from tests.typing.cases.messages import ChatWebSocket
-from typedws.asgi import BinaryReceiveEvent, BinarySendEvent, TextReceiveEvent, TextSendEvent, WebSocketConnectEvent, WebSocketDisconnectEvent, WebSocketReceiveEvent, WebSocketScope, WebSocketSendEvent
+from typedws.asgi import (
+    BinaryReceiveEvent,
+    BinarySendEvent,
+    TextReceiveEvent,
+    TextSendEvent,
+    WebSocketConnectEvent,
+    WebSocketDisconnectEvent,
+    WebSocketReceiveEvent,
+    WebSocketScope,
+    WebSocketSendEvent,
+)
 
 
 async def what_was_received(ws: ChatWebSocket) -> str | bytes | None:

@@ -66,15 +66,15 @@ async def in_tasks(ws: ChatConnection) -> None:
     await say(Said())
 
 
-async def relay(receives: Connection[T], sends: Connection[Any, T]) -> None:
-    await sends.send_model(await receives.receive_model())
-    async for message in receives:
-        await sends.send_model(message)
+async def relay(source: Connection[T], target: Connection[Any, T]) -> None:
+    await target.send_model(await source.receive_model())
+    async for message in source:
+        await target.send_model(message)
 
 
-async def relayed(receives: Connection[Said], sends: ChatConnection, bare: Connection) -> None:
-    await relay(receives, sends)
-    await relay(sends, bare)
+async def relayed(source: Connection[Said], target: ChatConnection, bare: Connection) -> None:
+    await relay(source, target)
+    await relay(target, bare)
 
 
 async def one_of_two(ws: Connection[Any, Order | Said] | Connection[Any, Order | Point]) -> None:

@@ -20,11 +20,41 @@ from tests.typing.cases.messages import (
     Say,
     ServerMessage,
 )
-from typedws import App, ApplicationCloseCode, Closed, Connection, Contract, Outcome, ProblemDocument, WebSocketDisconnect, endpoint
+from typedws import (
+    App,
+    ApplicationCloseCode,
+    Closed,
+    Connection,
+    Contract,
+    Outcome,
+    ProblemDocument,
+    WebSocketDisconnect,
+    endpoint,
+)
 from typedws.asgi import ASGIApp, Receive, Scope, Send
 from typedws.client import Accepted, Caller, ClientConnection, SyncConnection
 from typedws._http.headers import Headers
-from typedws.testing import ApplicationReturned, ClientGone, TestConnecting, ConnectionDenied, ConnectOptions, ExpectationFailed, LifespanFailed, RequestOptions, ServerBehaviour, SyncTestConnecting, SyncTestConnection, TestClient, TestConnection, Violation, WaitTimeout, advance_clock, connect, lifespan, settle
+from typedws.testing import (
+    ApplicationReturned,
+    ClientGone,
+    ConnectOptions,
+    ConnectionDenied,
+    ExpectationFailed,
+    LifespanFailed,
+    RequestOptions,
+    ServerBehaviour,
+    SyncTestConnecting,
+    SyncTestConnection,
+    TestClient,
+    TestConnecting,
+    TestConnection,
+    Violation,
+    WaitTimeout,
+    advance_clock,
+    connect,
+    lifespan,
+    settle,
+)
 from typedws.testing.pytest_plugin import Connect
 
 app = App()

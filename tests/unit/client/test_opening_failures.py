@@ -1,6 +1,7 @@
 """What a server may do instead of accepting: the client raises the right exception, soon, and wastes no memory."""
 
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
@@ -527,3 +528,10 @@ async def test_without_the_extra_connecting_raises_client_not_installed(monkeypa
     monkeypatch.setitem(sys.modules, "typedws.client.wire", None)
     with pytest.raises(ClientNotInstalled):
         await connect("ws://127.0.0.1:1/").__aenter__()
+
+
+def test_without_the_extra_the_client_can_be_imported() -> None:
+    code = (
+        "import sys; sys.modules['websockets'] = None; import typedws.client"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
