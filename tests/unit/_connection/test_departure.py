@@ -77,12 +77,12 @@ async def test_messages_read_ahead_are_received_in_order_and_the_fast_path_reope
 
         async def receive_two() -> None:
             received.extend([await ws.receive_text(), await ws.receive_text()])
+            assert (session.inbox, session.receiving) == (None, None)  # before a check closes the fast path again
 
         tasks.start_soon(receive_two)
         await anyio.wait_all_tasks_blocked()
         peer.does(text("3"), text("4"))
     assert received == ["1", "2", "3", "4"]
-    assert (session.inbox, session.receiving) == (None, None)
 
 
 async def test_there_is_no_reading_ahead_if_the_application_also_receives(peer: Peer) -> None:

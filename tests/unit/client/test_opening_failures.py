@@ -531,7 +531,5 @@ async def test_without_the_extra_connecting_raises_client_not_installed(monkeypa
 
 
 def test_without_the_extra_the_client_can_be_imported() -> None:
-    code = (
-        "import sys; sys.modules['websockets'] = None; import typedws.client"
-    )
+    code = "import sys; sys.modules['websockets'] = None; import typedws.client"
     subprocess.run([sys.executable, "-c", code], check=True)
