@@ -85,6 +85,17 @@ async def accepted(kind: Any, *events: Event, **options: Any) -> tuple[AnyWebSoc
     return ws, sent
 
 
+async def not_connected(kind: Any, state: str) -> AnyWebSocket:
+    """Return a socket that is ``"connecting"``, ``"closed"`` after an accept, or ``"denied"``."""
+    ws, _ = connecting(kind)
+    if state == "closed":
+        await ws.accept()
+        await ws.close()
+    elif state == "denied":
+        await ws.deny()
+    return ws
+
+
 def stable_id(value: object) -> str:
     """Return the text of a value without memory addresses: parallel workers must agree on the names of tests."""
     return re.sub(r" at 0x[0-9a-f]+", "", str(value))

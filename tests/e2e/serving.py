@@ -53,8 +53,8 @@ class Server(Host):
         self.implementation: Implementation = implementation
 
 
-class _Uvicorn(uvicorn.Server):
-    """A server that signals when it has started."""
+class UvicornServer(uvicorn.Server):
+    """A server that signals when it has started, including its application's lifespan."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -64,12 +64,22 @@ class _Uvicorn(uvicorn.Server):
         await super().startup(sockets)
         self.has_started.set()
 
-    @property
-    def port(self) -> int:
-        return int(self.servers[0].sockets[0].getsockname()[1])
-
     def stop(self) -> None:
         self.should_exit = True
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[int]:
+        """Serve while the block runs; yield the port."""
+        # uvicorn opens the socket: asyncio sets TCP_NODELAY on it, but not on a socket of `Config.bind_socket`.
+        task = asyncio.create_task(self.serve())
+        try:
+            with anyio.fail_after(LIMIT):
+                await self.has_started.wait()
+            yield int(self.servers[0].sockets[0].getsockname()[1])
+        finally:
+            self.stop()
+            with anyio.fail_after(LIMIT):
+                await task
 
 
 @asynccontextmanager
@@ -85,19 +95,10 @@ async def running(implementation: Implementation, **options: Any) -> AsyncGenera
         log_config=None,  # uvicorn must not configure the logging of the test run
         **options,
     )
-    uvicorn_server = _Uvicorn(config)
+    uvicorn_server = UvicornServer(config)
     server.stop = uvicorn_server.stop
-    # uvicorn opens the socket: asyncio sets TCP_NODELAY on it, but not on a socket of `Config.bind_socket`.
-    task = asyncio.create_task(uvicorn_server.serve())
-    try:
-        with anyio.fail_after(LIMIT):
-            await uvicorn_server.has_started.wait()
-        server.port = uvicorn_server.port
+    async with uvicorn_server.running() as server.port:
         yield server
-    finally:
-        uvicorn_server.stop()
-        with anyio.fail_after(LIMIT):
-            await task
 
 
 class Served(Generic[R]):

@@ -1,8 +1,6 @@
 """The examples, served by uvicorn as users serve them, with a client that does not use typedws."""
 
-import asyncio
 import json
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -17,22 +15,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from examples import auth_chat, first_message, price_feed, upload
-from tests.e2e.serving import LIMIT
+from tests.e2e.serving import LIMIT, UvicornServer
 from typedws import App
 
 pytestmark = pytest.mark.anyio
-
-
-class _Server(uvicorn.Server):
-    """A server that signals when it has started, including its application's lifespan."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.has_started = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.has_started.set()
 
 
 @asynccontextmanager
@@ -41,16 +27,9 @@ async def serving(app: App) -> AsyncGenerator[str]:
     config = uvicorn.Config(
         app, port=0, ws="websockets-sansio", lifespan="on", log_config=None, timeout_graceful_shutdown=1
     )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve())
-    try:
+    async with UvicornServer(config).running() as port:
         with anyio.fail_after(LIMIT):
-            await server.has_started.wait()
-            yield f"ws://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        with anyio.fail_after(LIMIT):
-            await task
+            yield f"ws://127.0.0.1:{port}"
 
 
 def client(url: str, *subprotocols: str, **options: Any) -> connect:

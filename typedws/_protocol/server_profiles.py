@@ -15,7 +15,8 @@ class ServerProfile:
     """How a server behaves where servers differ. The defaults are those of a current server."""
 
     send_raises_when_gone: bool = True
-    """Whether ``send`` raises once the peer is gone, as ASGI 2.4 requires. Other servers drop the event silently."""
+    """Whether ``send`` raises once the peer is gone, as ASGI 2.4 requires. Other servers drop the event silently, or
+    refuse it before the disconnect event is there (daphne)."""
     reports_close_reasons: bool = True
     """Whether the reason of every close frame is reported, even an empty one: if it is missing, no frame arrived."""
     has_safe_receive: bool = True

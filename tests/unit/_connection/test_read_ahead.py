@@ -4,7 +4,7 @@ import anyio
 import pytest
 import trio
 
-from tests.support import CONNECT, Peer, accepted, connecting, disconnect, text
+from tests.support import CONNECT, Peer, accepted, disconnect, not_connected, text
 from typedws.exceptions import ConcurrentReceive, InvalidState, WebSocketDisconnect, WebSocketDisconnected
 from typedws.websockets import WebSocket
 
@@ -135,12 +135,7 @@ async def test_a_failed_send_in_the_block_ends_it(peer: Peer) -> None:
 
 @pytest.mark.parametrize("state", ["connecting", "closed", "denied"])
 async def test_a_block_starts_only_on_an_accepted_connection(state: str) -> None:
-    ws, _ = connecting(WebSocket)
-    if state == "closed":
-        await ws.accept()
-        await ws.close()
-    elif state == "denied":
-        await ws.deny()
+    ws = await not_connected(WebSocket, state)
     with pytest.raises(InvalidState if state == "connecting" else WebSocketDisconnected):
         async with ws.cancelled_on_disconnect():
             pass

@@ -16,7 +16,7 @@ import pytest
 import trio
 from pydantic import BaseModel, Field
 
-from tests.support import CONNECT, AnyWebSocket, Event, connecting, disconnect, scope, text
+from tests.support import CONNECT, AnyWebSocket, Event, disconnect, not_connected, scope, text
 from typedws._connection import session as session_module
 from typedws._connection.session import Session
 from typedws._groups import group as group_module
@@ -779,12 +779,7 @@ async def test_a_sender_does_not_wait_for_a_member_that_left_or_was_lost(
 
 @pytest.mark.parametrize("state", ["connecting", "closed", "denied"])
 async def test_only_an_accepted_connection_can_join(state: str) -> None:
-    ws, _ = connecting(WebSocket)
-    if state == "closed":
-        await ws.accept()
-        await ws.close()
-    elif state == "denied":
-        await ws.deny()
+    ws = await not_connected(WebSocket, state)
     group: Group[Any] = Group()
     with pytest.raises(InvalidState if state == "connecting" else WebSocketDisconnected):
         async with group.joined(ws):

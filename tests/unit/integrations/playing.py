@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import anyio
 import httpx
@@ -96,12 +96,11 @@ def _is_client_gone(error: BaseException) -> bool:
     return isinstance(error, OSError) or type(error).__name__ == "ClientDisconnectedError"
 
 
-def _leaves(errors: Iterable[Any]) -> Iterator[BaseException]:
+def _leaves(errors: Iterable[BaseException]) -> Iterator[BaseException]:
     """Take exceptions out of their groups: a framework that runs a handler in a task group raises groups."""
     for error in errors:
-        members: Sequence[Any] | None = getattr(error, "exceptions", None)
-        if members is not None:
-            yield from _leaves(members)
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(cast("BaseExceptionGroup[BaseException]", error).exceptions)
         else:
             yield error
 
